@@ -1,0 +1,150 @@
+"""What every command shares: exit codes, one-line errors, the path printed last.
+
+Exit codes: 0 done, 1 bad data (`ValueError`, `OSError`), 2 bad arguments or configuration (`UsageError`, and what Typer
+itself refuses), 130 interrupted, 143 terminated. A user's mistake never shows a traceback; set `KREID_TRACEBACK=1` to
+see where an error came from. Anything else that is raised is a fault of the program and keeps its traceback.
+
+Importing this module costs Typer and nothing more, so a command can answer `--help` and a wrong argument at once.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn, TextIO
+
+import typer
+
+INTERRUPTED = 128 + signal.SIGINT  # the shell's convention
+
+
+class UsageError(ValueError):
+    """A wrong argument or configuration: the command ends with exit code 2, where another `ValueError` means 1.
+
+    Example:
+        >>> raise UsageError("--fraction: expected a number in (0, 1], received 1.5")
+    """
+
+
+def make_app() -> typer.Typer:
+    """Return an empty Typer application with the settings all commands share.
+
+    Plain help text (square brackets are text, not markup), no shell completion options, no decorated tracebacks.
+
+    Example:
+        >>> app = make_app()
+        >>> @app.command()
+        ... def evaluate(run: Path) -> None:
+        ...     finish(run / "metrics.json")
+        >>> def main() -> None:
+        ...     run(app)
+    """
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave the process with its exit code; the body of every `main()`.
+
+    Args:
+        app: the Typer application, see `make_app`.
+        args: the arguments without the program's name; by default those of the command line.
+
+    Raises:
+        SystemExit: always; `code` is the exit code described in this module's head.
+    """
+    previous = _turn_termination_into_exit()
+    try:
+        code = _exit_code(app, args)
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+    raise SystemExit(code)
+
+
+def warn(message: str) -> None:
+    """Print `warning: message` on one line of standard error."""
+    _print(f"warning: {_one_line(message)}", sys.stderr)
+
+
+def note(message: str) -> None:
+    """Print `message` on one line of standard error: progress a person reads, apart from the result."""
+    _print(_one_line(message), sys.stderr)
+
+
+def finish(path: os.PathLike | str) -> None:
+    """Print `path`, what the command wrote, as the last line of standard output, for `$(... | tail -n 1)`."""
+    sys.stderr.flush()
+    _print(os.fspath(path), sys.stdout)
+
+
+def _exit_code(app: typer.Typer, args: Sequence[str] | None) -> int:
+    try:
+        result = app(args, standalone_mode=False)
+        sys.stdout.flush()
+        # Typer returns the code of `typer.Exit` in place of the function's result, which commands leave at None; newer
+        # versions do so for Ctrl-C too, older ones raise Abort.
+        code = result if isinstance(result, int) else 0
+        return _fail("interrupted", code) if code == INTERRUPTED else code
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (`| head`) has gone. Python flushes stdout once more on leaving, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except (ValueError, OSError) as error:
+        return _fail(_describe(error), 1)
+    except Exception as error:
+        # Typer's own complaints: their base class is not public, and comes from Click in older versions of Typer.
+        if not hasattr(error, "format_message"):
+            raise
+        return _fail(_describe_usage(error), getattr(error, "exit_code", 2))
+
+
+def _turn_termination_into_exit() -> object:
+    """Make SIGTERM raise SystemExit(143), so that `finally` blocks remove what is half-written."""
+
+    def leave(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    try:
+        return signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not the main thread: signals are not ours to handle
+        return None
+
+
+def _fail(message: str, code: int) -> int:
+    if os.environ.get("KREID_TRACEBACK"):
+        traceback.print_exc()
+    _print(f"error: {_one_line(message)}", sys.stderr)
+    return code
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error) or type(error).__name__
+
+
+def _describe_usage(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    return message if context is None else f"{message.rstrip('.')}. Try '{context.command_path} --help'."
+
+
+def _one_line(message: str) -> str:
+    """Join the lines of `message` (libraries raise errors of several), keeping the spaces inside each."""
+    return "; ".join(line.strip() for line in message.splitlines() if line.strip())
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Print plain `text`; a file name the stream's encoding cannot write appears with backslash escapes."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
