@@ -1,0 +1,206 @@
+"""A SoccerNet-v3 ReID tree on disk: where its splits are, which thumbnails they hold, whether it is whole.
+
+Under `<root>/reid/`, or `<root>` itself:
+
+    train/<championship>/<season>/<game>/<action>/*.png
+    {valid,test}/{query,gallery}/<championship>/<season>/<game>/<action>/*.png
+    challenge/{query,gallery}/*.png
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from numbers import Real
+from pathlib import Path
+
+from tfrecords_tools.bbox_info import check_labels, find_label_files
+from tfrecords_tools.naming import Thumbnail, format_name, parse_name
+
+__all__ = [
+    "SPLITS",
+    "Entry",
+    "Thumbnail",
+    "check_fraction",
+    "find_root",
+    "find_splits",
+    "format_name",
+    "parse_name",
+    "scan",
+]
+
+# Split -> its subsets. A subset is a folder of its own where there are two.
+SPLITS = {
+    "train": ("train",),
+    "valid": ("query", "gallery"),
+    "test": ("query", "gallery"),
+    "challenge": ("query", "gallery"),
+}
+_DEEPEST = 12  # folders below a subset: a tree nested deeper is a loop of links
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thumbnail on disk.
+
+    Args:
+        thumbnail: what its file name says.
+        path: the file.
+        split: "train", "valid", "test" or "challenge".
+        subset: "train", "query" or "gallery".
+        game: the folders championship/season/game, "" in the challenge set.
+    """
+
+    thumbnail: Thumbnail
+    path: Path
+    split: str
+    subset: str
+    game: str
+
+
+def find_root(path: str | os.PathLike) -> Path:
+    """Return the folder that holds the splits: `path/reid` or `path` itself.
+
+    Raises:
+        ValueError: if there is no such folder, or no split in it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ValueError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; {_EXPECTED}")
+    for root in (path / "reid", path):
+        if find_splits(root):
+            return root
+    inside = sorted(one.name for one in path.iterdir())
+    zipped = [name for name in inside if name.removesuffix(".zip") in SPLITS]
+    found = f"unzip {', '.join(zipped)} first" if zipped else f"found {', '.join(inside[:5]) or 'nothing'}"
+    raise ValueError(f"{path}: no SoccerNet-v3 ReID split in this folder; {_EXPECTED}; {found}")
+
+
+_EXPECTED = f"expected a folder with {', '.join(SPLITS)} (any of them) in it or in its folder reid"
+
+
+def find_splits(root: Path) -> list[str]:
+    """Return the names of the splits that have a folder in `root` (as `find_root` returns it)."""
+    return [split for split in SPLITS if (root / split).is_dir()]
+
+
+def check_fraction(fraction: float) -> None:
+    """Raise ValueError unless `fraction` is a number in (0, 1]."""
+    if isinstance(fraction, bool) or not isinstance(fraction, Real) or not 0 < fraction <= 1:
+        raise ValueError(f"fraction: expected a number in (0, 1], such as 0.1, received {fraction!r}")
+
+
+def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Entry]:
+    """List the thumbnails of a split, ordered by action, query before gallery, bbox index.
+
+    Where label lists (`bbox_info.json`) lie beside them, the files are compared with these; a list with gaps in its
+    indices is logged as a warning. Files that are not PNGs and hidden files (`._x.png`, `.DS_Store`) are ignored.
+
+    Args:
+        root: the tree, see `find_root`.
+        split: "train", "valid", "test" or "challenge".
+        fraction: part of the training actions to keep, in (0, 1]: those with
+            `action_idx < (last action_idx + 1) * fraction`, as in the development kit. Only for "train".
+
+    Raises:
+        ValueError: for an unknown split or a wrong fraction; a folder that is missing or empty; a PNG whose name or
+            place fits neither convention; two thumbnails of one index; labels that differ from the lists.
+
+    Example:
+        >>> entries = scan("SoccerNet", "train", fraction=0.1)
+        >>> entries[0].thumbnail.action, entries[0].subset, entries[0].game
+        (0, 'train', 'england_epl/2014-2015/2015-02-21 - 18-00 Chelsea 1 - 1 Burnley')
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, received {split!r}")
+    check_fraction(fraction)
+    if fraction != 1 and split != "train":
+        raise ValueError(f"fraction: only the training set can be cut, received {fraction} for {split!r}; use 1")
+    folder = find_root(root) / split
+    if not folder.is_dir():
+        others = ", ".join(find_splits(folder.parent))
+        raise ValueError(f"{folder}: the folder of split {split!r} is missing; found only {others}")
+    found = {subset: _list_subset(folder, subset) for subset in SPLITS[split]}
+    for path in find_label_files(folder):
+        check_labels(path, found)
+    _warn_of_gaps(folder, found)
+    # The subsets stand in the order wanted (query first) and sorting is stable.
+    entries = [by[bbox] for by in found.values() for bbox in sorted(by)]
+    entries.sort(key=lambda entry: entry.thumbnail.action)
+    limit = (entries[-1].thumbnail.action + 1) * Fraction(str(fraction))  # exact: 0.07 means 7/100
+    kept = [entry for entry in entries if entry.thumbnail.action < limit]
+    if not kept:
+        raise ValueError(
+            f"fraction: {fraction} of {folder} keeps action indices below {float(limit):g}, and the first one there is "
+            f"{entries[0].thumbnail.action}; take a larger fraction"
+        )
+    return kept
+
+
+def _list_subset(folder: Path, subset: str) -> dict[int, Entry]:
+    """Return the thumbnails of one list by their bbox index."""
+    split = folder.name
+    place = folder / subset if len(SPLITS[split]) > 1 else folder
+    if not place.is_dir():
+        raise ValueError(f"{place}: the {subset} folder of split {split!r} is missing; was the archive unpacked whole?")
+    levels = [] if split == "challenge" else ["<championship>", "<season>", "<game>", "<action>"]
+    found: dict[int, Entry] = {}
+    for path, parts, names in _walk(place):
+        if len(parts) != len(levels):
+            wanted = place.joinpath(*levels, "*.png")
+            raise ValueError(f"{path / names[0]}: this thumbnail is out of place; expected {wanted}")
+        game = "/".join(parts[:-1])
+        for name in names:
+            entry = Entry(_parse_file(path / name, split), path / name, split, subset, game)
+            twin = found.setdefault(entry.thumbnail.bbox, entry)
+            if twin is not entry:
+                raise ValueError(
+                    f"{entry.path}: bbox index {entry.thumbnail.bbox} is also that of {twin.path}; "
+                    "an index stands once in a list, remove one of the two"
+                )
+    if not found:
+        raise ValueError(f"{place}: split {split!r} is empty, no *.png here; was the archive unpacked whole?")
+    return found
+
+
+def _walk(place: Path) -> Iterator[tuple[Path, tuple[str, ...], list[str]]]:
+    """Yield the folders with PNG files: path, its parts below `place`, names; in the order of their names."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for folder, folders, files in os.walk(place, onerror=fail, followlinks=True):
+        path = Path(folder)
+        parts = path.relative_to(place).parts
+        if len(parts) > _DEEPEST:
+            raise ValueError(f"{path}: folders nested too deep; does a link lead back to a folder above it?")
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        names = sorted(name for name in files if name.lower().endswith(".png") and not name.startswith("."))
+        if names:
+            yield path, parts, names
+
+
+def _parse_file(path: Path, split: str) -> Thumbnail:
+    try:
+        thumbnail = parse_name(path.name)
+    except ValueError as error:
+        raise ValueError(f"{path.parent}{os.sep}{error}") from None
+    if thumbnail.person is None and split != "challenge":
+        raise ValueError(
+            f"{path}: the file name has no labels, but split {split!r} needs them "
+            '("bbox-action-person-frame-class-ID-UAI-HxW.png"); is this a file of the challenge set?'
+        )
+    return thumbnail
+
+
+def _warn_of_gaps(folder: Path, found: dict[str, dict[int, Entry]]) -> None:
+    for subset, by_index in found.items():
+        missing = max(by_index) + 1 - len(by_index)
+        if missing:
+            first = next(bbox for bbox in range(len(by_index) + 1) if bbox not in by_index)
+            _LOG.warning(
+                "%s: %d of the %s indices 0..%d have no thumbnail, first %d; was the archive unpacked whole?",
+                folder, missing, subset, max(by_index), first,
+            )  # fmt: skip
