@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from numbers import Real
 from pathlib import Path
 
@@ -26,6 +27,7 @@ __all__ = [
     "find_root",
     "find_splits",
     "format_name",
+    "limit_actions",
     "parse_name",
     "scan",
 ]
@@ -92,6 +94,24 @@ def check_fraction(fraction: float) -> None:
         raise ValueError(f"fraction: expected a number in (0, 1], such as 0.1, received {fraction!r}")
 
 
+def limit_actions(last: int, fraction: float) -> int:
+    """Return the first action index that a fraction of the training set leaves out.
+
+    The development kit keeps `action_idx < (last + 1) * fraction`; here the product is exact, so 0.07 means 7/100 and
+    the float nearest to it does not let in one action more.
+
+    Args:
+        last: the last action index of the whole set.
+        fraction: in (0, 1].
+
+    Example:
+        >>> limit_actions(9189, 0.1), limit_actions(9189, 0.02)
+        (919, 184)
+    """
+    check_fraction(fraction)
+    return ceil((last + 1) * Fraction(str(fraction)))
+
+
 def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Entry]:
     """List the thumbnails of a split, ordered by action, query before gallery, bbox index.
 
@@ -129,11 +149,11 @@ def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Ent
     # The subsets stand in the order wanted (query first) and sorting is stable.
     entries = [by[bbox] for by in found.values() for bbox in sorted(by)]
     entries.sort(key=lambda entry: entry.thumbnail.action)
-    limit = (entries[-1].thumbnail.action + 1) * Fraction(str(fraction))  # exact: 0.07 means 7/100
+    limit = limit_actions(entries[-1].thumbnail.action, fraction)
     kept = [entry for entry in entries if entry.thumbnail.action < limit]
     if not kept:
         raise ValueError(
-            f"fraction: {fraction} of {folder} keeps action indices below {float(limit):g}, and the first one there is "
+            f"fraction: {fraction} of {folder} keeps action indices below {limit}, and the first one there is "
             f"{entries[0].thumbnail.action}; take a larger fraction"
         )
     return kept

@@ -1,0 +1,104 @@
+import dataclasses
+
+import pytest
+
+from tfrecords_tools.naming import Thumbnail, format_name, parse_name
+
+LABELLED = Thumbnail(54404, 1940, 33397, 5089, "Player_team_right", "9", "014r002_00858c3b0003", 775, 449)
+CHALLENGE = Thumbnail(17, 3, None, None, None, None, None, 128, 64)
+
+NAMES = {
+    "number": ("54404-1940-33397-5089-Player_team_right-9-014r002_00858c3b0003-775x449.png", LABELLED),
+    "letter": (
+        "0-0-0-0-Goalkeeper_team_left-b-000r000_004597cb000d-74x32.png",
+        Thumbnail(0, 0, 0, 0, "Goalkeeper_team_left", "b", "000r000_004597cb000d", 74, 32),
+    ),
+    "no_jersey": (
+        "1-2-3-4-Main_referee-None-07aa00020045669b0007-250x110.png",
+        Thumbnail(1, 2, 3, 4, "Main_referee", None, "07aa00020045669b0007", 250, 110),
+    ),
+    "leading_zero_of_a_jersey": (
+        "1-2-3-4-Player_team_left-09-a-5x6.png",
+        Thumbnail(1, 2, 3, 4, "Player_team_left", "09", "a", 5, 6),
+    ),
+    "role_with_a_space": (
+        "1-2-3-4-Staff members-7-a-5x6.png",
+        Thumbnail(1, 2, 3, 4, "Staff members", "7", "a", 5, 6),
+    ),
+    "challenge": ("17-3-128x64.png", CHALLENGE),
+}
+
+
+@pytest.mark.parametrize("name, thumbnail", NAMES.values(), ids=NAMES)
+def test_name_says_every_field_and_back(name, thumbnail):
+    assert parse_name(name) == thumbnail
+    assert format_name(thumbnail) == name
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("train/a-1/b - 2/17-3-128x64.png", CHALLENGE),
+        ("17-3-128x64.PNG", CHALLENGE),
+        ("017-0003-128x064.png", CHALLENGE),
+    ],
+    ids=["folders_before_it", "capital_suffix", "leading_zeros"],
+)
+def test_variants_mean_the_same(name, expected):
+    assert parse_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".png",
+        "photo.png",
+        "17-3-128x64.jpg",
+        "17-3-128x64.png.part",
+        "17-3-128x64 (1).png",
+        "17_3_128x64.png",
+        "17-3-128.png",
+        "17-3-x64.png",
+        "-1-3-128x64.png",
+        "17-3-9-128x64.png",
+        "1-2-3-4-Player_team_left-9-uai.png",
+        "1-2-3-4-Player-team-left-9-uai-5x6.png",
+        "1-2-None-4-Player_team_left-9-uai-5x6.png",
+        "1-2-3-4--9-uai-5x6.png",
+        "1-2-3-4-Player_team_left--uai-5x6.png",
+        "1-2-3-4-Player_team_left-9--5x6.png",
+        "1_2_3_4_Player_team_left_9_uai_5x6.png",
+        "¹7-3-128x64.png",
+        "٣-3-128x64.png",
+        "1234567890123456789-3-128x64.png",
+        "17-3-128x64.png\n",
+    ],
+)
+def test_other_names_are_refused_by_name(name):
+    with pytest.raises(ValueError, match="fits neither form") as refused:
+        parse_name(name)
+    assert name in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"role": "Player-team"},
+        {"role": "a/b"},
+        {"role": ""},
+        {"role": None},
+        {"uai": None},
+        {"uai": "a-b"},
+        {"jersey": ""},
+        {"bbox": -1},
+        {"frame": None},
+        {"person": None},
+        {"height": 1.5},
+        {"action": 10**18},
+    ],
+)
+def test_what_no_name_can_say_is_refused(change):
+    # A role of None would be written as the text "None", and be read back as a role.
+    with pytest.raises(ValueError, match="no SoccerNet-v3 ReID file name can say"):
+        format_name(dataclasses.replace(LABELLED, **change))
