@@ -1,0 +1,273 @@
+"""The index beside a split's records: what each record is and where it lies, so that training can seek. No TensorFlow.
+
+OUT/info.json                 counts and settings of every split, and the schema version
+OUT/<split>/index.npz         the arrays of `Index`
+OUT/<split>/<split>-00003-of-00016.tfrecord
+"""
+
+import json
+import os
+import struct
+import threading
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from tfrecords_tools.soccernet import limit_actions
+
+VERSION = 1  # of the records and their index; a reader takes its own version only
+INFO_NAME = "info.json"
+INDEX_NAME = "index.npz"
+
+# TFRecord framing: length (uint64), its checksum (4 bytes), payload, checksum of the payload (4 bytes).
+HEADER = 12
+FOOTER = 4
+
+# Array of the index -> its type, for the arrays with one value per record.
+COLUMNS = {
+    "shard": np.int32,
+    "offset": np.int64,
+    "length": np.int64,
+    "bbox": np.int64,
+    "action": np.int64,
+    "person": np.int64,
+    "is_query": np.bool_,
+    "game": np.int32,
+}
+_AGAIN = "run kreid-convert again (with --overwrite if the folder stays)"
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """What the records of one split are and where they lie; the order is that of the files.
+
+    Args:
+        folder: the split's folder.
+        shards: its TFRecord files, in order.
+        shard: `(M,)` int32, position in `shards` of each record's file.
+        offset: `(M,)` int64, where the record's payload begins in that file, in bytes.
+        length: `(M,)` int64, the payload's length in bytes.
+        bbox: `(M,)` int64, index of the thumbnail in its list.
+        action: `(M,)` int64; the records of an action stand together, queries first.
+        person: `(M,)` int64 identities as in the file names, -1 where they are withheld.
+        is_query: `(M,)` bool; false in the training set.
+        game: `(M,)` int32, position in `games`.
+        games: `(G,)` the championship/season/game folders.
+        fraction: part of the whole set's actions that the records hold.
+        last_action: the last action index of the whole set, whatever the fraction.
+
+    Example:
+        >>> with read_index("records/train") as index:
+        ...     first = index.read(np.flatnonzero(index.action == 0))
+    """
+
+    folder: Path
+    shards: tuple[Path, ...]
+    shard: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
+    bbox: np.ndarray
+    action: np.ndarray
+    person: np.ndarray
+    is_query: np.ndarray
+    game: np.ndarray
+    games: np.ndarray
+    fraction: float
+    last_action: int
+    _open: dict[int, int] = field(default_factory=dict, init=False, repr=False)
+    _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _close, self._open)
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def read(self, rows: Iterable[int]) -> list[bytes]:
+        """Read records by their position in the index, in the order asked for.
+
+        Files are opened at the first need and stay open; several threads may read at once.
+
+        Args:
+            rows: positions, 0 to `len(index) - 1`, in any order, repeated or not.
+
+        Returns:
+            The serialized `tf.train.Example` of each, for `schema.parse`.
+
+        Raises:
+            IndexError: for a position outside the index.
+            ValueError: naming the file, if it has vanished or is not what the index describes.
+        """
+        return [self._read_one(int(row)) for row in rows]
+
+    def fraction_rows(self, fraction: float) -> np.ndarray:
+        """Return the positions of the records in a fraction of the whole training set.
+
+        Args:
+            fraction: in (0, 1], of the set the records were made from, by the rule of `soccernet.limit_actions`; 1 is
+                all there are, also if they were converted from a fraction.
+
+        Raises:
+            ValueError: for a fraction outside (0, 1], or larger than the one that was converted.
+        """
+        limit = limit_actions(self.last_action, fraction)
+        if fraction != 1 and limit > limit_actions(self.last_action, self.fraction):
+            raise ValueError(
+                f"fraction: {fraction} was asked for, but {self.folder} holds only {self.fraction} of the actions; "
+                "run kreid-convert with a larger --fraction, or take 1 for all that is there"
+            )
+        return np.flatnonzero(self.action < limit)
+
+    def close(self) -> None:
+        """Close the files; a later `read` opens them again."""
+        with self._lock:
+            _close(self._open)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _read_one(self, row: int) -> bytes:
+        if not 0 <= row < len(self):
+            raise IndexError(f"rows: expected positions in 0..{len(self) - 1}, received {row}")
+        shard, length = int(self.shard[row]), int(self.length[row])
+        # The length in front of the payload comes along: it tells a record of another file from the one meant.
+        data = os.pread(self._handle(shard), HEADER + length, int(self.offset[row]) - HEADER)
+        if len(data) != HEADER + length or struct.unpack_from("<Q", data)[0] != length:
+            raise ValueError(f"{self.shards[shard]}: record {row} is not where {INDEX_NAME} says; {_AGAIN}")
+        return data[HEADER:]
+
+    def _handle(self, shard: int) -> int:
+        with self._lock:
+            if shard not in self._open:
+                try:
+                    self._open[shard] = os.open(self.shards[shard], os.O_RDONLY | os.O_CLOEXEC)
+                except OSError as error:
+                    raise ValueError(f"{self.shards[shard]}: {error.strerror}; {_AGAIN}") from error
+            return self._open[shard]
+
+
+def read_info(out: str | os.PathLike) -> dict[str, Any]:
+    """Read the `info.json` of a folder that `kreid-convert` wrote.
+
+    Raises:
+        ValueError: if it is missing, unreadable or of another schema version.
+    """
+    path = Path(out) / INFO_NAME
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {Path(out)}")
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+        version, _ = info["schema_version"], dict(info["splits"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not readable, {type(error).__name__}: {error}; {_AGAIN}") from error
+    if version != VERSION:
+        raise ValueError(
+            f"{path}: the records have schema version {version}, this program reads version {VERSION}; "
+            "run kreid-convert again, into a new folder"
+        )
+    return info
+
+
+def read_index(folder: str | os.PathLike) -> Index:
+    """Read the index of a split and check that its records are all there.
+
+    Args:
+        folder: the split's folder, such as `records/train`.
+
+    Raises:
+        ValueError: naming what is wrong: no such folder or not one of records, another schema version, an index that
+            cannot be read, a shard that is missing or of another size than written.
+
+    Example:
+        >>> index = read_index("records/valid")
+        >>> len(index), int(index.is_query.sum())
+        (45993, 11638)
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder of records; kreid-convert writes it")
+    path = folder / INDEX_NAME
+    if not path.is_file():
+        inner = sorted(one.parent.name for one in folder.glob(f"*/{INDEX_NAME}"))
+        hint = f"; give one of its splits: {', '.join(inner)}" if inner else f"; {_AGAIN}"
+        raise ValueError(f"{path}: no such file, expected the folder of one split that kreid-convert wrote{hint}")
+    read_info(folder.resolve().parent)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            content = {name: arrays[name] for name in arrays.files}
+        index, sizes = _build(folder, content)
+    except Exception as error:
+        # A damaged archive shows itself in many types: BadZipFile, zlib.error, EOFError, KeyError, ValueError, ...
+        raise ValueError(f"{path}: not a readable index, {type(error).__name__}: {error}; {_AGAIN}") from error
+    for shard, size in zip(index.shards, sizes, strict=True):
+        found = shard.stat().st_size if shard.is_file() else None
+        if found != size:
+            received = "the file is missing" if found is None else f"the file has {found}"
+            raise ValueError(f"{shard}: expected {size} bytes, {received}; restore it or {_AGAIN}")
+    return index
+
+
+def write_index(
+    folder: Path,
+    shards: dict[str, int],
+    columns: dict[str, np.ndarray],
+    games: list[str],
+    fraction: float,
+    last_action: int,
+) -> None:
+    """Write the index of a split.
+
+    Args:
+        folder: the split's folder.
+        shards: name and size in bytes of every TFRecord file, in order.
+        columns: the arrays of `COLUMNS`.
+        games: see `Index`.
+        fraction: see `Index`.
+        last_action: see `Index`.
+    """
+    np.savez(
+        folder / INDEX_NAME,
+        allow_pickle=False,
+        shards=np.array(list(shards)),
+        shard_bytes=np.array(list(shards.values()), np.int64),
+        games=np.array(games),
+        fraction=np.float64(fraction),
+        last_action=np.int64(last_action),
+        **{name: np.asarray(columns[name], dtype) for name, dtype in COLUMNS.items()},
+    )
+
+
+def _build(folder: Path, content: dict[str, np.ndarray]) -> tuple[Index, np.ndarray]:
+    """Return the index and its shards' sizes; raise any exception if the arrays do not fit together."""
+    columns = {name: np.asarray(content[name], dtype) for name, dtype in COLUMNS.items()}
+    names, sizes = content["shards"], content["shard_bytes"]
+    if (
+        len({array.shape for array in columns.values()}) != 1
+        or columns["offset"].ndim != 1
+        or names.shape != sizes.shape
+    ):
+        raise ValueError(f"arrays of different lengths: { {name: array.shape for name, array in columns.items()} }")
+    ends = columns["offset"] + columns["length"] + FOOTER
+    if np.any(columns["offset"] < HEADER) or np.any(columns["length"] < 0) or np.any(ends > sizes[columns["shard"]]):
+        raise ValueError("records outside their files")
+    index = Index(
+        folder=folder,
+        shards=tuple(folder / str(name) for name in names),
+        games=content["games"],
+        fraction=float(content["fraction"]),
+        last_action=int(content["last_action"]),
+        **columns,
+    )
+    return index, sizes
+
+
+def _close(handles: dict[int, int]) -> None:
+    while handles:
+        os.close(handles.popitem()[1])
