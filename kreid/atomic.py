@@ -1,0 +1,57 @@
+"""Files that are there whole or not at all."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; what is written there takes the name only once the block has ended well.
+
+    The bytes go to a neighbour (same folder, hence same disk) that is flushed to disk and renamed at the end, and
+    removed after an error, so a reader never sees half a file and an older file of that name survives a failed write.
+
+    Args:
+        path: the file to write. Folders above it are made.
+
+    Example:
+        with atomic_path("model.weights.h5") as temporary:
+            model.save_weights(temporary)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The whole name stays at the end: writers such as Keras choose the format by it.
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its name only once the block has ended without an error.
+
+    Args:
+        path: the file to write. Folders above it are made.
+
+    Example:
+        with atomic_file("ranking.json") as file:
+            file.write(b"{}")
+    """
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        yield file
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write `value` as indented JSON, whole or not at all, and return the path."""
+    with atomic_file(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())
+    return Path(path)

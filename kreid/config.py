@@ -1,0 +1,323 @@
+"""Configurations: one YAML a run, checked key by key, with readable complaints.
+
+Unknown keys, duplicate keys and values of the wrong type are errors that name the key, say what was expected and, for a
+misspelt key, which one was probably meant. `1e-5`, which YAML 1.1 reads as a string, is the number that was meant.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values cannot be changed in place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Appearance(Section):
+    """The appearance stream, or the only backbone of a one-stream model.
+
+    `weights` is `imagenet` (fetched by Keras, `resnet50` only), a file that `kreid.weights.read` knows, or null.
+    `reduce_dim` adds a convolution of `reduce_kernel` pixels without bias behind the map `layer`.
+    """
+
+    backbone: str = "resnet50"
+    weights: str | None = "imagenet"
+    layer: str = "conv5"
+    last_stride: Literal[1, 2] | None = None
+    variant: Literal["keras", "torchvision"] | None = None
+    width_divisor: Positive = 1
+    reduce_dim: Positive | None = None
+    reduce_kernel: Positive = 7
+
+
+class Part(Section):
+    """The part stream: a sub-network of OpenPose (paper II.B).
+
+    `features` says which maps are fused: the last `confidence` map, `confidence+paf`, or `concat`, which is
+    [PAF, confidence, trunk feature]. `embed_dim` adds a 3x3 convolution and a batch normalisation behind them.
+    Every stage of the network by default: 4 and 2 for `body_25`, 6 and 6 for `coco`.
+    """
+
+    arch: Literal["body_25", "coco"] = "body_25"
+    weights: str | None = None
+    paf_stages: Annotated[int, Field(ge=1, le=6)] = None
+    confidence_stages: Annotated[int, Field(ge=1, le=6)] = None
+    features: Literal["confidence", "confidence+paf", "concat"] = "confidence"
+    embed_dim: Positive | None = None
+    width_divisor: Positive = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_stages(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        paf, confidence = (6, 6) if values.get("arch") == "coco" else (4, 2)
+        return {"paf_stages": paf, "confidence_stages": confidence, **values}
+
+    @model_validator(mode="after")
+    def _stages_exist(self) -> "Part":
+        if self.arch == "body_25" and (self.paf_stages > 4 or self.confidence_stages > 2):
+            raise ValueError("body_25 has at most 4 paf_stages and 2 confidence_stages")
+        if self.arch == "coco" and self.paf_stages != self.confidence_stages:
+            raise ValueError("coco computes both maps in every stage: paf_stages and confidence_stages must be equal")
+        return self
+
+
+class Bilinear(Section):
+    """How the two streams are fused (paper II.C): the tensor sketch (`compact`) or the outer product itself (`full`)."""
+
+    mode: Literal["compact", "full"] = "compact"
+    output_dim: Positive = 8192
+    seed: int = 0
+    pool: Literal["mean", "sum"] = "mean"
+    signed_sqrt: bool = False
+
+
+class Heads(Section):
+    """Layer-wise heads (paper II.D): map -> average over places -> Dense `hidden`, ReLU -> Dense `dim` -> L2."""
+
+    layers: tuple[str, ...] = ()
+    hidden: tuple[Positive, ...] = (512,)
+    dim: Positive = 256
+
+
+class Mid(Section):
+    """Mid-level fusion of ResNet50-mid: `layers` averaged, joined, through `dim` units, beside the last map."""
+
+    layers: tuple[str, ...]
+    dim: Positive = 1024
+
+
+class Model(Section):
+    """What every embedder has: image size (height, width in pixels), heads, identity classifier, ranked embedding.
+
+    `num_classes` is set by training where the identity loss has a weight. `embedding: concat` ranks by the final
+    embedding and all layer-wise heads together.
+    """
+
+    image_size: tuple[Positive, Positive] = (256, 128)
+    heads: Heads = Heads()
+    neck: bool = False
+    num_classes: Positive | None = None
+    embedding: Literal["final", "concat"] = "final"
+
+
+class TwoStream(Model):
+    """Appearance and part stream, fused by bilinear pooling (paper Fig. 2)."""
+
+    embedder: Literal["two_stream"]
+    appearance: Appearance = Appearance()
+    part: Part = Field(default_factory=Part)
+    align: Literal["average", "max"] = "average"
+    bilinear: Bilinear = Bilinear()
+
+
+class OneStream(Model):
+    """One backbone, averaged over places, optionally through fully connected layers (`fc`) or mid-level fusion."""
+
+    embedder: Literal["one_stream"]
+    appearance: Appearance = Appearance()
+    fc: tuple[Positive, ...] = ()
+    mid: Mid | None = None
+
+
+class Loss(Section):
+    """Losses of the outputs: triplets on the embedding and every head, cross entropy on the identity logits.
+
+    The paper's are the triplet loss, L2 distance, negatives from the same action; margin and mining are ours.
+    A weight of 0 leaves that loss out; `head_weight` multiplies what the layer-wise heads add.
+    """
+
+    triplet_weight: Weight = 1.0
+    margin: Weight | Literal["soft"] = 0.3
+    mining: Literal["hard", "all", "semi_hard"] = "hard"
+    distance: Literal["euclidean", "squared_euclidean", "cosine"] = "euclidean"
+    same_action: bool = True
+    centroid_weight: Weight = 0.0
+    info_nce_weight: Weight = 0.0
+    temperature: Annotated[float, Field(gt=0)] = 0.1
+    head_weight: Weight = 1.0
+    identity_weight: Weight = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Data(Section):
+    """What is drawn: a batch is `persons` x `views` images, at most `views` of a person; `fraction` of the actions."""
+
+    persons: Positive = 8
+    views: Annotated[int, Field(ge=2)] = 4
+    fraction: Share = 1.0
+    sampler: Literal["same_action", "persons", "uniform"] = "same_action"
+    flip: Weight = Annotated[float, Field(ge=0)]
+Probability = 0.5
+
+
+class Train(Section):
+    """The optimisation, and what is kept of it.
+
+    `schedule: step` multiplies the learning rate by `decay` every `decay_epochs`. `clip_norm` bounds the norm of the
+    whole gradient, `accumulate` adds up that many batches to one update, `ema` is the momentum of a moving average of
+    the weights (0: none), which is what is then saved and evaluated. Validation follows every `validate_every` epochs
+    (0: never) on the first `validate_actions` actions of the valid split (null: all).
+    """
+
+    epochs: Positive = 60
+    steps_per_epoch: Positive | None = None
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    weight_decay: Weight = 0.0
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    decay: Share = 0.1
+    decay_epochs: Positive = 20
+    warmup_epochs: Weight = 0.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    accumulate: Positive = 1
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    seed: int = 1
+    validate_every: Annotated[int, Field(ge=0)] = 1
+    validate_actions: Positive | None = None
+    keep: Positive = 2
+
+    @model_validator(mode="after")
+    def _decay_has_a_place(self) -> "Train":
+        if self.optimizer == "adam" and self.weight_decay:
+            raise ValueError("weight_decay inside adam drives a triplet network to zero; use optimizer: adamw")
+        return self
+
+
+class Config(Section):
+    """A whole run."""
+
+    model: Annotated[TwoStream | OneStream, Field(discriminator="embedder")]
+    loss: Loss = Loss()
+    data: Data = Data()
+    train: Train = Train()
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML that refuses a key given twice (PyYAML keeps the last one silently)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise ValueError(f"line {key_node.start_mark.line + 1}: key {key!r} is given twice; keep one")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+    """Read a configuration file and apply `a.b=c` overrides.
+
+    Args:
+        path: a YAML file, such as `configs/two_stream.yaml`.
+        overrides: `section.key=value` strings; the value is read as YAML.
+
+    Returns:
+        The checked configuration, defaults filled in.
+
+    Raises:
+        ValueError: naming the file and key, what was expected and what was received.
+
+    Example:
+        >>> config = load_config("configs/two_stream.yaml", overrides=["train.epochs=5"])
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"configuration {path}: cannot be read ({error}); give the path of a YAML file") from None
+    tree = _parse(text, f"configuration {path}")
+    if not isinstance(tree, dict):
+        raise ValueError(f"configuration {path}: expected keys such as `model:`, received {type(tree).__name__}")
+    for override in overrides:
+        _override(tree, override)
+    return check(tree, f"configuration {path}")
+
+
+def check(tree: dict, where: str = "configuration") -> Config:
+    """Check a configuration given as plain dicts; `where` opens the error message."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        lines = [_complaint(item, tree) for item in error.errors()]
+        raise ValueError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
+
+
+def dump(config: Config) -> str:
+    """Return the configuration as YAML, every default written out; `load_config` reads it back equal."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(f"{where}: {line}not YAML ({getattr(error, 'problem', error)})") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _override(tree: dict, override: str) -> None:
+    """Set one `a.b=c` in the tree of plain dicts."""
+    key, equals, value = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ValueError(f"override {override!r}: expected section.key=value, such as train.epochs=5")
+    node = tree
+    for depth, part in enumerate(parts[:-1], start=1):
+        if node.get(part) is None:
+            node[part] = {}
+        node = node[part]
+        if not isinstance(node, dict):
+            raise ValueError(f"override {override!r}: {'.'.join(parts[:depth])} is a value, not a section")
+    node[parts[-1]] = _parse(value, f"override {override!r}")
+
+
+def _complaint(item: dict, tree: dict) -> str:
+    """One line for one pydantic error."""
+    place = [part for part in item["loc"] if part not in ("two_stream", "one_stream")]
+    key = ".".join(str(part) for part in place)
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(place[:-1], tree)
+        close = difflib.get_close_matches(str(place[-1]), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    if item["type"].startswith("union_tag"):
+        return f"{key}.embedder: expected two_stream or one_stream, received {(item['input'] or {}).get('embedder')!r}"
+    if item["type"] == "missing":
+        return f"{key}: missing; add it"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}, received {_short(item['input'])}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _known_keys(place: list, tree: dict) -> list[str]:
+    """Keys of the section at `place`, found by walking the model classes beside the user's tree."""
+    section: type[BaseModel] = Config
+    for part in place:
+        if part == "model":
+            one_stream = (tree.get("model") or {}).get("embedder") == "one_stream"
+            section = OneStream if one_stream else TwoStream
+            continue
+        annotation = section.model_fields[part].annotation
+        choices = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
+        section = next(a for a in choices if issubclass(a, BaseModel))
+    return list(section.model_fields)

@@ -1,0 +1,109 @@
+"""From the `loss` section of a configuration to one Keras loss for each trained output of a model."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kreid.losses import CentroidTripletLoss, IdentityLoss, InfoNCELoss, PairLoss, TripletLoss
+
+
+@keras.saving.register_keras_serializable(package="kreid")
+class WeightedSum(PairLoss):
+    """Weighted sum of losses on one output.
+
+    Args:
+        losses: Keras losses whose `call` returns `(N,)`.
+        weights: one factor a loss.
+
+    Input shape:
+        That of the losses.
+
+    Output shape:
+        `(N,)` before reduction.
+
+    Raises:
+        ValueError: where the numbers of losses and weights differ, or there are none.
+
+    Example:
+        >>> loss = WeightedSum([TripletLoss(), InfoNCELoss()], [1.0, 0.5])
+    """
+
+    def __init__(
+        self, losses: Sequence[keras.losses.Loss], weights: Sequence[float], name: str = "weighted_sum", **kwargs: Any
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        if len(losses) != len(weights) or not losses:
+            raise ValueError(f"weights: expected one for each of {len(losses)} losses, received {len(weights)}")
+        self.losses = list(losses)
+        self.weights = list(weights)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the weighted sum of each anchor (N,)."""
+        terms = [
+            weight * loss.call(y_true, y_pred) for loss, weight in zip(self.losses, self.weights, strict=True)
+        ]
+        return ops.sum(ops.stack(terms), axis=0)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        losses = [keras.saving.serialize_keras_object(loss) for loss in self.losses]
+        return {"name": self.name, "reduction": self.reduction, "losses": losses, "weights": self.weights}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "WeightedSum":
+        """Build the loss, and those inside it, from `get_config`'s dict."""
+        losses = [keras.saving.deserialize_keras_object(loss) for loss in config.pop("losses")]
+        return cls(losses=losses, **config)
+
+
+def trained_outputs(outputs: Iterable[str]) -> list[str]:
+    """Names of a model's outputs that losses train: all but an `embedding` that only joins or rescales others."""
+    names = list(outputs)
+    return [name for name in names if name != "embedding"] if "final" in names else names
+
+
+def build_losses(config: Any, outputs: Iterable[str]) -> dict[str, keras.losses.Loss]:
+    """One loss for each trained output.
+
+    Args:
+        config: the `loss` section, a `kreid.config.Loss`.
+        outputs: names of the model's outputs, `model.output_names` or the keys of its output dict.
+
+    Returns:
+        `{output name: loss}`, for `model.compile(loss=...)`.
+
+    Raises:
+        ValueError: if every weight is 0, or the identity loss is asked for and the model has no logits.
+
+    Example:
+        >>> model.compile("adam", loss=build_losses(config.loss, model.output))
+    """
+    names = trained_outputs(outputs)
+    if config.identity_weight and "logits" not in names:
+        raise ValueError("loss.identity_weight: the model has no logits; set model.num_classes to the number of people")
+    losses = {}
+    for name in names:
+        terms = _terms(config, name)
+        if terms:
+            parts, weights = zip(*terms, strict=True)
+            losses[name] = WeightedSum(parts, weights, name=name)
+    if not losses:
+        raise ValueError("loss: every weight is 0, so nothing would be trained; give triplet_weight or another a value")
+    return losses
+
+
+def _terms(config: Any, output: str) -> list[tuple[keras.losses.Loss, float]]:
+    """The losses of one output with weights above 0."""
+    if output == "logits":
+        terms = [(IdentityLoss(config.label_smoothing), config.identity_weight)]
+    else:
+        share = 1.0 if output in ("embedding", "final") else config.head_weight
+        same = config.same_action
+        terms = [
+            (TripletLoss(config.margin, config.mining, config.distance, same), share * config.triplet_weight),
+            (CentroidTripletLoss(config.margin, config.distance, same), share * config.centroid_weight),
+            (InfoNCELoss(config.temperature, same), share * config.info_nce_weight),
+        ]
+    return [(loss, weight) for loss, weight in terms if weight > 0]
