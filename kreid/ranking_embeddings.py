@@ -1,0 +1,205 @@
+"""Embeddings and the labels of the images they stand for; NumPy only."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise as neighbours
+from pathlib import Path
+
+import numpy as np
+
+from kreid.atomic import atomic_file
+
+_ARRAYS = ("vectors", "person", "action", "bbox", "is_query")
+_RECORD = "records/"
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The labels of M query and gallery images, checked and read-only.
+
+    Args:
+        person: (M,) integers, the identity; -1 where it is unknown (challenge).
+        action: (M,) integers; a query is compared with the gallery images of its own action.
+        bbox: (M,) integers from 0, SoccerNet's index of the image. Queries and gallery images count separately; the
+            index orders each list and decides between equal distances.
+        is_query: (M,) bool, True for a query and False for a gallery image.
+        records: further arrays of M values for reports, such as role, height, width, game.
+
+    Raises:
+        ValueError: an array has another length or dtype, or an index occurs twice in one list; it names a row.
+    """
+
+    person: np.ndarray
+    action: np.ndarray
+    bbox: np.ndarray
+    is_query: np.ndarray
+    records: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        is_query = np.asarray(self.is_query)
+        if is_query.ndim != 1 or (is_query.size and is_query.dtype != bool):
+            raise ValueError(f"is_query: expected (M,) booleans, got {is_query.dtype} of shape {is_query.shape}")
+        count = len(is_query)
+        _keep(self, "is_query", is_query.astype(bool))
+        for name in ("person", "action", "bbox"):
+            _keep(self, name, _integers(name, getattr(self, name), count))
+        for name, least in (("person", -1), ("bbox", 0)):
+            low = np.flatnonzero(getattr(self, name) < least)
+            if len(low):
+                raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)[low[0]]} in row {low[0]}")
+        records = {name: _record(name, values, count) for name, values in (self.records or {}).items()}
+        object.__setattr__(self, "records", records)
+        _check_unique(self)
+
+    def __len__(self) -> int:
+        return len(self.is_query)
+
+    def actions(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield, per action in rising order, the rows of its queries and those of its gallery, each by bbox index."""
+        order = np.lexsort((self.bbox, ~self.is_query, self.action))
+        action = self.action[order]
+        ends = [0, *(np.flatnonzero(np.diff(action)) + 1).tolist(), len(order)]
+        for start, stop in neighbours(ends if len(order) else []):
+            rows = order[start:stop]
+            queries = np.count_nonzero(self.is_query[rows])
+            yield rows[:queries], rows[queries:]
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """One vector per query and gallery image, with the images' labels; checked and read-only.
+
+    Args:
+        vectors: (M, D) finite real numbers, kept as float32 (without a copy where they are float32 already).
+        person: (M,) integers, -1 where unknown.
+        action: (M,) integers.
+        bbox: (M,) integers, each once among the queries and once among the gallery.
+        is_query: (M,) bool.
+        records: further arrays of M values for reports (role, height, width, game, ...).
+
+    The same labels stand in `images`, an `Images`, without the vectors.
+
+    Raises:
+        ValueError: an array has another length or dtype, a vector is not finite, or an index occurs twice in one list.
+
+    Example:
+        Embeddings(np.eye(3), person=[7, 7, 8], action=[0, 0, 0], bbox=[0, 0, 1], is_query=[True, False, False])
+    """
+
+    vectors: np.ndarray
+    person: np.ndarray
+    action: np.ndarray
+    bbox: np.ndarray
+    is_query: np.ndarray
+    records: Mapping[str, np.ndarray] = field(default_factory=dict)
+    images: Images = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        images = Images(self.person, self.action, self.bbox, self.is_query, self.records)
+        object.__setattr__(self, "images", images)
+        for name in ("person", "action", "bbox", "is_query", "records"):
+            object.__setattr__(self, name, getattr(images, name))
+        vectors = np.asarray(self.vectors)
+        if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+            raise ValueError(f"vectors: expected (M, D) real numbers, got {vectors.dtype} of shape {vectors.shape}")
+        if len(vectors) != len(images):
+            raise ValueError(f"vectors: expected {len(images)} rows, as many as is_query has, got {len(vectors)}")
+        with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes infinite: refused below
+            vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(wrong):
+            raise ValueError(
+                f"vectors: expected finite float32 numbers, but {len(wrong)} of {len(vectors)} rows are not; first row "
+                f"{wrong[0]}, {describe(images, wrong[0])}; look for a diverged model or a broken image"
+            )
+        _keep(self, "vectors", vectors)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to an uncompressed `.npz`, whole or not at all.
+
+        Args:
+            path: the file; it gets `vectors`, `person`, `action`, `bbox`, `is_query`, and `records/<name>` per record.
+        """
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {_RECORD + name: values for name, values in self.records.items()}
+        with atomic_file(path) as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Embeddings":
+        """Read what `save` wrote.
+
+        Args:
+            path: the `.npz` file.
+
+        Raises:
+            ValueError: the file is no `.npz`, lacks an array, or holds what the constructor refuses; it names the file.
+        """
+        arrays = read_npz(path, _ARRAYS)
+        records = {name[len(_RECORD) :]: values for name, values in arrays.items() if name.startswith(_RECORD)}
+        try:
+            return cls(*(arrays[name] for name in _ARRAYS), records)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def describe(images: Images, row: int) -> str:
+    """Return words for one image, for messages: "query 17 of action 3"."""
+    return f"{'query' if images.is_query[row] else 'gallery'} {images.bbox[row]} of action {images.action[row]}"
+
+
+def read_npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return all arrays of a `.npz` file, which must hold at least `names`; ValueError naming the file otherwise."""
+    try:
+        with Path(path).open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it is one array, not an archive of several")
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: expected a .npz file with {', '.join(names)}: {error}") from error
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise ValueError(f"{path}: expected a .npz file with {', '.join(names)}; {', '.join(missing)} missing")
+    return arrays
+
+
+def _keep(owner: object, name: str, array: np.ndarray) -> None:
+    view = array.view()
+    view.flags.writeable = False
+    object.__setattr__(owner, name, view)
+
+
+def _integers(name: str, values: object, count: int) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(f"{name}: expected (M,) integers, got {array.dtype} of shape {array.shape}")
+    if len(array) != count:
+        raise ValueError(f"{name}: expected {count} values, as many as is_query has, got {len(array)}")
+    return array.astype(np.int64)
+
+
+def _record(name: str, values: object, count: int) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim < 1 or len(array) != count or array.dtype == object:
+        raise ValueError(f"records[{name!r}]: expected {count} plain values, got {array.dtype} of shape {array.shape}")
+    return array
+
+
+def _check_unique(images: Images) -> None:
+    order = np.lexsort((images.bbox, images.is_query))
+    bbox, is_query = images.bbox[order], images.is_query[order]
+    same = np.flatnonzero((bbox[1:] == bbox[:-1]) & (is_query[1:] == is_query[:-1]))
+    if len(same):
+        first = same[np.argmin(order[same])]
+        one, other = order[first], order[first + 1]
+        subset = "queries" if images.is_query[one] else "gallery images"
+        raise ValueError(
+            f"bbox: {images.bbox[one]} stands in rows {one} and {other}, both {subset}, but counts one image there; "
+            "were the same records read twice?"
+        )

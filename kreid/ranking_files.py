@@ -1,0 +1,187 @@
+"""SoccerNet's ranking file: written, read back, checked and scored; NumPy only.
+
+The file is JSON, `{"<query bbox>": [gallery bbox, ...], ...}`: for every query all gallery images of its action as
+integers, best first. The challenge's server and `SoccerNet.Evaluation.ReIdentification.evaluate` take it.
+"""
+
+import json
+import reprlib
+from collections.abc import Sequence, Set
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kreid.atomic import atomic_file
+from kreid.ranking import evaluate
+from kreid.ranking_embeddings import Embeddings, Images
+from kreid.ranking_lists import Ranking
+from kreid.ranking_truth import read_groundtruth
+
+
+def to_json(ranking: Ranking) -> dict[str, list[int]]:
+    """Return a ranking as the plain object that the file holds.
+
+    Args:
+        ranking: what `rank` returned, labels known or not.
+
+    Returns:
+        One list per query; an empty one where the query's action has no gallery.
+    """
+    gallery = ranking.images.bbox[ranking.gallery].tolist()
+    ends = ranking.offsets.tolist()
+    queries = ranking.images.bbox[ranking.query].tolist()
+    return {str(bbox): gallery[ends[i] : ends[i + 1]] for i, bbox in enumerate(queries)}
+
+
+def write(ranking: Ranking, path: str | Path) -> Path:
+    """Write the ranking file, whole or not at all.
+
+    Args:
+        ranking: what `rank` returned.
+        path: the `.json` file.
+
+    Returns:
+        The path written.
+    """
+    with atomic_file(path) as file:
+        file.write(json.dumps(to_json(ranking), separators=(",", ":")).encode("ascii"))
+    return Path(path)
+
+
+def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ranking:
+    """Read a ranking file and check it against the images it ranks. Labels may be withheld.
+
+    Args:
+        path: the ranking file, from any program.
+        groundtruth: the images: an `Images`, an `Embeddings`, or a file that `read_groundtruth` reads.
+
+    Returns:
+        The ranking; the distances are the places 0, 1, 2, ... in each list, since the file holds none.
+
+    Raises:
+        ValueError: the file is larger than any ranking of these images, is not JSON, or is not a complete ranking. One
+            line says for each kind of fault how many there are and which is the first.
+    """
+    images = _images(groundtruth)
+    answers = _parse(Path(path), _most_bytes(images))
+    faults = _Faults(images)
+    queries, rows, sizes = [], [], []
+    for members, gallery in images.actions():
+        row_of = dict(zip(images.bbox[gallery].tolist(), gallery.tolist(), strict=True))
+        for row in members.tolist():
+            key = str(images.bbox[row])
+            entries = answers.pop(key, None if row_of else [])
+            if faults.none_in(key, entries, row_of.keys()):
+                rows.extend([row_of[entry] for entry in entries])
+                queries.append(row)
+                sizes.append(len(entries))
+    for key in answers:
+        faults.add("keys that are no query", reprlib.repr(key))
+    if faults.found:
+        raise ValueError(f"{path}: not a ranking of these images: {faults}")
+    offsets = np.cumsum([0, *sizes], dtype=np.int64)
+    places = np.arange(len(rows)) - np.repeat(offsets[:-1], sizes)
+    return Ranking(images, np.array(queries, np.int64), offsets, np.array(rows, np.int64), places.astype(np.float64))
+
+
+def score(
+    path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int] = (1, 5, 10)
+) -> dict[str, object]:
+    """Return what `evaluate` gives for a ranking file.
+
+    Where the official scorer gives figures they are the same. It refuses a file in which a query has no match in its
+    gallery; here such a query is skipped and counted.
+
+    Args:
+        path: the ranking file, from any program.
+        groundtruth: the labelled images: an `Images`, an `Embeddings`, or a file that `read_groundtruth` reads.
+        ranks: the k of the rank-k figures.
+
+    Raises:
+        ValueError: as `read`, or the labels are withheld.
+    """
+    return evaluate(read(path, groundtruth), ranks)
+
+
+class _Faults:
+    """What is wrong with a ranking file: per kind, how often and where first."""
+
+    def __init__(self, images: Images) -> None:
+        self.gallery = set(images.bbox[~images.is_query].tolist())
+        self.found: dict[str, tuple[int, str]] = {}
+
+    def __str__(self) -> str:
+        return "; ".join(f"{kind}: {count} (first: {where})" for kind, (count, where) in self.found.items())
+
+    def add(self, kind: str, where: str, count: int = 1) -> None:
+        before, first = self.found.get(kind, (0, where))
+        self.found[kind] = (before + count, first)
+
+    def none_in(self, key: str, entries: Any, wanted: Set[int]) -> bool:
+        """Return whether `entries` is each of `wanted` once, and note what else it is, in linear time."""
+        if entries is None:
+            self.add("queries without a list", f"query {key}")
+            return False
+        if not isinstance(entries, list):
+            self.add("values that are no list", f"query {key} has {reprlib.repr(entries)}")
+            return False
+        listed: set[int] = set()
+        for entry in entries:
+            kind = self._kind(entry, wanted, listed)
+            if kind:
+                self.add(kind, f"{reprlib.repr(entry)} in query {key}")
+            else:
+                listed.add(entry)
+        left_out = wanted - listed
+        if left_out:
+            self.add("gallery images left out", f"{min(left_out)} in query {key}", len(left_out))
+        return len(listed) == len(entries) == len(wanted)
+
+    def _kind(self, entry: Any, wanted: Set[int], listed: set[int]) -> str | None:
+        if type(entry) is not int:  # isinstance would let `true` through, and it is no image
+            return "entries that are no integer"
+        if entry in listed:
+            return "gallery images listed again"
+        if entry in wanted:
+            return None
+        return "gallery images of another action" if entry in self.gallery else "entries that are no gallery image"
+
+
+def _images(groundtruth: Images | Embeddings | str | Path) -> Images:
+    if isinstance(groundtruth, Embeddings):
+        return groundtruth.images
+    return groundtruth if isinstance(groundtruth, Images) else read_groundtruth(groundtruth)
+
+
+def _most_bytes(images: Images) -> int:
+    """Return a generous bound on a ranking file's size: 64 bytes an entry (7 are usual), 128 a query, 1 MiB."""
+    entries = sum(len(query) * len(gallery) for query, gallery in images.actions())
+    return 64 * entries + 128 * len(images) + (1 << 20)
+
+
+def _parse(path: Path, most: int) -> dict[str, Any]:
+    """Return the file's object; what is too large is not read, so nonsense costs little time and memory."""
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        size = max(path.stat().st_size, len(data))
+        raise ValueError(f"{path}: {size:,} bytes; a ranking of these images has at most {most:,}; is it another file?")
+    repeated: list[str] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            seen: set[str] = set()
+            repeated.extend(key for key, _ in pairs if key in seen or seen.add(key))
+        return members
+
+    try:
+        answers = json.loads(data.decode("utf-8"), object_pairs_hook=collect)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a JSON ranking file: {error!s:.100}") from error
+    if not isinstance(answers, dict):
+        raise ValueError(f'{path}: expected {{"<query bbox>": [gallery bbox, ...]}}, got a {type(answers).__name__}')
+    if repeated:
+        raise ValueError(f"{path}: keys that stand twice: {len(repeated)} (first: {reprlib.repr(repeated[0])})")
+    return answers
