@@ -30,7 +30,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     """
     vectors = np.asarray(vectors, dtype=np.float64)
     norm = np.sqrt(np.vecdot(vectors, vectors))[:, None]
-    return np.divide(vectors, norm, out=np.zeros_like(vectors), where=norm > 0)
+    return vectors / np.where(norm > 0, norm, 1)
 
 
 def paired(first: np.ndarray, second: np.ndarray, metric: str = "euclidean") -> np.ndarray:

@@ -1,0 +1,205 @@
+"""Better rankings from embeddings one has: k-reciprocal re-ranking, query expansion, joined embeddings; NumPy only.
+
+Everything stays inside an action, since a query's gallery ends there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from kreid.ranking import rank_by
+from kreid.ranking_distances import check_metric, pairwise, unit
+from kreid.ranking_embeddings import Embeddings
+from kreid.ranking_lists import Ranking
+
+_BLOCK = 1 << 22  # comparisons of neighbourhoods held at once (32 MiB)
+
+
+def rerank(
+    embeddings: Embeddings,
+    k1: int = 3,
+    k2: int = 2,
+    weight: float = 0.3,
+    metric: str = "euclidean",
+    limit: float = 0.25,
+) -> Ranking:
+    """Rank every query's gallery by k-reciprocal re-ranking within its action.
+
+    The distance becomes `(1 - weight) * jaccard + weight * original`: `jaccard` compares the reciprocal neighbourhoods
+    of two images, `original` is the squared distance over the largest one of the query.
+
+    The paper's k1 = 20 and k2 = 6 are for galleries of thousands. In an action of 25 images with one or two a person
+    they make everybody everybody's neighbour and cost points of mAP, so the defaults are smaller and shrink with it.
+
+    Args:
+        embeddings: the vectors and labels.
+        k1: neighbours that count as near (default 3, ours).
+        k2: neighbours, itself included, that a neighbourhood is averaged over (default 2, ours).
+        weight: share of the original distance, 0 to 1 (default 0.3, the paper's).
+        metric: the distance to start from; the paper's is "euclidean". SoccerNet's development kit passes
+            "sqeuclidean", which is then squared once more.
+        limit: k1 and k2 are at most this share of an action's images, and at least 1 (default 0.25, ours); 1 to take
+            them as they are.
+
+    Returns:
+        The new ranking; its distances are between 0 and 1, never NaN.
+
+    Raises:
+        ValueError: k1 or k2 is below 1, or weight or limit is outside 0 to 1.
+
+    Reference: Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding, CVPR 2017.
+    """
+    check_metric(metric)
+    _check(k1, k2, weight)
+    if not 0 <= limit <= 1:
+        raise ValueError(f"limit: expected a share of an action's images, 0 to 1, got {limit}")
+    vectors = embeddings.vectors
+
+    def distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+        both = vectors[np.concatenate([query, gallery])]
+        most = max(1, int(limit * len(both)))
+        return k_reciprocal(pairwise(both, both, metric), len(query), min(k1, most), min(k2, most), weight)
+
+    return rank_by(embeddings.images, distances)
+
+
+def k_reciprocal(distances: np.ndarray, queries: int, k1: int = 20, k2: int = 6, weight: float = 0.3) -> np.ndarray:
+    """Return re-ranked distances from the first images of a set to the others.
+
+    Args:
+        distances: (n, n) symmetric, finite, not negative: between all images, the queries first.
+        queries: how many of them are queries.
+        k1: neighbours that count as near (default 20, the paper's); from n - 1 on, everybody is.
+        k2: neighbours a neighbourhood is averaged over (default 6, the paper's); at most n are there.
+        weight: share of the original distance, 0 to 1 (default 0.3, the paper's).
+
+    Returns:
+        (queries, n - queries) float64.
+
+    Raises:
+        ValueError: k1 or k2 is below 1, or weight is outside 0 to 1.
+    """
+    _check(k1, k2, weight)
+    squared = np.square(distances)
+    largest = squared.max(axis=0, initial=0.0)
+    original = squared.T / np.where(largest > 0, largest, 1)[:, None]  # all images equal: 0, not 0 / 0
+
+    order = np.argsort(_self_first(original), axis=1, kind="stable")
+    near = _reciprocal(order, k1)
+    closer = _reciprocal(order, round(k1 / 2))
+    shared = near.astype(np.float32) @ closer.T.astype(np.float32)  # images that are near i and closer to j, counted
+    joins = near & (3 * shared > 2 * closer.sum(axis=1))
+    near |= joins.astype(np.float32) @ closer.astype(np.float32) > 0
+
+    encoding = np.exp(-original) * near
+    encoding /= encoding.sum(axis=1, keepdims=True)  # never 0: an image is its own neighbour
+    encoding = sum(encoding[column] for column in order.T[:k2]) / min(k2, len(order))
+    jaccard = _jaccard(encoding[:queries], encoding[queries:])
+    return (1 - weight) * jaccard + weight * original[:queries, queries:]
+
+
+def expand_queries(embeddings: Embeddings, k: int = 1, alpha: float = 3.0) -> Embeddings:
+    """Move every query towards its nearest gallery images: the weighted average of itself and them.
+
+    The query counts 1 and each of its k nearest gallery images `max(cosine, 0) ** alpha`.
+
+    Args:
+        embeddings: the vectors and labels.
+        k: gallery images to add (default 1, ours: a person has few images in an action); at most the gallery's size.
+        alpha: 0 weighs all k like the query (plain average); larger trusts near ones more (default 3, the paper's).
+
+    Returns:
+        Unit vectors (zero ones stay zero), the gallery's included, so that every metric still makes sense.
+
+    Raises:
+        ValueError: k or alpha is negative.
+
+    Reference: Radenović et al., Fine-tuning CNN Image Retrieval with No Human Annotation, TPAMI 2019, section 3.5.
+    """
+    if k < 0 or alpha < 0:
+        raise ValueError(f"k, alpha: expected neither to be negative, got {k} and {alpha}")
+    vectors = _unit(embeddings.vectors)
+    expanded = vectors.copy()
+    for query, gallery in embeddings.images.actions():
+        members = vectors[gallery]
+        cosine = 1 - pairwise(vectors[query], members, "sqeuclidean") / 2  # (q, g)
+        order = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+        share = np.maximum(np.take_along_axis(cosine, order, axis=1), 0) ** alpha  # (q, k)
+        expanded[query] += (share[:, None] @ members[order])[:, 0]  # (q, 1, k) @ (q, k, D)
+    return replace(embeddings, vectors=_unit(expanded))
+
+
+def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
+    """Return one `Embeddings` made of several over the same images, every member scaled to unit vectors first.
+
+    Args:
+        members: at least one; they may list the images in different orders.
+        how: "concat" (default) sets the vectors side by side, which averages the squared distances: the way for
+            different networks. "mean" averages the vectors: only inside one embedding space (an image's flips, crops).
+
+    Returns:
+        Unit vectors (zero ones stay zero), in the order, and with the labels and records, of the first member.
+
+    Raises:
+        ValueError: members differ in their images or labels, or, for "mean", in width.
+    """
+    if how not in ("concat", "mean"):
+        raise ValueError(f"how: expected concat or mean, got {how!r}")
+    if not members:
+        raise ValueError("members: expected at least one Embeddings, got none")
+    first = members[0]
+    order = np.lexsort((first.bbox, first.is_query))
+    parts = []
+    for number, member in enumerate(members):
+        rows = np.lexsort((member.bbox, member.is_query))
+        for name in ("is_query", "bbox", "action", "person"):
+            if not np.array_equal(getattr(member, name)[rows], getattr(first, name)[order]):
+                raise ValueError(f"members: number {number} has another {name} than number 0; embed the same images")
+        if how == "mean" and member.vectors.shape != first.vectors.shape:
+            width, other = first.vectors.shape[1], member.vectors.shape[1]
+            raise ValueError(f"members: numbers 0 and {number} are {width} and {other} wide; use how='concat'")
+        aligned = np.empty_like(member.vectors)
+        aligned[order] = _unit(member.vectors)[rows]
+        parts.append(aligned)
+    vectors = np.concatenate(parts, axis=1) if how == "concat" else np.mean(parts, axis=0)
+    return replace(first, vectors=_unit(vectors))
+
+
+def _check(k1: int, k2: int, weight: float) -> None:
+    for name, value in (("k1", k1), ("k2", k2)):
+        if value < 1:
+            raise ValueError(f"{name}: expected 1 or more neighbours, got {value}")
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight: expected the original distance's share, 0 to 1, got {weight}")
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Return unit vectors as float32, without a float64 copy of everything."""
+    scaled = np.empty(vectors.shape, np.float32)
+    for start in range(0, len(vectors), 4096):
+        scaled[start : start + 4096] = unit(vectors[start : start + 4096])
+    return scaled
+
+
+def _self_first(distances: np.ndarray) -> np.ndarray:
+    """Return a copy in which every image is nearest to itself, as it would not be among equal ones."""
+    distances = distances.copy()
+    np.fill_diagonal(distances, -1.0)
+    return distances
+
+
+def _reciprocal(order: np.ndarray, k: int) -> np.ndarray:
+    """Return (n, n) bool: which images are among each other's k nearest, every image with itself included."""
+    near = np.zeros(order.shape, bool)
+    np.put_along_axis(near, order[:, : k + 1], True, axis=1)
+    return near & near.T
+
+
+def _jaccard(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return 1 - |A and B| / |A or B| of fuzzy sets whose members sum to one: (q, n) and (g, n) to (q, g)."""
+    common = np.empty((len(first), len(second)))
+    step = max(1, _BLOCK // max(second.size, 1))
+    for start in range(0, len(first), step):
+        common[start : start + step] = np.minimum(first[start : start + step, None], second[None]).sum(axis=2)
+    return 1 - common / (2 - common)
