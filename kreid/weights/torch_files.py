@@ -1,0 +1,311 @@
+"""PyTorch's `.pth` and `.pt` files, read without PyTorch and without running what they pickle.
+
+Both containers hold a pickle that describes the tensors and, outside it, their raw numbers ("storages"):
+
+- zip (PyTorch 1.6 and later): members `NAME/data.pkl`, `NAME/data/<key>` and perhaps `NAME/byteorder`;
+- legacy: five pickles (a magic number, the protocol, the system, the object, the storage keys), then for every key the
+  number of elements as an int64 and the elements, little-endian.
+
+A pickle is a program: it names functions and calls them. Here only the names that `_Unpickler` lists exist, none of
+which does more than note its arguments; any other name ends the reading before anything is called.
+
+Reference: torch/serialization.py and torch/_utils.py of PyTorch 2.
+"""
+
+import pickle
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+
+# Storage class -> the NumPy type of its elements; NumPy has no bfloat16, whose bits are the upper half of a float32.
+STORAGES = {
+    "FloatStorage": "f4",
+    "DoubleStorage": "f8",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+# Keys under which training scripts keep the weights, beside the epoch, the optimizer and so on.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights")
+# Names that stand beside the weights in such checkpoints: scores, schedules, arguments. What they hold is dropped.
+IGNORED = (
+    "__builtin__.dict",
+    "__builtin__.set",
+    "_codecs.encode",
+    "argparse.Namespace",
+    "builtins.dict",
+    "builtins.set",
+    "collections.Counter",
+    "collections.defaultdict",
+    "numpy.core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray._reconstruct",
+    "numpy._core.multiarray.scalar",
+    "numpy.dtype",
+    "numpy.ndarray",
+    "torch.device",
+)
+# What damaged bytes make the unpickler and the zip reader raise.
+_PICKLE_ERRORS = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+def read_zip(path: Path) -> dict[str, np.ndarray]:
+    """Read a checkpoint in the zip container.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        `{"<module path>.<kind>": array}`, read-only views in the stored type (bfloat16 as float32). A leading
+        `module.` (of DataParallel) is dropped; entries that are no tensors are left out.
+
+    Raises:
+        ValueError: for a pickle that names anything but tensors, for a damaged file, or where no tensor is found.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+            root = next(name for name in members if name.endswith("/data.pkl")).removesuffix("data.pkl")
+            with archive.open(f"{root}data.pkl") as file:
+                content = _unpickle(_Unpickler(file), path)
+            big = f"{root}byteorder" in members and archive.read(f"{root}byteorder").strip() == b"big"
+
+            def load(storage: _Storage) -> bytes:
+                name = f"{root}data/{storage.key}"
+                if name not in members or archive.getinfo(name).file_size < storage.nbytes:
+                    raise ValueError(f"{path}: damaged checkpoint: {name} is missing or too small")
+                return archive.read(name)
+
+            return _arrays(content, load, ">" if big else "<", path)
+    except _ZIP_ERRORS as error:
+        raise ValueError(f"{path}: damaged zip container: {error}; get the file again") from None
+
+
+def read_legacy(path: Path) -> dict[str, np.ndarray]:
+    """Read a checkpoint of PyTorch before 1.6, or one saved with `_use_new_zipfile_serialization=False`.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        As `read_zip`.
+
+    Raises:
+        ValueError: as `read_zip`.
+    """
+    with path.open("rb") as file:
+        if _unpickle(_Unpickler(file), path) != LEGACY_MAGIC:
+            raise ValueError(f"{path}: a pickle, but no PyTorch checkpoint: it does not start with PyTorch's number")
+        for _ in ("protocol", "system"):  # the storages are little-endian whatever the system was
+            _unpickle(_Unpickler(file), path)
+        unpickler = _Unpickler(file)
+        content = _unpickle(unpickler, path)
+        blocks = _legacy_blocks(file, _unpickle(_Unpickler(file), path), unpickler.storages, path)
+
+    def load(storage: _Storage) -> bytes:
+        if storage.key not in blocks:
+            raise ValueError(f"{path}: damaged checkpoint: storage {storage.key} is missing")
+        return blocks[storage.key]
+
+    return _arrays(content, load, "<", path)
+
+
+def _legacy_blocks(file: BinaryIO, keys: Any, storages: dict[str, "_Storage"], path: Path) -> dict[str, bytes]:
+    """Read the storages behind the pickles, each after its number of elements."""
+    blocks = {}
+    left = path.stat().st_size - file.tell()
+    for key in keys if isinstance(keys, list) else ():
+        storage = storages.get(str(key))
+        count = int.from_bytes(file.read(8), "little", signed=True)
+        if storage is None or count != storage.size:
+            raise ValueError(f"{path}: damaged checkpoint: storage {key} is not the one that was announced")
+        left -= 8 + storage.nbytes
+        if left < 0:
+            raise ValueError(f"{path}: cut short inside storage {key}, {-left:,} bytes are missing; get the file again")
+        blocks[storage.key] = file.read(storage.nbytes)
+    return blocks
+
+
+@dataclass(frozen=True, slots=True)
+class _StorageType:
+    """What a storage class's name stands for; not callable, hence good for nothing else."""
+
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """A run of numbers that is kept outside the pickle."""
+
+    dtype: str
+    key: str
+    size: int  # in elements
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    """A strided view of a storage; offset and strides in elements."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+class _Ignored:
+    """Takes whatever a pickle gives to an object and keeps none of it."""
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def ignore(self, *args: Any) -> None:
+        """Do nothing."""
+
+    __setstate__ = append = extend = add = ignore
+
+
+class _ForbiddenError(Exception):
+    """A name that a state dict has no use for."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """Rebuilds dicts, numbers and notes about tensors, and refuses every other name."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file, encoding="latin1")  # Python 2 wrote strings as bytes; latin1 reads any
+        self.storages: dict[str, _Storage] = {}
+        # Made anew for every file: a pickle can set attributes of the classes that it is given.
+        ignored = type("Ignored", (_Ignored,), {})
+        self.allowed: dict[str, Any] = {
+            "collections.OrderedDict": OrderedDict,
+            "torch.Size": tuple,
+            "torch._utils._rebuild_tensor": self._tensor,
+            "torch._utils._rebuild_tensor_v2": self._tensor,
+            "torch._utils._rebuild_parameter": self._parameter,
+            "torch._utils._rebuild_parameter_with_state": self._parameter,
+            **{f"torch.{name}": _StorageType(dtype) for name, dtype in STORAGES.items()},
+            **{f"torch.cuda.{name}": _StorageType(dtype) for name, dtype in STORAGES.items()},
+            **dict.fromkeys(IGNORED, ignored),
+        }
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a global name: the only way for a pickle to anything that can be called."""
+        if f"{module}.{name}" not in self.allowed:
+            raise _ForbiddenError(f"{module}.{name}")
+        return self.allowed[f"{module}.{name}"]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        """Note a storage: `("storage", type, key, device, number of elements[, view])`."""
+        kind, storage_type, key, _, size, *view = pid
+        if kind != "storage" or not isinstance(storage_type, _StorageType) or size < 0:
+            raise pickle.UnpicklingError(f"a {kind} kept outside the pickle, expected a storage")
+        if any(view):
+            raise pickle.UnpicklingError("a storage within a storage, as PyTorch before 0.4 wrote them")
+        storage = _Storage(storage_type.dtype, str(key), int(size))
+        if self.storages.setdefault(storage.key, storage) != storage:
+            raise pickle.UnpicklingError(f"storage {key} is described in two ways")
+        return storage
+
+    # Bound methods, not functions: a pickle could set a function's defaults.
+    def _tensor(self, storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> _Tensor:
+        if not isinstance(storage, _Storage):
+            raise pickle.UnpicklingError("a tensor without a storage")
+        return _Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
+
+    def _parameter(self, data: Any, *_: Any) -> Any:
+        return data
+
+
+def _unpickle(unpickler: _Unpickler, path: Path) -> Any:
+    try:
+        return unpickler.load()
+    except _ForbiddenError as error:
+        raise ValueError(
+            f"{path}: its pickle asks for {str(error)!r}, which no state dict needs: refused, nothing was run. "
+            "If you trust its origin, open it with PyTorch and save model.state_dict() alone"
+        ) from None
+    except _PICKLE_ERRORS as error:
+        raise ValueError(f"{path}: damaged checkpoint, its pickle cannot be read: {error}") from None
+
+
+def _arrays(content: Any, load: Callable[[_Storage], bytes], order: str, path: Path) -> dict[str, np.ndarray]:
+    """Turn the notes about tensors into arrays; tensors that share a storage go on sharing it."""
+    notes = _state_dict(content, path)
+    if all(name.startswith("module.") for name in notes):
+        notes = {name.removeprefix("module."): note for name, note in notes.items()}
+    storages: dict[str, np.ndarray] = {}
+    arrays = {}
+    for name, note in notes.items():
+        key = note.storage.key
+        if key not in storages:
+            storages[key] = _elements(load(note.storage), note.storage, order)
+        arrays[name] = _view(note, storages[key], f"{path}: tensor {name}")
+    return arrays
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, _Tensor]:
+    """Return the tensors of a state dict that stands alone or among other things."""
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a state dict, found a {type(content).__name__.lstrip('_').lower()}")
+    # `dict.get`, not `content.get`: the pickle may have set attributes of its own on an OrderedDict.
+    for candidate in (*(dict.get(content, key) for key in WRAPPERS), content):
+        if isinstance(candidate, dict):
+            notes = {str(name): note for name, note in dict.items(candidate) if isinstance(note, _Tensor)}
+            if notes:
+                return notes
+    entries = ", ".join(map(str, list(content)[:5])) or "none"
+    raise ValueError(f"{path}: no tensors, neither by themselves nor under {', '.join(WRAPPERS)}; entries: {entries}")
+
+
+def _elements(raw: bytes, storage: _Storage, order: str) -> np.ndarray:
+    """Return a storage as a flat array in this machine's byte order."""
+    if storage.dtype == "bfloat16":
+        return (np.frombuffer(raw, f"{order}u2", storage.size).astype("u4") << 16).view("f4")
+    stored = np.dtype(storage.dtype).newbyteorder(order)
+    return np.frombuffer(raw, stored, storage.size).astype(storage.dtype, copy=False)
+
+
+def _view(note: _Tensor, elements: np.ndarray, where: str) -> np.ndarray:
+    """Return the strided view; it must lie within its storage, or it would show memory that is not the file's."""
+    offset, shape, stride = note.offset, note.shape, note.stride
+    last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=False))
+    if len(shape) != len(stride) or min((offset, *shape, *stride)) < 0 or (0 not in shape and last >= elements.size):
+        raise ValueError(
+            f"{where}: shape {shape}, strides {stride}, offset {offset} do not fit {elements.size} elements"
+        )
+    strides = [step * elements.itemsize for step in stride]
+    try:
+        return np.lib.stride_tricks.as_strided(elements[offset:], shape, strides, writeable=False)
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{where}: shape {shape}: {error}") from None
