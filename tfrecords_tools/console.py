@@ -7,15 +7,18 @@ see where an error came from. Anything else that is raised is a fault of the pro
 Importing this module costs Typer and nothing more, so a command can answer `--help` and a wrong argument at once.
 """
 
+import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, TextIO
 
 import typer
 
+LOGGERS = ("tfrecords_tools", "kreid")
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention
 
 
@@ -51,6 +54,9 @@ def make_app() -> typer.Typer:
 def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave the process with its exit code; the body of every `main()`.
 
+    Meanwhile warnings logged under "tfrecords_tools" and "kreid" appear as `warning: ...` on standard error, and
+    SIGTERM ends the command like Ctrl-C does: `finally` blocks run.
+
     Args:
         app: the Typer application, see `make_app`.
         args: the arguments without the program's name; by default those of the command line.
@@ -58,13 +64,36 @@ def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     Raises:
         SystemExit: always; `code` is the exit code described in this module's head.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's C++ shows errors only
     previous = _turn_termination_into_exit()
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    handler = _LogHandler(logging.WARNING)
+    for logger in loggers:
+        logger.addHandler(handler)
     try:
         code = _exit_code(app, args)
     finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
     raise SystemExit(code)
+
+
+@contextmanager
+def arguments() -> Iterator[None]:
+    """Turn a ValueError inside the block into a UsageError: the block checks what the user typed, not data.
+
+    Example:
+        >>> with arguments():
+        ...     check_fraction(fraction)
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def warn(message: str) -> None:
@@ -81,6 +110,13 @@ def finish(path: os.PathLike | str) -> None:
     """Print `path`, what the command wrote, as the last line of standard output, for `$(... | tail -n 1)`."""
     sys.stderr.flush()
     _print(os.fspath(path), sys.stdout)
+
+
+class _LogHandler(logging.Handler):
+    """Prints what libraries log the way `warn` and `note` print."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _print(f"{record.levelname.lower()}: {_one_line(record.getMessage())}", sys.stderr)
 
 
 def _exit_code(app: typer.Typer, args: Sequence[str] | None) -> int:

@@ -234,7 +234,6 @@ def write_index(
     """
     np.savez(
         folder / INDEX_NAME,
-        allow_pickle=False,
         shards=np.array(list(shards)),
         shard_bytes=np.array(list(shards.values()), np.int64),
         games=np.array(games),
@@ -247,20 +246,20 @@ def write_index(
 def _build(folder: Path, content: dict[str, np.ndarray]) -> tuple[Index, np.ndarray]:
     """Return the index and its shards' sizes; raise any exception if the arrays do not fit together."""
     columns = {name: np.asarray(content[name], dtype) for name, dtype in COLUMNS.items()}
-    names, sizes = content["shards"], content["shard_bytes"]
-    if (
-        len({array.shape for array in columns.values()}) != 1
-        or columns["offset"].ndim != 1
-        or names.shape != sizes.shape
-    ):
-        raise ValueError(f"arrays of different lengths: { {name: array.shape for name, array in columns.items()} }")
+    names, sizes, games = content["shards"], content["shard_bytes"], content["games"]
+    shapes = {name: array.shape for name, array in columns.items()}
+    if len(set(shapes.values())) != 1 or columns["offset"].ndim != 1 or names.shape != sizes.shape:
+        raise ValueError(f"arrays of different lengths {shapes}")
+    for name, size in (("shard", len(names)), ("game", len(games))):
+        if np.any((columns[name] < 0) | (columns[name] >= size)):
+            raise ValueError(f"{name} outside 0..{size - 1}")
     ends = columns["offset"] + columns["length"] + FOOTER
-    if np.any(columns["offset"] < HEADER) or np.any(columns["length"] < 0) or np.any(ends > sizes[columns["shard"]]):
+    if np.any((columns["offset"] < HEADER) | (columns["length"] < 0) | (ends > sizes[columns["shard"]])):
         raise ValueError("records outside their files")
     index = Index(
         folder=folder,
         shards=tuple(folder / str(name) for name in names),
-        games=content["games"],
+        games=games,
         fraction=float(content["fraction"]),
         last_action=int(content["last_action"]),
         **columns,

@@ -9,7 +9,7 @@ Under `<root>/reid/`, or `<root>` itself:
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -27,6 +27,7 @@ __all__ = [
     "find_root",
     "find_splits",
     "format_name",
+    "keep_fraction",
     "limit_actions",
     "parse_name",
     "scan",
@@ -112,6 +113,26 @@ def limit_actions(last: int, fraction: float) -> int:
     return ceil((last + 1) * Fraction(str(fraction)))
 
 
+def keep_fraction(entries: Sequence[Entry], fraction: float) -> list[Entry]:
+    """Return the entries of a fraction of the actions, by the rule of `limit_actions`.
+
+    Args:
+        entries: a whole split, as `scan` returns it.
+        fraction: in (0, 1].
+
+    Raises:
+        ValueError: for a wrong fraction, or one that leaves nothing.
+    """
+    limit = limit_actions(entries[-1].thumbnail.action, fraction)
+    kept = [entry for entry in entries if entry.thumbnail.action < limit]
+    if not kept:
+        raise ValueError(
+            f"fraction: {fraction} keeps action indices below {limit}, and the first one there is "
+            f"{entries[0].thumbnail.action}; take a larger fraction"
+        )
+    return kept
+
+
 def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Entry]:
     """List the thumbnails of a split, ordered by action, query before gallery, bbox index.
 
@@ -149,14 +170,7 @@ def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Ent
     # The subsets stand in the order wanted (query first) and sorting is stable.
     entries = [by[bbox] for by in found.values() for bbox in sorted(by)]
     entries.sort(key=lambda entry: entry.thumbnail.action)
-    limit = limit_actions(entries[-1].thumbnail.action, fraction)
-    kept = [entry for entry in entries if entry.thumbnail.action < limit]
-    if not kept:
-        raise ValueError(
-            f"fraction: {fraction} of {folder} keeps action indices below {limit}, and the first one there is "
-            f"{entries[0].thumbnail.action}; take a larger fraction"
-        )
-    return kept
+    return keep_fraction(entries, fraction)
 
 
 def _list_subset(folder: Path, subset: str) -> dict[int, Entry]:

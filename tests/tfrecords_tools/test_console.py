@@ -1,3 +1,4 @@
+import logging
 import signal
 import subprocess
 import sys
@@ -81,6 +82,26 @@ def test_success_prints_the_path_last(tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.out == f"{tmp_path / 'out [x]'}\n"
     assert captured.err == "[3/4] converted\nwarning: 2 sizes differ\n"
+
+
+def test_wrong_argument_in_a_block_of_its_own():
+    def body():
+        with console.arguments():
+            raise ValueError("fraction: received 2")
+
+    assert leave_with(body) == 2
+    with pytest.raises(OSError, match="disk"), console.arguments():
+        raise OSError("disk")
+
+
+def test_logged_warnings_are_shown_while_the_command_runs(capsys):
+    def body():
+        logging.getLogger("tfrecords_tools.soccernet").warning("%d gaps\nin all", 2)
+        logging.getLogger("kreid.runs").info("not shown")
+
+    assert leave_with(body) == 0
+    assert capsys.readouterr().err == "warning: 2 gaps; in all\n"
+    assert logging.getLogger("kreid").handlers == []
 
 
 def test_exit_code_of_typer_exit_is_kept():

@@ -1,0 +1,140 @@
+"""The command kreid-convert."""
+
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfrecords_tools import console, soccernet, writer
+from tfrecords_tools.settings import Settings
+
+app = console.make_app()
+Split = StrEnum("Split", list(soccernet.SPLITS))
+
+
+class ImageFormat(StrEnum):
+    """How records store images."""
+
+    original = "original"
+    png = "png"
+    jpeg = "jpeg"
+
+
+@app.command()
+def convert(
+    root: Annotated[
+        Path,
+        typer.Argument(metavar="ROOT", help="SoccerNet-v3 ReID folder: the splits stand in it, or in its folder reid."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="Folder for the records; further splits may join those that are there."),
+    ],
+    split: Annotated[
+        list[Split] | None,
+        typer.Option(metavar="SPLIT", help="train, valid, test or challenge; may be repeated. Default: all found."),
+    ] = None,
+    fraction: Annotated[
+        float,
+        typer.Option(
+            metavar="F", help="Part of the training actions to keep, in (0, 1]; the paper's are 0.1 and 0.02."
+        ),
+    ] = 1.0,
+    shards: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Files per split. Default: one per 2,000 images. An action is never divided."),
+    ] = None,
+    resize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HxW", help="Store images of this height and width, such as 256x128. Default: as they are."
+        ),
+    ] = None,
+    image_format: Annotated[
+        ImageFormat,
+        typer.Option(metavar="FORMAT", help="original, png or jpeg (quality 95); original keeps a file's own bytes."),
+    ] = ImageFormat.original,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the records of these splits in OUT.")] = False,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="First draw a synthetic SoccerNet-v3 ReID set into ROOT, a new folder.")
+    ] = False,
+    actions: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --synthetic: training actions to draw, each of some 26 images; valid and test get a fifth as "
+            "many, challenge a fifteenth. Default: 60.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="With --synthetic: same seed, same images. Default: 0.")
+    ] = None,
+) -> None:
+    """Convert SoccerNet-v3 ReID thumbnails to TFRecords.
+
+    Reads every image once, checks file names against the label lists (bbox_info.json), and writes
+    OUT/<split>/*.tfrecord with an index, and OUT/info.json. If anything is wrong, OUT stays as it was.
+
+    \b
+    kreid-convert SoccerNet records                                  all splits
+    kreid-convert SoccerNet records --split train --fraction 0.1     a tenth of the training actions
+    kreid-convert SoccerNet small --resize 256x128 --image-format jpeg
+    kreid-convert toy records --synthetic                            draws a set to try things on
+    """
+    with console.arguments():
+        settings = Settings(fraction, shards, _parse_size(resize), image_format.value)
+        splits = [one.value for one in split] if split else None
+        if synthetic:
+            splits = splits or list(soccernet.SPLITS)
+        elif actions is not None or seed is not None:
+            raise ValueError("--actions and --seed go with --synthetic, which draws a set into ROOT")
+        else:
+            soccernet.find_root(root)
+        splits = writer.check_arguments(root, out, splits, fraction, overwrite)
+    if synthetic:
+        _draw(root, splits, 60 if actions is None else actions, 0 if seed is None else seed)
+    info = writer.convert(root, out, splits, **vars(settings), overwrite=overwrite, progress=True)
+    for name in splits:
+        console.note(_summarise(name, info["splits"][name]))
+    console.finish(out)
+
+
+def main() -> None:
+    """Run kreid-convert."""
+    console.run(app)
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    if match is None:
+        raise ValueError(f"--resize: expected HEIGHTxWIDTH in pixels, such as 256x128, received {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def _draw(root: Path, splits: list[str], actions: int, seed: int) -> None:
+    from tfrecords_tools.synthetic import draw  # here, because few runs need it
+
+    share = {"train": 1, "valid": 5, "test": 5, "challenge": 15}
+    counts = {split: actions if split == "train" else max(1, actions // share[split]) for split in splits}
+    with console.arguments(), writer.bars(unit="actions") as bars:
+        task = bars.add_task("drawing", total=None)
+        draw(
+            root,
+            counts,
+            seed,
+            workers=os.cpu_count() or 1,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    console.note(f"{root}: drew {', '.join(f'{count} {split} actions' for split, count in counts.items())}")
+
+
+def _summarise(split: str, info: dict[str, Any]) -> str:
+    people = "identities withheld" if info["identities"] is None else f"{info['identities']:,} identities"
+    parts = f" ({info['queries']:,} queries, {info['gallery']:,} gallery)" if info["queries"] else ""
+    size = f"{info['bytes'] / 1e6:,.1f} MB in {info['shards']} files"
+    return f"{split}: {info['images']:,} images{parts}, {people}, {info['actions']:,} actions, {size}"

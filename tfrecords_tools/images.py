@@ -1,0 +1,106 @@
+"""From a thumbnail's file to the bytes a record stores: every image is decoded once, to know that it can be."""
+
+import io
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+# How a record stores its image -> Pillow's format; None keeps the file's own.
+IMAGE_FORMATS = {"original": None, "png": "PNG", "jpeg": "JPEG"}
+_JPEG_QUALITY = 95
+_AHEAD = 32  # images per thread that are read before their turn
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An image as a record stores it.
+
+    Args:
+        data: the encoded image.
+        height: of the file's image, in pixels, whatever was made of it.
+        width: the same.
+    """
+
+    data: bytes
+    height: int
+    width: int
+
+
+def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: str = "original") -> Encoded:
+    """Read a thumbnail, check that it is a whole PNG or JPEG, and encode it as wanted.
+
+    Args:
+        path: the file.
+        resize: (height, width) to store, in pixels; bilinear, antialiased where the image shrinks, as in training. None
+            keeps the size.
+        image_format: "original" keeps the file's format, and its very bytes where the size is kept; "png" and "jpeg"
+            (quality 95) store that format.
+
+    Raises:
+        ValueError: naming the file, if it is not a PNG or JPEG, or cut short or damaged.
+        OSError: if it cannot be read.
+    """
+    data = path.read_bytes()
+    try:
+        # Decoding alone overlooks damage behind the last row of pixels; verify() reads the checksums of a PNG but not
+        # its pixels, and leaves the image unusable.
+        Image.open(io.BytesIO(data), formats=("PNG", "JPEG")).verify()
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+        image.load()
+    except Exception as error:
+        # Pillow's decoders raise many types for damaged files: OSError, SyntaxError, ValueError, struct.error, ...
+        what = "is empty" if not data else f"is not a whole PNG or JPEG image ({error})"
+        raise ValueError(f"{path}: {what}; replace it, or unpack the archive again") from error
+    wanted = IMAGE_FORMATS[image_format] or image.format
+    height, width = image.height, image.width
+    if resize is None and wanted == image.format:
+        return Encoded(data, height, width)
+    image = image.convert("RGB")
+    if resize is not None:
+        image = image.resize(resize[::-1], Image.Resampling.BILINEAR)
+    buffer = io.BytesIO()
+    image.save(buffer, wanted, **({"quality": _JPEG_QUALITY} if wanted == "JPEG" else {}))
+    return Encoded(buffer.getvalue(), height, width)
+
+
+def load_images(
+    paths: Iterable[Path],
+    resize: tuple[int, int] | None = None,
+    image_format: str = "original",
+    workers: int | None = None,
+) -> Iterator[Encoded | Exception]:
+    """Read many thumbnails in threads, a bounded number ahead of the one that is yielded.
+
+    Args:
+        paths: the files.
+        resize: as for `load_image`.
+        image_format: as for `load_image`.
+        workers: threads; by default one per CPU core, at most 16.
+
+    Returns:
+        Iterator in the order of `paths`, over what `load_image` returned, or the ValueError or OSError it raised.
+    """
+    workers = workers or min(os.cpu_count() or 1, 16)
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[Future[Encoded]] = deque()
+    try:
+        for path in paths:
+            waiting.append(pool.submit(load_image, path, resize, image_format))
+            if len(waiting) > workers * _AHEAD:
+                yield _outcome(waiting.popleft())
+        while waiting:
+            yield _outcome(waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _outcome(future: Future[Encoded]) -> Encoded | Exception:
+    try:
+        return future.result()
+    except (ValueError, OSError) as error:
+        return error

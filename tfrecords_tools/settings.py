@@ -1,0 +1,31 @@
+"""How records are made."""
+
+from dataclasses import dataclass
+
+from tfrecords_tools.images import IMAGE_FORMATS
+from tfrecords_tools.soccernet import check_fraction
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How records are made: the arguments of `writer.convert` of the same names.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    fraction: float = 1.0
+    shards: int | None = None
+    resize: tuple[int, int] | None = None
+    image_format: str = "original"
+
+    def __post_init__(self) -> None:
+        check_fraction(self.fraction)
+        if self.shards is not None and self.shards < 1:
+            raise ValueError(f"shards: expected 1 or more, received {self.shards}")
+        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
+            raise ValueError(f"resize: expected (height, width) of 1 pixel or more, received {self.resize}")
+        if self.image_format not in IMAGE_FORMATS:
+            raise ValueError(
+                f"image_format: expected one of {', '.join(IMAGE_FORMATS)}, received {self.image_format!r}"
+            )

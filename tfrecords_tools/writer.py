@@ -1,0 +1,166 @@
+"""From a SoccerNet-v3 ReID tree to sharded TFRecords, all or nothing.
+
+TensorFlow is imported when the first record is written: what is wrong with arguments, names and labels is said before.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, read_info
+from tfrecords_tools.quiet import quiet
+from tfrecords_tools.settings import Settings
+from tfrecords_tools.soccernet import SPLITS, find_root, find_splits, keep_fraction, scan
+from tfrecords_tools.staging import find_leftovers, publish, stage
+
+_LOG = logging.getLogger(__name__)
+
+
+def check_arguments(
+    root: Path, out: Path, splits: Sequence[str] | None = None, fraction: float = 1.0, overwrite: bool = False
+) -> list[str]:
+    """Check what `convert` is asked for, as far as that goes without reading thumbnails.
+
+    Args:
+        root: the tree; it need not be there yet if `splits` are given.
+        out: see `convert`.
+        splits: see `convert`.
+        fraction: see `convert`.
+        overwrite: see `convert`. Only records are ever replaced.
+
+    Returns:
+        The splits to convert.
+
+    Raises:
+        ValueError: naming the argument or the folder that stands in the way.
+    """
+    wanted = list(dict.fromkeys(find_splits(find_root(root)) if splits is None else splits))
+    if not wanted or not set(wanted) <= set(SPLITS):
+        raise ValueError(f"splits: expected names out of {', '.join(SPLITS)}, received {wanted}")
+    if fraction != 1 and "train" not in wanted:
+        raise ValueError(f"fraction: only the training set is cut, received {fraction} for {', '.join(wanted)}")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out}: not a folder; give the folder to write records into")
+    if out.resolve() in (root.resolve(), (root / "reid").resolve()):
+        raise ValueError(f"{out}: holds the thumbnails; give another folder for the records")
+    for folder in (out / split for split in wanted if (out / split).exists()):
+        if not overwrite:
+            raise ValueError(f"{folder}: already there; replace it with --overwrite, or give another folder")
+        strange = [one.name for one in folder.iterdir() if one.name != INDEX_NAME and one.suffix != ".tfrecord"]
+        if strange:
+            raise ValueError(f"{folder}: holds more than records ({strange[0]}), so it is not replaced; move it away")
+    return wanted
+
+
+def convert(
+    root: str | os.PathLike,
+    out: str | os.PathLike,
+    splits: Sequence[str] | None = None,
+    *,
+    fraction: float = 1.0,
+    shards: int | None = None,
+    resize: tuple[int, int] | None = None,
+    image_format: str = "original",
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Convert splits of a SoccerNet-v3 ReID tree to TFRecords; every image is decoded once to know that it is whole.
+
+    Writes `out/<split>/<split>-00003-of-00016.tfrecord` (whole actions, in order, queries first), its index, and
+    `out/info.json`, to which the splits are added. If anything fails, `out` is what it was.
+
+    Args:
+        root: the tree, see `soccernet.find_root`.
+        out: the folder for the records.
+        splits: names of splits; by default all there are.
+        fraction: part of the training actions, in (0, 1]; the other splits are whole. Default: all.
+        shards: files per split, as far as there are actions; by default one per 2,000 images.
+        resize: (height, width) in pixels to store the images in; by default as they are.
+        image_format: "original" (default), "png" or "jpeg", see `images.load_image`.
+        overwrite: replace the records of these splits if there are.
+        workers: threads that read images; by default one per CPU core.
+        progress: show bars on standard error.
+
+    Returns:
+        What `info.json` holds: `schema_version`, and per split `images`, `queries`, `gallery`, `identities` (None where
+        withheld), `actions`, `shards`, `bytes`, `fraction`, `resize`, `image_format`.
+
+    Raises:
+        ValueError: for a wrong argument, a tree that is not whole, an image that is bad, `out` of another version.
+        OSError: if something cannot be read or written.
+
+    Example:
+        >>> convert("SoccerNet", "records", ["train"], fraction=0.1)["splits"]["train"]["images"]
+        24872
+    """
+    settings = Settings(fraction, shards, resize, image_format)
+    root, out = find_root(root), Path(out)
+    splits = check_arguments(root, out, splits, fraction, overwrite)
+    if (out / INFO_NAME).exists():
+        read_info(out)
+    for leftover in find_leftovers(out):
+        _LOG.warning("%s: left by a run that was killed, or one under way; remove it if none is", leftover)
+    listed = {split: scan(root, split) for split in splits}
+
+    with quiet():
+        from tfrecords_tools.split_writer import write_split  # only now, because it imports TensorFlow
+
+    infos = {}
+    with stage(out) as staged, bars(progress) as shown:
+        for split, entries in listed.items():
+            mine = settings if split == "train" else replace(settings, fraction=1.0)
+            kept = keep_fraction(entries, mine.fraction)
+            advance = partial(shown.advance, shown.add_task(split, total=len(kept)))
+            last_action = entries[-1].thumbnail.action
+            infos[split] = write_split(staged / split, kept, last_action, mine, workers, advance)
+        # Read again: another conversion into this folder may have ended meanwhile.
+        info = read_info(out) if (out / INFO_NAME).exists() else {"schema_version": VERSION, "splits": {}}
+        info["splits"] = {split: one for split in SPLITS if (one := (info["splits"] | infos).get(split))}
+        (staged / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        publish(staged, out, [*infos, INFO_NAME])
+    return info
+
+
+class _Speed(ProgressColumn):
+    """Images, or whatever is counted, a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        """Return the column of one bar."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} {self.unit}/s")
+
+
+def bars(shown: bool = True, unit: str = "images") -> Progress:
+    """Make progress bars on standard error: what, how many are done, how many a second, time left.
+
+    Args:
+        shown: false for bars that are kept but not displayed.
+        unit: what is counted.
+
+    Example:
+        >>> with bars() as shown:
+        ...     task = shown.add_task("train", total=100)
+    """
+    return Progress(
+        TextColumn("{task.description:9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Speed(unit),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not shown,
+    )
