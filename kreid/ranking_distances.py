@@ -33,6 +33,15 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(norm > 0, norm, 1)
 
 
+def unit_float32(vectors: np.ndarray) -> np.ndarray:
+    """Return `unit(vectors)` rounded to float32, without a float64 copy of everything."""
+    scaled = np.empty(vectors.shape, np.float32)
+    step = max(1, _BLOCK // max(vectors.shape[1], 1))
+    for start in range(0, len(vectors), step):
+        scaled[start : start + step] = unit(vectors[start : start + step])
+    return scaled
+
+
 def paired(first: np.ndarray, second: np.ndarray, metric: str = "euclidean") -> np.ndarray:
     """Return the distance between each row of `first` and the same row of `second`; to the bit what `pairwise` gives.
 

@@ -153,6 +153,26 @@ def describe(images: Images, row: int) -> str:
     return f"{'query' if images.is_query[row] else 'gallery'} {images.bbox[row]} of action {images.action[row]}"
 
 
+def same_rows(first: Images, other: Images, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of two lists of the same images that bring them into one order; ValueError where they differ.
+
+    Args:
+        first: the labels.
+        other: labels in whatever order.
+        name: what to call `other` in the error.
+    """
+    if len(first) != len(other):
+        raise ValueError(f"{name}: expected the same {len(first)} images, got {len(other)}")
+    rows = [np.lexsort((images.bbox, images.is_query)) for images in (first, other)]
+    for label in ("is_query", "bbox", "action", "person"):
+        differ = np.flatnonzero(getattr(first, label)[rows[0]] != getattr(other, label)[rows[1]])
+        if len(differ):
+            one, two = rows[0][differ[0]], rows[1][differ[0]]
+            expected, got = getattr(first, label)[one], getattr(other, label)[two]
+            raise ValueError(f"{name}: expected {describe(first, one)} with {label} {expected}, got {got}")
+    return rows[0], rows[1]
+
+
 def read_npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Return all arrays of a `.npz` file, which must hold at least `names`; ValueError naming the file otherwise."""
     try:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from kreid.ranking import rank_by
-from kreid.ranking_distances import check_metric, pairwise, unit
-from kreid.ranking_embeddings import Embeddings
+from kreid.ranking_distances import check_metric, pairwise, unit_float32
+from kreid.ranking_embeddings import Embeddings, same_rows
 from kreid.ranking_lists import Ranking
 
 _BLOCK = 1 << 22  # comparisons of neighbourhoods held at once (32 MiB)
@@ -119,7 +119,7 @@ def expand_queries(embeddings: Embeddings, k: int = 1, alpha: float = 3.0) -> Em
     """
     if k < 0 or alpha < 0:
         raise ValueError(f"k, alpha: expected neither to be negative, got {k} and {alpha}")
-    vectors = _unit(embeddings.vectors)
+    vectors = unit_float32(embeddings.vectors)
     expanded = vectors.copy()
     for query, gallery in embeddings.images.actions():
         members = vectors[gallery]
@@ -127,7 +127,7 @@ def expand_queries(embeddings: Embeddings, k: int = 1, alpha: float = 3.0) -> Em
         order = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
         share = np.maximum(np.take_along_axis(cosine, order, axis=1), 0) ** alpha  # (q, k)
         expanded[query] += (share[:, None] @ members[order])[:, 0]  # (q, 1, k) @ (q, k, D)
-    return replace(embeddings, vectors=_unit(expanded))
+    return replace(embeddings, vectors=unit_float32(expanded))
 
 
 def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
@@ -149,21 +149,17 @@ def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
     if not members:
         raise ValueError("members: expected at least one Embeddings, got none")
     first = members[0]
-    order = np.lexsort((first.bbox, first.is_query))
     parts = []
     for number, member in enumerate(members):
-        rows = np.lexsort((member.bbox, member.is_query))
-        for name in ("is_query", "bbox", "action", "person"):
-            if not np.array_equal(getattr(member, name)[rows], getattr(first, name)[order]):
-                raise ValueError(f"members: number {number} has another {name} than number 0; embed the same images")
+        order, rows = same_rows(first.images, member.images, f"members: number {number}")
         if how == "mean" and member.vectors.shape != first.vectors.shape:
             width, other = first.vectors.shape[1], member.vectors.shape[1]
             raise ValueError(f"members: numbers 0 and {number} are {width} and {other} wide; use how='concat'")
         aligned = np.empty_like(member.vectors)
-        aligned[order] = _unit(member.vectors)[rows]
+        aligned[order] = unit_float32(member.vectors)[rows]
         parts.append(aligned)
     vectors = np.concatenate(parts, axis=1) if how == "concat" else np.mean(parts, axis=0)
-    return replace(first, vectors=_unit(vectors))
+    return replace(first, vectors=unit_float32(vectors))
 
 
 def _check(k1: int, k2: int, weight: float) -> None:
@@ -172,14 +168,6 @@ def _check(k1: int, k2: int, weight: float) -> None:
             raise ValueError(f"{name}: expected 1 or more neighbours, got {value}")
     if not 0 <= weight <= 1:
         raise ValueError(f"weight: expected the original distance's share, 0 to 1, got {weight}")
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Return unit vectors as float32, without a float64 copy of everything."""
-    scaled = np.empty(vectors.shape, np.float32)
-    for start in range(0, len(vectors), 4096):
-        scaled[start : start + 4096] = unit(vectors[start : start + 4096])
-    return scaled
 
 
 def _self_first(distances: np.ndarray) -> np.ndarray:

@@ -1,0 +1,163 @@
+"""Exact nearest neighbours in a gallery of any size, in bounded memory; NumPy, or faiss where it is asked for."""
+
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from kreid.ranking_distances import check_metric, paired, unit_float32
+
+_PRODUCTS = 1 << 23  # products of queries and gallery rows held at once (32 MiB)
+_ENTRIES = 1 << 20  # vector entries gathered at once for true distances (8 MiB)
+_LONGEST = 1e15  # products of vectors up to this length stay well inside float32
+
+
+class Found(NamedTuple):
+    """The nearest gallery rows of every query, nearest first: `index` (Q, k) int64, `distance` (Q, k) float64."""
+
+    index: np.ndarray
+    distance: np.ndarray
+
+
+class _Vectors(NamedTuple):
+    rows: np.ndarray  # (N, D) as given
+    single: np.ndarray  # (N, D) float32; of length one under "cosine"
+    squared: np.ndarray  # (N,) float32, squared lengths of `single`
+
+
+def search(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    k: int = 10,
+    metric: str = "euclidean",
+    block: int = 32768,
+    backend: str = "numpy",
+) -> Found:
+    """Return the k nearest gallery vectors of every query, exactly.
+
+    Blocks of the gallery are multiplied with the queries in float32, and whatever that rounding leaves in doubt is
+    measured again by differences in float64. The result is that of sorting all true distances, equal ones by row. Many
+    equal vectors at the border leave much in doubt: slower, still exact.
+
+    Args:
+        queries: (Q, D) finite real numbers.
+        gallery: (N, D) finite real numbers; may be a memory map (`np.load(path, mmap_mode="r")`), read once, in order.
+        k: neighbours to return (default 10); all N where the gallery is smaller.
+        metric: "euclidean" (default; plain L2), "sqeuclidean" (its square) or "cosine" (1 - cosine).
+        block: gallery rows held at once (default 32,768, which is 64 MiB of 512-d float32).
+        backend: "numpy" (default), or "faiss" to let `faiss.knn` choose the candidates in each block; which of equally
+            near rows it finds is then up to faiss and its float32 arithmetic.
+
+    Returns:
+        Rows of `gallery` and their distances, each (Q, min(k, N)).
+
+    Raises:
+        ValueError: shapes do not fit, a number is not finite, a vector is longer than 1e15 or, under "cosine", zero, or
+            an argument is unknown.
+        ModuleNotFoundError: backend "faiss" without the package faiss-cpu.
+
+    Example:
+        search(embeddings.vectors[:5], np.load("gallery.npy", mmap_mode="r"), k=20).index
+    """
+    check_metric(metric)
+    if np.ndim(queries) != 2 or np.ndim(gallery) != 2 or np.shape(queries)[1] != np.shape(gallery)[1]:
+        raise ValueError(f"queries, gallery: expected (Q, D), (N, D), got {np.shape(queries)}, {np.shape(gallery)}")
+    if k < 1 or block < 1:
+        raise ValueError(f"k, block: expected 1 or more, got {k} and {block}")
+    if backend not in ("numpy", "faiss"):
+        raise ValueError(f"backend: expected numpy or faiss, got {backend!r}")
+    faiss = _import_faiss() if backend == "faiss" else None
+    step = max(1, _PRODUCTS // block)
+    parts = [_vectors(queries[top : top + step], "queries", top, metric) for top in range(0, len(queries), step)]
+    best = [Found(np.zeros((len(part.rows), 0), np.int64), np.zeros((len(part.rows), 0))) for part in parts]
+    for start in range(0, len(gallery), block):
+        rows = _vectors(gallery[start : start + block], "gallery", start, metric)
+        for number, part in enumerate(parts):
+            if faiss is None:
+                owner, found = _candidates(part, rows, best[number].distance, k, metric)
+            else:
+                _, near = faiss.knn(part.single, rows.single, min(k, len(rows.rows)))
+                owner, found = np.repeat(np.arange(len(near)), near.shape[1]), near.ravel()
+            distance = _measure(part.rows, rows.rows, owner, found, metric)
+            best[number] = _merge(best[number], owner, found + start, distance, k)
+    width = min(k, len(gallery))
+    index = np.concatenate([np.zeros((0, width), np.int64), *(found.index for found in best)])
+    return Found(index, np.concatenate([np.zeros((0, width)), *(found.distance for found in best)]))
+
+
+def _vectors(rows: np.ndarray, name: str, start: int, metric: str) -> _Vectors:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
+        single = np.ascontiguousarray(rows, dtype=np.float32)
+        squared = np.vecdot(single, single)
+    wrong = ~(squared <= _LONGEST**2)  # catches NaN too
+    if metric == "cosine":
+        wrong |= ~single.any(axis=1)
+    if wrong.any():
+        first = np.argmax(wrong)
+        kind = "all zeros, which has no cosine" if squared[first] == 0 else f"not finite or longer than {_LONGEST:g}"
+        raise ValueError(f"{name}: row {start + first} is {kind}")
+    if metric == "cosine":
+        single = unit_float32(single)
+        squared = np.ones(len(single), np.float32)
+    return _Vectors(np.asarray(rows), single, squared)
+
+
+def _candidates(
+    queries: _Vectors, rows: _Vectors, known: np.ndarray, k: int, metric: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs (query, row) among which are all of every query's k nearest so far.
+
+    Squared distances less the query's own squared length are compared. `error` bounds what float32 does to them: twice
+    the bound of sums of D products. Rows beyond the k-th by more than it allows cannot be among the k nearest.
+    """
+    near = queries.single @ rows.single.T
+    near *= -2
+    near += rows.squared
+    longest = np.sqrt(rows.squared.max().astype(np.float64))
+    lengths = np.sqrt(queries.squared.astype(np.float64))
+    error = 2.0**-22 * (rows.single.shape[1] + 8) * (lengths + longest) ** 2 + 1e-36  # (Q,)
+    limit = np.full(len(near), np.inf)
+    if known.shape[1] == k:
+        last = known[:, -1]
+        squared = {"euclidean": last * last, "sqeuclidean": last, "cosine": 2 * last}[metric]
+        limit = squared - queries.squared + error
+    mask = near <= limit[:, None]
+    crowded = np.flatnonzero(mask.sum(axis=1) > 4 * k)  # no limit yet, or this block is much nearer than those before
+    if len(crowded):
+        smallest = np.partition(near[crowded], k - 1, axis=1)[:, k - 1]
+        limit[crowded] = np.minimum(limit[crowded], smallest + 2 * error[crowded])
+        mask[crowded] = near[crowded] <= limit[crowded, None]
+    return np.nonzero(mask)
+
+
+def _measure(queries: np.ndarray, rows: np.ndarray, owner: np.ndarray, found: np.ndarray, metric: str) -> np.ndarray:
+    distance = np.empty(len(owner))
+    step = max(1, _ENTRIES // max(rows.shape[1], 1))
+    for top in range(0, len(owner), step):
+        pairs = slice(top, top + step)
+        distance[pairs] = paired(queries[owner[pairs]], rows[found[pairs]], metric)
+    return distance
+
+
+def _merge(best: Found, owner: np.ndarray, index: np.ndarray, distance: np.ndarray, k: int) -> Found:
+    """Return the k nearest of those known and those new; every query has as many as there are rows, or k."""
+    count, width = best.index.shape
+    owner = np.concatenate([np.repeat(np.arange(count), width), owner])
+    index = np.concatenate([best.index.ravel(), index])
+    distance = np.concatenate([best.distance.ravel(), distance])
+    order = np.lexsort((index, distance, owner))
+    owner = owner[order]
+    sizes = np.bincount(owner, minlength=count)
+    place = np.arange(len(owner)) - (np.cumsum(sizes) - sizes)[owner]
+    kept = order[place < k]
+    return Found(index[kept].reshape(count, -1), distance[kept].reshape(count, -1))
+
+
+def _import_faiss() -> ModuleType:
+    try:
+        import faiss
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "backend='faiss' needs the package faiss-cpu: pip install faiss-cpu, or use backend='numpy'"
+        ) from error
+    return faiss

@@ -1,0 +1,190 @@
+"""How sure a score is, and whether one run is better than another; NumPy only.
+
+Queries of one action share players, light and gallery, so they are not independent. Whole actions are therefore drawn
+(a cluster bootstrap) and flipped (a paired permutation test), not queries.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kreid.ranking import Ranking, average_precision, first_hit
+from kreid.ranking_embeddings import same_rows
+
+_BLOCK = 1 << 20  # draws held at once (8 MiB)
+
+
+class Interval(NamedTuple):
+    """A mean over queries and its confidence interval, as fractions."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """Two runs on the same queries: their means, second - first with its confidence interval, and a p value."""
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+def figures(ranking: Ranking, ranks: Sequence[int] = (1,)) -> dict[str, np.ndarray]:
+    """Return every query's figures, whose means `evaluate` gives.
+
+    Args:
+        ranking: what `rank` returned.
+        ranks: the k of the rank-k figures.
+
+    Returns:
+        "mAP" (the average precision) and one "rank<k>" per k (0 or 1), each (Q,) float64 in the order of
+        `ranking.query`, NaN for a query without a match.
+    """
+    first = first_hit(ranking)
+    hits = {f"rank{k}": np.where(first > 0, first <= k, np.nan) for k in ranks}
+    return {"mAP": average_precision(ranking)} | hits
+
+
+def intervals(
+    ranking: Ranking, ranks: Sequence[int] = (1,), level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> dict[str, Interval]:
+    """Return confidence intervals of mAP and rank-k, by drawing actions with replacement.
+
+    Args:
+        ranking: what `rank` returned, with known labels.
+        ranks: the k of the rank-k figures.
+        level: the share of resamples inside the interval, between 0 and 1 (default 0.95).
+        resamples: how many (default 2000).
+        seed: of the draws; equal seeds give equal intervals.
+
+    Returns:
+        "mAP" and "rank<k>", as `evaluate` names them.
+
+    Raises:
+        ValueError: as `bootstrap`.
+
+    Example:
+        intervals(rank(embeddings))["mAP"].low
+    """
+    action = ranking.images.action[ranking.query]
+    values = figures(ranking, ranks)
+    return {name: bootstrap(value, action, level, resamples, seed) for name, value in values.items()}
+
+
+def bootstrap(
+    values: np.ndarray, groups: np.ndarray, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Return the mean of some values and its percentile interval, by drawing whole groups with replacement.
+
+    A resample's mean is taken over its values: a large group counts more than a small one, as in the score itself. One
+    group alone gives an interval of no width, which says nothing.
+
+    Args:
+        values: (Q,) one figure per query; NaN (a skipped query) is left out.
+        groups: (Q,) the action of each.
+        level: the share of resamples inside the interval, between 0 and 1 (default 0.95).
+        resamples: how many (default 2000).
+        seed: of the draws.
+
+    Raises:
+        ValueError: there is no value, or level or resamples make no sense.
+
+    Reference: Davison and Hinkley, Bootstrap Methods and their Application, 1997.
+    """
+    total, count = _sums(values, groups)
+    _check(level, resamples)
+    means = np.empty(resamples)
+    for part, draws in _draws(resamples, seed, lambda rng, n: rng.integers(len(count), size=(n, len(count)))):
+        means[part] = total[draws].sum(axis=1) / count[draws].sum(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(total.sum() / count.sum()), float(low), float(high))
+
+
+def compare(
+    first: Ranking,
+    second: Ranking,
+    ranks: Sequence[int] = (1,),
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Comparison]:
+    """Say whether the second of two runs over the same queries is better than the first.
+
+    The interval draws whole actions with replacement, the same for both runs. The two-sided p value asks how often a
+    difference this large comes about when, action by action, a coin decides which run is called first.
+
+    Args:
+        first: a ranking.
+        second: another of the same images, labels included.
+        ranks: the k of the rank-k figures.
+        level: of the interval, between 0 and 1 (default 0.95).
+        resamples: of the interval and of the coin throws (default 2000).
+        seed: of the draws.
+
+    Returns:
+        "mAP" and "rank<k>". The smallest possible p value is 1 / (resamples + 1).
+
+    Raises:
+        ValueError: the rankings are of different images or labels; or as `bootstrap`.
+
+    Example:
+        compare(plain, reranked)["mAP"].p_value < 0.05
+    """
+    same_rows(first.images, second.images, "second")
+    _check(level, resamples)
+    order, rows = (np.argsort(run.images.bbox[run.query]) for run in (first, second))
+    action = first.images.action[first.query][order]
+    one, other = figures(first, ranks), figures(second, ranks)
+    found = {}
+    for name in one:
+        change = other[name][rows] - one[name][order]
+        interval = bootstrap(change, action, level, resamples, seed)
+        p_value = _sign_flips(change, action, resamples, seed)
+        found[name] = Comparison(float(np.nanmean(one[name])), float(np.nanmean(other[name])), *interval, p_value)
+    return found
+
+
+def _sign_flips(change: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> float:
+    total, _ = _sums(change, groups)
+    size = abs(total.sum())
+    reached = 0
+    for _, heads in _draws(resamples, seed, lambda rng, n: rng.integers(2, size=(n, len(total)), dtype=np.int8)):
+        flipped = (2 * heads - 1) @ total
+        reached += np.count_nonzero(np.abs(flipped) >= size - 1e-12 * len(change))  # equal but for rounding
+    return float((1 + reached) / (1 + resamples))
+
+
+def _draws(
+    resamples: int, seed: int, draw: Callable[[np.random.Generator, int], np.ndarray]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield draws for all resamples in blocks of bounded size, with the resamples each block is for."""
+    rng = np.random.default_rng(seed)
+    width = draw(np.random.default_rng(seed), 1).shape[1]
+    step = max(1, _BLOCK // width)
+    for start in range(0, resamples, step):
+        stop = min(start + step, resamples)
+        yield slice(start, stop), draw(rng, stop - start)
+
+
+def _sums(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum and the number of values of every group that has one."""
+    values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
+    if values.ndim != 1 or groups.shape != values.shape:
+        raise ValueError(f"groups: expected one for each of {values.shape} values, got shape {groups.shape}")
+    known = ~np.isnan(values)
+    if not known.any():
+        raise ValueError(f"values: expected at least one number, got {len(values)} values, all of skipped queries")
+    _, which = np.unique(groups[known], return_inverse=True)
+    return np.bincount(which, weights=values[known]), np.bincount(which)
+
+
+def _check(level: float, resamples: int) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected a share between 0 and 1, such as 0.95, got {level}")
+    if resamples < 1:
+        raise ValueError(f"resamples: expected 1 or more, got {resamples}")
