@@ -13,6 +13,8 @@ from PIL import Image
 # How a record stores its image -> Pillow's format; None keeps the file's own.
 IMAGE_FORMATS = {"original": None, "png": "PNG", "jpeg": "JPEG"}
 _JPEG_QUALITY = 95
+_PNG_END = b"IEND\xaeB`\x82"  # the last chunk's name and checksum
+_TRAILING = 1 << 16  # bytes behind it that are let pass
 _AHEAD = 32  # images per thread that are read before their turn
 
 
@@ -52,6 +54,9 @@ def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: 
         Image.open(io.BytesIO(data), formats=("PNG", "JPEG")).verify()
         image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
         image.load()
+        # Pillow overlooks a PNG that lacks its last bytes, TensorFlow refuses it.
+        if image.format == "PNG" and _PNG_END not in data[-_TRAILING:]:
+            raise ValueError("the end is missing")
     except Exception as error:
         # Pillow's decoders raise many types for damaged files: OSError, SyntaxError, ValueError, struct.error, ...
         what = "is empty" if not data else f"is not a whole PNG or JPEG image ({error})"
@@ -60,6 +65,8 @@ def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: 
     height, width = image.height, image.width
     if resize is None and wanted == image.format:
         return Encoded(data, height, width)
+    if image.mode.startswith("I"):  # Pillow would clip it, TensorFlow scales it
+        raise ValueError(f"{path}: has 16 bits a channel; keep its size and format, or store 8 bits")
     image = image.convert("RGB")
     if resize is not None:
         image = image.resize(resize[::-1], Image.Resampling.BILINEAR)

@@ -1,0 +1,189 @@
+import io
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_tree import make_image
+
+from tfrecords_tools import images
+from tfrecords_tools.images import load_image, load_images
+
+
+def save(tmp_path, data, name="a.png"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "1"])
+def test_original_bytes_are_kept(tmp_path, mode):
+    data = make_image(0, mode=mode)
+    loaded = load_image(save(tmp_path, data))
+    assert (loaded.data, loaded.height, loaded.width) == (data, 12, 6)
+
+
+def test_jpeg_under_a_png_name_is_an_image_too(tmp_path):
+    data = make_image(0, image_format="JPEG")
+    assert load_image(save(tmp_path, data)).data == data
+
+
+@pytest.mark.parametrize("size", [(24, 12), (6, 3), (5, 9), (12, 6)])
+def test_resize_is_pillows_bilinear(tmp_path, size):
+    data = make_image(1)
+    loaded = load_image(save(tmp_path, data), resize=size)
+    expected = np.asarray(Image.open(io.BytesIO(data)).resize(size[::-1], Image.Resampling.BILINEAR))
+    assert np.array_equal(pixels(loaded.data), expected)
+    assert (loaded.height, loaded.width) == (12, 6)
+    assert Image.open(io.BytesIO(loaded.data)).format == "PNG"
+
+
+def test_shrinking_averages_the_pixels_that_fall_together(tmp_path):
+    buffer = io.BytesIO()
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[:, ::2] = 200
+    Image.fromarray(stripes).save(buffer, "PNG")
+    shrunk = pixels(load_image(save(tmp_path, buffer.getvalue()), resize=(2, 2)).data)
+    assert np.abs(shrunk.astype(int) - 100).max() <= 15  # without antialiasing it would be 0 or 200 or an accident
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1"])
+def test_resized_images_are_rgb(tmp_path, mode):
+    loaded = load_image(save(tmp_path, make_image(2, mode=mode)), resize=(4, 4))
+    assert pixels(loaded.data).shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("source", ["PNG", "JPEG"])
+@pytest.mark.parametrize("image_format", ["png", "jpeg"])
+def test_format_is_changed_only_where_it_differs(tmp_path, source, image_format):
+    data = make_image(3, height=40, width=40, image_format=source)
+    stored = load_image(save(tmp_path, data), image_format=image_format).data
+    assert Image.open(io.BytesIO(stored)).format == image_format.upper()
+    assert (stored == data) is (image_format.upper() == source)
+    if image_format == "png":
+        assert np.array_equal(pixels(stored), pixels(data))
+
+
+def test_jpeg_has_quality_95(tmp_path):
+    data = make_image(4, height=40, width=40)
+    expected = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(expected, "JPEG", quality=95)
+    assert load_image(save(tmp_path, data), image_format="jpeg").data == expected.getvalue()
+
+
+def test_original_format_survives_a_resize(tmp_path):
+    stored = load_image(save(tmp_path, make_image(5, image_format="JPEG")), resize=(4, 4)).data
+    assert Image.open(io.BytesIO(stored)).format == "JPEG"
+
+
+PNG = make_image(6, height=60, width=60)
+JPEG = make_image(6, height=60, width=60, image_format="JPEG")
+
+
+def flip(data, place):
+    return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
+
+
+BAD = {
+    "empty": b"",
+    "text": b"not an image",
+    "signature_only": PNG[:8],
+    "png_cut_in_the_header": PNG[:20],
+    "png_cut_in_the_pixels": PNG[: len(PNG) // 2],
+    "png_cut_before_the_last_row": PNG[:-40],
+    "png_without_end": PNG[:-12],
+    "png_end_cut": PNG[:-4],
+    "png_damaged_pixels": flip(PNG, len(PNG) // 2),
+    "png_damaged_checksum": flip(PNG, len(PNG) - 15),
+    "png_damaged_size": flip(PNG, 17),
+    "jpeg_cut": JPEG[: len(JPEG) // 2],
+    "gif": make_image(6, image_format="GIF"),
+    "bmp": make_image(6, image_format="BMP"),
+    "webp": make_image(6, image_format="WEBP"),
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+def test_bad_image_is_named(tmp_path, data):
+    path = save(tmp_path, data)
+    with pytest.raises(ValueError, match="is empty" if not data else "is not a whole PNG or JPEG image") as refused:
+        load_image(path)
+    assert str(refused.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("cut", range(1, 13))
+def test_png_that_lacks_any_of_its_last_bytes(tmp_path, cut):
+    with pytest.raises(ValueError, match="is not a whole PNG"):
+        load_image(save(tmp_path, PNG[:-cut]))
+
+
+@pytest.mark.parametrize("data", [PNG, JPEG], ids=["png", "jpeg"])
+def test_bytes_behind_the_image_do_no_harm(tmp_path, data):
+    assert load_image(save(tmp_path, data + b"junk")).data == data + b"junk"
+
+
+def test_16_bits_are_kept_but_not_converted(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(buffer, "PNG")
+    path = save(tmp_path, buffer.getvalue())
+    assert load_image(path).data == buffer.getvalue()
+    with pytest.raises(ValueError, match=r"a\.png: has 16 bits"):
+        load_image(path, resize=(2, 2))
+
+
+def test_bomb_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30 * 30)
+    with pytest.raises(ValueError, match=r"a\.png: is not a whole"):
+        load_image(save(tmp_path, PNG))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_image(tmp_path / "a.png")
+
+
+def test_many_come_in_order_with_their_errors(tmp_path):
+    paths = [save(tmp_path, b"" if number % 7 == 3 else make_image(number), f"{number}.png") for number in range(200)]
+    paths.append(tmp_path / "missing.png")
+    outcomes = list(load_images(paths, workers=3))
+    assert len(outcomes) == 201
+    for number, outcome in enumerate(outcomes[:200]):
+        if number % 7 == 3:
+            assert str(outcome).startswith(f"{paths[number]}: is empty")
+        else:
+            assert outcome.data == make_image(number)
+    assert isinstance(outcomes[200], FileNotFoundError)
+
+
+def test_no_images():
+    assert list(load_images([])) == []
+
+
+def test_only_a_bounded_number_is_read_ahead(monkeypatch):
+    asked = []
+
+    def slowly(path, resize, image_format):
+        asked.append(path)
+        return path
+
+    monkeypatch.setattr(images, "load_image", slowly)
+    stream = load_images(range(10_000), workers=2)
+    assert next(stream) == 0
+    time.sleep(0.2)
+    assert len(asked) <= 2 * 32 + 2
+    stream.close()
+    assert threading.active_count() < 20
+
+
+def test_fault_of_the_program_is_not_kept_quiet(monkeypatch):
+    def fail(path, resize, image_format):
+        raise KeyError("bug")
+
+    monkeypatch.setattr(images, "load_image", fail)
+    with pytest.raises(KeyError, match="bug"):
+        list(load_images([1]))
