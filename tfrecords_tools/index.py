@@ -200,7 +200,7 @@ def read_index(folder: str | os.PathLike) -> Index:
         raise ValueError(f"{path}: no such file, expected the folder of one split that kreid-convert wrote{hint}")
     read_info(folder.resolve().parent)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in arrays.files}
         index, sizes = _build(folder, content)
     except Exception as error:
