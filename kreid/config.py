@@ -74,7 +74,7 @@ class Part(Section):
 
 
 class Bilinear(Section):
-    """How the two streams are fused (paper II.C): the tensor sketch (`compact`) or the outer product itself (`full`)."""
+    """How the two streams are fused (paper II.C): tensor sketch (`compact`) or outer product (`full`)."""
 
     mode: Literal["compact", "full"] = "compact"
     output_dim: Positive = 8192
@@ -158,8 +158,7 @@ class Data(Section):
     views: Annotated[int, Field(ge=2)] = 4
     fraction: Share = 1.0
     sampler: Literal["same_action", "persons", "uniform"] = "same_action"
-    flip: Weight = Annotated[float, Field(ge=0)]
-Probability = 0.5
+    flip: Probability = 0.5
 
 
 class Train(Section):
@@ -262,7 +261,7 @@ def dump(config: Config) -> str:
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""

@@ -9,7 +9,7 @@ from keras import ops
 
 
 def l2_normalize(x: Any, epsilon: float = 1e-12) -> Any:
-    """Divide each row of `x` (N, D) by its L2 norm, or by `epsilon` where the norm is smaller; the gradient is finite."""
+    """Divide each row of `x` (N, D) by its L2 norm, or by `epsilon` where that is larger: the gradient stays finite."""
     x = ops.cast(x, "float32")
     return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), epsilon**2))
 

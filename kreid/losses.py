@@ -57,7 +57,7 @@ def pair_masks(labels: Any, same_action: bool = True) -> tuple[Any, Any]:
 
 
 def _mean_over(values: Any, valid: Any) -> Any:
-    """Scale per-anchor sums so that the batch mean of the result is `sum(values) / sum(valid)`; 0 if nothing is valid."""
+    """Scale per-anchor sums so that the batch mean is `sum(values) / sum(valid)`; 0 where nothing is valid."""
     count = ops.cast(ops.shape(values)[0], "float32")
     return values * count / ops.maximum(ops.sum(ops.cast(valid, "float32")), 1.0)
 

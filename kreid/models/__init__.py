@@ -1,0 +1,53 @@
+"""Backbones by name, and the models that a configuration describes.
+
+A backbone maps an image to a dict of named feature maps; an embedder is a short composition over such dicts that ends
+in one vector of length one. A new backbone is a file beside this one and a line in `BACKBONES`.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kreid.models import inception_v4, openpose, osnet, resnet
+
+BACKBONES: dict[str, Callable[..., keras.Model]] = {
+    "resnet50": resnet.resnet50,
+    "osnet_x1_0": osnet.osnet_x1_0,
+    "osnet_x0_25": osnet.osnet_x0_25,
+    "inception_v4": inception_v4.inception_v4,
+    "openpose_body_25": openpose.body_25,
+    "openpose_coco": openpose.coco,
+}
+
+
+def build_backbone(name: str, input_shape: tuple[int, int, int] = (256, 128, 3), **options: Any) -> keras.Model:
+    """Build a backbone: a functional model from an RGB 0-255 image to a dict of named feature maps.
+
+    Args:
+        name: a key of `BACKBONES`.
+        input_shape: height, width and 3 channels, in pixels.
+        **options: the backbone's own, such as `last_stride` or `width_divisor`.
+
+    Returns:
+        A `keras.Model` whose output is `{map name: (N, h, w, c)}`.
+
+    Raises:
+        ValueError: for an unknown name or option.
+
+    Example:
+        >>> backbone = build_backbone("openpose_body_25", input_shape=(256, 128, 3))
+        >>> sorted(backbone.output)[:2]
+        ['confidence_1', 'confidence_2']
+    """
+    if name not in BACKBONES:
+        close = difflib.get_close_matches(name, BACKBONES, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(BACKBONES)}"
+        raise ValueError(f"backbone {name!r} is not known; {hint}")
+    known = [key for key in inspect.signature(BACKBONES[name]).parameters if key != "input_shape"]
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise ValueError(f"backbone {name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
+    return BACKBONES[name](input_shape, **options)

@@ -1,0 +1,37 @@
+"""What a score has to beat: the same network untrained, and chance."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kreid.models.embedders import build_model
+from kreid.ranking import Embeddings, evaluate, rank
+from kreid.runs import load_config_of
+
+
+def untrained(run: str | Path) -> keras.Model:
+    """The model of a run as it was before the first step, from the same seed, without pretrained weights."""
+    config = load_config_of(run)
+    keras.utils.set_random_seed(config.train.seed)
+    return build_model(config.model, pretrained=False)
+
+
+def random_ranking(embeddings: Embeddings, draws: int = 20, seed: int = 0) -> dict[str, float]:
+    """Scores of ranking each gallery at random: the mean over `draws` drawings.
+
+    Args:
+        embeddings: their labels are used, not their vectors.
+        draws: how many random rankings.
+        seed: seed of the draws.
+
+    Returns:
+        The figures of `kreid.ranking.evaluate`, without the curve.
+    """
+    rng = np.random.default_rng(seed)
+    labels = {name: getattr(embeddings, name) for name in ("person", "action", "bbox", "is_query")}
+    scores = []
+    for _ in range(draws):
+        vectors = rng.standard_normal((len(embeddings.person), 8)).astype(np.float32)
+        scores.append(evaluate(rank(Embeddings(vectors, **labels))))
+    return {key: float(np.mean([score[key] for score in scores])) for key in scores[0] if key != "cmc"}

@@ -1,0 +1,70 @@
+"""States to resume from: model, optimiser and place in the run, in one file, written whole or not at all."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kreid.atomic import atomic_file
+
+_NAME = re.compile(r"state-(\d+)-(\d+)\.npz")
+
+
+def save(folder: str | Path, variables: list, progress: dict[str, Any], keep: int = 2) -> Path:
+    """Write a state and remove all but the newest `keep`.
+
+    Args:
+        folder: the run's `checkpoints` folder.
+        variables: Keras variables of model and optimiser, in a fixed order.
+        progress: plain values; `epoch` and `step` name the file.
+        keep: how many states stay.
+
+    Returns:
+        The file written.
+    """
+    arrays = {f"{number:05d}:{variable.path}": np.asarray(variable) for number, variable in enumerate(variables)}
+    path = Path(folder) / f"state-{progress['epoch']:05d}-{progress['step']:07d}.npz"
+    with atomic_file(path) as file:
+        np.savez(file, progress=json.dumps(progress), **arrays)
+    for old in _states(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def restore(folder: str | Path, variables: list) -> dict[str, Any] | None:
+    """Put the newest readable state into `variables` and return its progress; None where there is no state.
+
+    Raises:
+        ValueError: where the newest state belongs to another network.
+    """
+    for path in reversed(_states(folder)):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                progress = json.loads(str(file["progress"]))
+                arrays = {name: file[name] for name in file.files if name != "progress"}
+        except (OSError, ValueError, KeyError, EOFError):
+            continue  # damaged on disk: an older state is better than none
+        _assign(path, arrays, variables)
+        return progress
+    return None
+
+
+def _assign(path: Path, arrays: dict[str, np.ndarray], variables: list) -> None:
+    names = [f"{number:05d}:{variable.path}" for number, variable in enumerate(variables)]
+    saved = sorted(arrays)
+    if saved != names:
+        other = next((s for s, n in zip(saved, names, strict=False) if s != n), "a different number of variables")
+        raise ValueError(f"{path}: belongs to another network or optimiser ({other}); use a new run folder")
+    for name, variable in zip(names, variables, strict=True):
+        if tuple(arrays[name].shape) != tuple(variable.shape):
+            raise ValueError(f"{path}: {name} is {arrays[name].shape}, the model's is {tuple(variable.shape)}")
+    for name, variable in zip(names, variables, strict=True):
+        variable.assign(arrays[name])
+
+
+def _states(folder: str | Path) -> list[Path]:
+    """State files, oldest first."""
+    found = [(match, path) for path in Path(folder).glob("state-*.npz") if (match := _NAME.fullmatch(path.name))]
+    return [path for match, path in sorted(found, key=lambda item: [int(part) for part in item[0].groups()])]

@@ -1,0 +1,51 @@
+"""What several commands share."""
+
+import logging
+import sys
+from pathlib import Path
+
+from tfrecords_tools.console import UsageError, note
+
+
+class _ToStderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        note(prefix + record.getMessage())
+
+
+def log_to_stderr() -> None:
+    """Show the library's log, a line a message."""
+    logger = logging.getLogger("kreid")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_ToStderr())
+    logger.propagate = False
+
+
+def check_run(run: Path) -> None:
+    """Complain at once about a folder that is no run."""
+    if not (run / "config.yaml").is_file():
+        raise UsageError(f"{run}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote")
+
+
+def check_split(data: Path, split: str) -> None:
+    """Complain at once about records that are not there."""
+    folder = data if data.name == split else data / split
+    if not folder.is_dir():
+        found = sorted(path.parent.name for path in data.glob("*/index.npz"))
+        raise UsageError(f"--data {data}: no split {split!r}; found {', '.join(found) or 'no records'}")
+
+
+class Counter:
+    """Rewrites `what done/total` on a terminal.
+
+    Args:
+        what: opens the line.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` are done."""
+        if sys.stderr.isatty():
+            print(f"\r{self.what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -1,0 +1,58 @@
+"""kreid-train: from records to a run folder."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfrecords_tools.console import UsageError, finish, make_app, run
+
+app = make_app()
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML file, such as configs/two_stream.yaml.")],
+    data: Annotated[Path, typer.Option(help="What kreid-convert wrote.")],
+    out: Annotated[Path, typer.Option(help="The run folder to make, such as saved_models/two_stream.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.epochs=5.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+) -> None:
+    """Train the network that CONFIG describes, on every GPU of this machine, or on the CPU where there is none.
+
+    The run folder gets the resolved configuration, the weights (best by validation mAP), log.csv, TensorBoard event
+    files, and a checkpoint every epoch.
+    """
+    from kreid.config import load_config
+
+    try:
+        checked = load_config(config, set_ or [])
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if not data.is_dir():
+        raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
+    _check_out(out, resume)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from kreid.cli.common import log_to_stderr
+    from kreid.training import train as train_run
+
+    log_to_stderr()
+    finish(train_run(checked, data, out, resume=resume, quiet=quiet))
+
+
+def _check_out(out: Path, resume: bool) -> None:
+    """Say at once what training would say after TensorFlow has loaded."""
+    taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if taken and not resume:
+        raise UsageError(f"--out {out}: exists already; give another folder, remove it, or go on with --resume")
+    if resume and not (out / "config.yaml").is_file():
+        raise UsageError(f"--out {out}: nothing to resume, it has no config.yaml; leave --resume out to start")
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

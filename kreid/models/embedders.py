@@ -1,0 +1,180 @@
+"""The models of the paper: short compositions over the feature maps of backbones.
+
+Every model maps `(N, H, W, 3)` RGB 0-255 to a dict: `embedding`, the unit vector that is ranked; one unit vector for
+each layer-wise head, under the name of its layer; `logits` where there are classes. Where what is ranked is not what
+the triplet loss trains (a batch-norm neck, concatenated heads), the trained vector is there as `final`.
+"""
+
+import logging
+from typing import Any
+
+import keras
+from keras import layers
+
+from kreid import weights
+from kreid.layers import BilinearPooling, CompactBilinearPooling, L2Normalization
+from kreid.models import build_backbone
+
+log = logging.getLogger("kreid")
+
+
+def build_model(config: Any, pretrained: bool = True) -> keras.Model:
+    """Build the model that the `model` section of a configuration describes.
+
+    Args:
+        config: `kreid.config.TwoStream` or `OneStream`, usually `load_config(path).model`.
+        pretrained: load the weights that the configuration names; `False` where others follow, as from a run folder.
+
+    Returns:
+        A plain `keras.Model`; see the module for its outputs.
+
+    Raises:
+        ValueError: for a map, option or weight file that does not exist or does not fit, naming the key.
+
+    Example:
+        >>> model = build_model(load_config("configs/two_stream.yaml").model)
+        >>> model(images)["embedding"].shape
+    """
+    image = keras.Input((*config.image_size, 3), name="image")
+    build = {"two_stream": _two_stream, "one_stream": _one_stream}[config.embedder]
+    # === Functional model ===
+    maps, feature = build(config, image, pretrained)
+    plain = config.embedding == "final" and not config.neck
+    trained = "embedding" if plain else "final"
+    outputs = {trained: _unit(trained, feature)}
+    for name in config.heads.layers:
+        outputs[name] = _head(config.heads, name, maps[name])
+    if config.neck:
+        feature = layers.BatchNormalization(center=False, momentum=0.9, epsilon=1e-5, name="neck")(feature)
+    if config.num_classes:
+        outputs["logits"] = layers.Dense(config.num_classes, dtype="float32", name="logits")(feature)
+    if config.embedding == "concat":
+        vectors = [outputs[name] for name in ("final", *config.heads.layers)]
+        feature = layers.Concatenate(dtype="float32", name="concat")(vectors) if len(vectors) > 1 else vectors[0]
+    if not plain:
+        outputs["embedding"] = _unit("embedding", feature)
+    return keras.Model(image, outputs, name=config.embedder)
+
+
+def _two_stream(config: Any, image: Any, pretrained: bool) -> tuple[dict, Any]:
+    """Appearance and part stream, one grid, bilinear pooling (paper Fig. 2)."""
+    maps = _appearance_stream(config, pretrained)(image)
+    appearance = _appearance(config.appearance, maps)
+    part = _part_stream(config.part, config.image_size, pretrained)(image)
+    part = layers.Concatenate(name="part_concat")(list(part.values())) if len(part) > 1 else next(iter(part.values()))
+    part = _align(part, appearance, config.align)
+    if config.part.embed_dim:
+        part = layers.Conv2D(config.part.embed_dim, 3, padding="same", name="part_embed")(part)
+        part = layers.BatchNormalization(center=False, scale=False, momentum=0.9, epsilon=1e-5, name="part_norm")(part)
+    options = {"pool": config.bilinear.pool, "signed_sqrt": config.bilinear.signed_sqrt}
+    # Normalised by the layer that follows; the identity classifier wants the vector before that.
+    options |= {"normalize": False, "dtype": "float32", "name": "fusion"}
+    if config.bilinear.mode == "full":
+        fusion = BilinearPooling(**options)
+    else:
+        fusion = CompactBilinearPooling(config.bilinear.output_dim, seed=config.bilinear.seed, **options)
+    return maps, fusion([appearance, part])
+
+
+def _one_stream(config: Any, image: Any, pretrained: bool) -> tuple[dict, Any]:
+    """One backbone, averaged over places; torchreid's fully connected layers and mid-level fusion on request."""
+    maps = _appearance_stream(config, pretrained)(image)
+    feature = layers.GlobalAveragePooling2D(name="pool")(_appearance(config.appearance, maps))
+    if config.mid:
+        pooled = [layers.GlobalAveragePooling2D(name=f"mid_pool_{name}")(maps[name]) for name in config.mid.layers]
+        joined = layers.Concatenate(name="mid_concat")(pooled) if len(pooled) > 1 else pooled[0]
+        feature = layers.Concatenate(name="mid")([_fc(joined, config.mid.dim, "fc_fusion", 0), feature])
+    for number, units in enumerate(config.fc):
+        feature = _fc(feature, units, "fc", 3 * number)
+    return maps, feature
+
+
+def _appearance_stream(config: Any, pretrained: bool) -> keras.Model:
+    """The backbone, as far as the maps that are used need it."""
+    stream = config.appearance
+    options = {key: getattr(stream, key) for key in ("last_stride", "variant") if getattr(stream, key) is not None}
+    options["width_divisor"] = stream.width_divisor
+    if pretrained and stream.weights == "imagenet":
+        options["weights"] = "imagenet"
+    backbone = build_backbone(stream.backbone, (*config.image_size, 3), **options)
+    if pretrained and stream.weights not in (None, "imagenet"):
+        _load(backbone, stream.weights, "model.appearance.weights")
+    elif pretrained and stream.weights is None:
+        log.warning("appearance stream: random weights (model.appearance.weights is null)")
+    keys = dict.fromkeys(config.heads.layers, "model.heads.layers")
+    keys |= dict.fromkeys(getattr(getattr(config, "mid", None), "layers", ()), "model.mid.layers")
+    return _trim(backbone, {**keys, stream.layer: "model.appearance.layer"}, "appearance")
+
+
+def _part_stream(config: Any, image_size: tuple[int, int], pretrained: bool) -> keras.Model:
+    """OpenPose, as far as the maps that are fused need it: last confidence, or [PAF, confidence, trunk]."""
+    if config.arch == "body_25":
+        stages = {"paf_stages": config.paf_stages, "confidence_stages": config.confidence_stages}
+    else:
+        stages = {"stages": config.paf_stages}
+    name = f"openpose_{config.arch}"
+    backbone = build_backbone(name, (*image_size, 3), width_divisor=config.width_divisor, **stages)
+    if pretrained and config.weights:
+        _load(backbone, config.weights, "model.part.weights")
+    elif pretrained:
+        log.warning("part stream: random weights, not OpenPose's; give model.part.weights to start from a pose network")
+    paf, confidence = f"paf_{config.paf_stages}", f"confidence_{config.confidence_stages}"
+    fused = {"confidence": [confidence], "confidence+paf": [paf, confidence], "concat": [paf, confidence, "feature"]}
+    return _trim(backbone, dict.fromkeys(fused[config.features], "model.part.features"), "part")
+
+
+def _trim(backbone: keras.Model, keys: dict[str, str], name: str) -> keras.Model:
+    """The backbone with only the maps in `keys`, so that no layer computes what nothing uses."""
+    for wanted, key in keys.items():
+        if wanted not in backbone.output:
+            raise ValueError(f"{key}: {backbone.name} has no map {wanted!r}; it has {', '.join(backbone.output)}")
+    return keras.Model(backbone.input, {wanted: backbone.output[wanted] for wanted in keys}, name=name)
+
+
+def _load(backbone: keras.Model, path: str, key: str) -> None:
+    """Load a weight file by upstream layer names; the complaint opens with the configuration's key."""
+    try:
+        weights.load(backbone, path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
+def _appearance(config: Any, maps: dict) -> Any:
+    appearance = maps[config.layer]
+    if config.reduce_dim:
+        reduce = layers.Conv2D(
+            config.reduce_dim, config.reduce_kernel, padding="same", use_bias=False, name="appearance_reduce"
+        )
+        appearance = reduce(appearance)
+    return appearance
+
+
+def _align(part: Any, appearance: Any, method: str) -> Any:
+    """Pool the part map (stride 8) onto the appearance map's grid (stride 16 or 32)."""
+    factor = round(part.shape[1] / appearance.shape[1])
+    pooling = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}[method]
+    aligned = pooling(factor, padding="same", name="align")(part) if factor > 1 else part
+    if aligned.shape[1:3] != appearance.shape[1:3]:
+        raise ValueError(
+            f"model.image_size: the part map {part.shape[1:3]} cannot be pooled onto the appearance map "
+            f"{appearance.shape[1:3]}; use a height and width that are multiples of 32"
+        )
+    return aligned
+
+
+def _head(config: Any, name: str, feature_map: Any) -> Any:
+    x = layers.GlobalAveragePooling2D(name=f"{name}_pool")(feature_map)
+    for number, units in enumerate(config.hidden, start=1):
+        x = layers.Dense(units, activation="relu", name=f"{name}_fc{number}")(x)
+    return _unit(f"{name}_embedding", layers.Dense(config.dim, name=f"{name}_out")(x))
+
+
+def _fc(x: Any, units: int, name: str, index: int) -> Any:
+    """Linear, batch norm, ReLU, under torchreid's names `fc.0`, `fc.1`."""
+    x = layers.Dense(units, name=f"{name}.{index}")(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}.{index + 1}")(x)
+    return layers.ReLU(name=f"{name}.{index + 2}")(x)
+
+
+def _unit(name: str, x: Any) -> Any:
+    return L2Normalization(dtype="float32", name=name)(x)

@@ -1,0 +1,50 @@
+"""Optimisers and learning-rate schedules of the `train` section."""
+
+import math
+from typing import Any
+
+import keras
+
+
+def learning_rate(config: Any, epoch: float) -> float:
+    """The learning rate at a point of the run.
+
+    Args:
+        config: the `train` section.
+        epoch: epochs done, with the fraction of the running one.
+
+    Returns:
+        `learning_rate`, after a linear rise over `warmup_epochs`, then: `step`, times `decay` every `decay_epochs`;
+        `cosine`, falling to 0 at `epochs`; `constant`.
+    """
+    if epoch < config.warmup_epochs:
+        return config.learning_rate * max(epoch, 1e-3) / config.warmup_epochs
+    if config.schedule == "step":
+        return config.learning_rate * config.decay ** math.floor(epoch / config.decay_epochs)
+    if config.schedule == "cosine":
+        done = (epoch - config.warmup_epochs) / max(config.epochs - config.warmup_epochs, 1e-9)
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    return config.learning_rate
+
+
+def build_optimizer(config: Any) -> keras.optimizers.Optimizer:
+    """The optimiser of the `train` section; its learning rate is set by the training loop.
+
+    Weight decay is decoupled from the gradient (AdamW) for `adamw` and `sgd`, and left out of norms and biases; `adam`
+    takes none, because L2 inside Adam with a triplet-only loss drives most convolution weights to zero.
+    """
+    options = {"learning_rate": config.learning_rate, "global_clipnorm": config.clip_norm}
+    if config.accumulate > 1:
+        options["gradient_accumulation_steps"] = config.accumulate
+    if config.ema:
+        options |= {"use_ema": True, "ema_momentum": config.ema}
+    if config.optimizer == "adam":
+        return keras.optimizers.Adam(**options)
+    options["weight_decay"] = config.weight_decay or None
+    if config.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(**options)
+    else:
+        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **options)
+    if config.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
+    return optimizer

@@ -1,0 +1,60 @@
+"""The run folder: what training leaves behind, and how every other command finds it.
+
+<run>/config.yaml          the resolved configuration
+<run>/model.weights.h5     the weights to use: best by validation mAP, or the last where nothing validates
+<run>/log.csv              one row an epoch
+<run>/summary.json         how the run ended
+<run>/tensorboard/         event files
+<run>/checkpoints/         states to resume from
+<run>/metrics_<split>.json, ranking_<split>.json, report_<split>.html, serving/<version>/
+"""
+
+from pathlib import Path
+from typing import Any
+
+from kreid import config as configuration
+
+CONFIG = "config.yaml"
+WEIGHTS = "model.weights.h5"
+
+
+def load_config_of(run: str | Path) -> configuration.Config:
+    """The resolved configuration of a run folder.
+
+    Raises:
+        ValueError: where the folder is no run.
+    """
+    path = Path(run) / CONFIG
+    if not path.is_file():
+        raise ValueError(f"{run}: not a run folder, it has no {CONFIG}; give the folder that kreid-train wrote")
+    return configuration.load_config(path)
+
+
+def load_model(run: str | Path) -> Any:
+    """Build the model of a run folder and load its weights.
+
+    Args:
+        run: the folder that `kreid-train` wrote.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: where the folder is no run, has no weights yet, or holds weights of another model.
+
+    Example:
+        >>> model = load_model("saved_models/two_stream")
+    """
+    from kreid.models.embedders import build_model
+
+    config = load_config_of(run)
+    path = Path(run) / WEIGHTS
+    if not path.is_file():
+        raise ValueError(f"{run}: no {WEIGHTS} yet; wait for the first epoch, or go on with kreid-train --resume")
+    model = build_model(config.model, pretrained=False)
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: does not fit the model of {Path(run) / CONFIG} ({reason})") from None
+    return model
