@@ -104,8 +104,9 @@ def convert(
         24872
     """
     settings = Settings(fraction, shards, resize, image_format)
-    root, out = find_root(root), Path(out)
+    root, out = Path(root), Path(out)
     splits = check_arguments(root, out, splits, fraction, overwrite)
+    root = find_root(root)
     if (out / INFO_NAME).exists():
         read_info(out)
     for leftover in find_leftovers(out):
