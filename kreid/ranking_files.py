@@ -6,7 +6,7 @@ integers, best first. The challenge's server and `SoccerNet.Evaluation.ReIdentif
 
 import json
 import reprlib
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
                 queries.append(row)
                 sizes.append(len(entries))
     for key in answers:
-        faults.add("keys that are no query", reprlib.repr(key))
+        faults.add("keys that are no query", lambda key=key: reprlib.repr(key))
     if faults.found:
         raise ValueError(f"{path}: not a ranking of these images: {faults}")
     offsets = np.cumsum([0, *sizes], dtype=np.int64)
@@ -114,28 +114,29 @@ class _Faults:
     def __str__(self) -> str:
         return "; ".join(f"{kind}: {count} (first: {where})" for kind, (count, where) in self.found.items())
 
-    def add(self, kind: str, where: str, count: int = 1) -> None:
-        before, first = self.found.get(kind, (0, where))
+    def add(self, kind: str, where: Callable[[], str], count: int = 1) -> None:
+        """Count a fault. `where` is asked for the first of a kind only: there may be millions."""
+        before, first = self.found.get(kind) or (0, where())
         self.found[kind] = (before + count, first)
 
     def none_in(self, key: str, entries: Any, wanted: Set[int]) -> bool:
         """Return whether `entries` is each of `wanted` once, and note what else it is, in linear time."""
         if entries is None:
-            self.add("queries without a list", f"query {key}")
+            self.add("queries without a list", lambda: f"query {key}")
             return False
         if not isinstance(entries, list):
-            self.add("values that are no list", f"query {key} has {reprlib.repr(entries)}")
+            self.add("values that are no list", lambda: f"query {key} has {reprlib.repr(entries)}")
             return False
         listed: set[int] = set()
         for entry in entries:
             kind = self._kind(entry, wanted, listed)
             if kind:
-                self.add(kind, f"{reprlib.repr(entry)} in query {key}")
+                self.add(kind, lambda entry=entry: f"{reprlib.repr(entry)} in query {key}")
             else:
                 listed.add(entry)
         left_out = wanted - listed
         if left_out:
-            self.add("gallery images left out", f"{min(left_out)} in query {key}", len(left_out))
+            self.add("gallery images left out", lambda: f"{min(left_out)} in query {key}", len(left_out))
         return len(listed) == len(entries) == len(wanted)
 
     def _kind(self, entry: Any, wanted: Set[int], listed: set[int]) -> str | None:

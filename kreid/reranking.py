@@ -190,4 +190,5 @@ def _jaccard(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     step = max(1, _BLOCK // max(second.size, 1))
     for start in range(0, len(first), step):
         common[start : start + step] = np.minimum(first[start : start + step, None], second[None]).sum(axis=2)
+    common = np.minimum(common, 1)  # rounding may pass it between equal sets
     return 1 - common / (2 - common)
