@@ -3,10 +3,12 @@
 import os
 import re
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress, TaskID
 
 from tfrecords_tools import console, soccernet, writer
 from tfrecords_tools.settings import Settings
@@ -117,20 +119,25 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def _draw(root: Path, splits: list[str], actions: int, seed: int) -> None:
-    from tfrecords_tools.synthetic import draw  # here, because few runs need it
+    from tfrecords_tools.synthetic import check_arguments, draw  # here, because few runs need it
 
     share = {"train": 1, "valid": 5, "test": 5, "challenge": 15}
     counts = {split: actions if split == "train" else max(1, actions // share[split]) for split in splits}
-    with console.arguments(), writer.bars(unit="actions") as bars:
-        task = bars.add_task("drawing", total=None)
-        draw(
-            root,
-            counts,
-            seed,
-            workers=os.cpu_count() or 1,
-            progress=lambda done, total: bars.update(task, completed=done, total=total),
-        )
-    console.note(f"{root}: drew {', '.join(f'{count} {split} actions' for split, count in counts.items())}")
+    with console.arguments():
+        if actions < 1:
+            raise ValueError(f"--actions: expected 1 or more, received {actions}")
+        check_arguments(counts, seed, workers=1)
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise ValueError(f"{root}: expected a folder that is missing or empty, to draw into; give another one")
+    with writer.bars(unit="actions") as bars:
+        task = bars.add_task("drawing", total=sum(counts.values()))
+        progress = partial(_advance, bars, task)
+        draw(root, counts, seed, workers=os.cpu_count() or 1, progress=progress)
+    console.note(f"{root}: drew {', '.join(f'{count} {split}' for split, count in counts.items())} actions")
+
+
+def _advance(bars: Progress, task: TaskID, done: int, total: int) -> None:
+    bars.update(task, completed=done, total=total)
 
 
 def _summarise(split: str, info: dict[str, Any]) -> str:

@@ -1,0 +1,239 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny_tree import LISTS, make_image, write_tree
+
+from tfrecords_tools import cli
+from tfrecords_tools.index import VERSION, read_index, read_info
+from tfrecords_tools.soccernet import SPLITS, scan
+
+
+@pytest.fixture
+def convert(monkeypatch, capsys):
+    """Runs kreid-convert in this process: returns its exit code, standard output and standard error."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["kreid-convert", *map(str, args)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        captured = capsys.readouterr()
+        return left.value.code, captured.out, captured.err
+
+    return run
+
+
+def start(*args, **options):
+    """Starts kreid-convert in a process of its own."""
+    code = "import sys; sys.argv[0] = 'kreid-convert'; from tfrecords_tools.cli import main; main()"
+    command = [sys.executable, *options.pop("python", []), "-c", code, *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_everything_there_is(convert, tree, tmp_path):
+    code, out, err = convert(tree, tmp_path / "out")
+    assert code == 0
+    assert out.splitlines()[-1] == str(tmp_path / "out")
+    assert "valid: 5 images (2 queries, 3 gallery), 3 identities, 2 actions" in err
+    assert "challenge: 3 images (1 queries, 2 gallery), identities withheld" in err
+    assert list(read_info(tmp_path / "out")["splits"]) == list(SPLITS)
+
+
+def test_options_reach_the_records(convert, tree, tmp_path):
+    code, _, _ = convert(
+        tree, tmp_path / "out", "--split", "train", "--split", "valid", "--fraction", "0.5", "--shards", "2",
+        "--resize", "8x4", "--image-format", "jpeg",
+    )  # fmt: skip
+    assert code == 0
+    info = read_info(tmp_path / "out")["splits"]
+    assert list(info) == ["train", "valid"]
+    assert info["train"]["images"] == 4
+    assert info["train"]["fraction"] == 0.5
+    assert info["valid"] | {"bytes": 0, "images": 0, "queries": 0, "gallery": 0, "identities": 0, "actions": 0} == {
+        "bytes": 0, "images": 0, "queries": 0, "gallery": 0, "identities": 0, "actions": 0,
+        "shards": 2, "fraction": 1.0, "resize": [8, 4], "image_format": "jpeg",
+    }  # fmt: skip
+
+
+def test_overwrite(convert, tree, tmp_path):
+    assert convert(tree, tmp_path / "out", "--split", "test")[0] == 0
+    code, out, err = convert(tree, tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert err == f"error: {tmp_path}/out/test: already there; replace it with --overwrite, or give another folder\n"
+    assert convert(tree, tmp_path / "out", "--overwrite")[0] == 0
+    assert len(read_info(tmp_path / "out")["splits"]) == 4
+
+
+# === Wrong arguments: exit code 2, one line, nothing written ===
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["--fraction", "0"], "fraction: expected a number in (0, 1], such as 0.1, received 0.0"),
+        (["--fraction", "1.5"], "fraction: expected a number in (0, 1]"),
+        (["--fraction", "nan"], "fraction: expected a number in (0, 1]"),
+        (["--fraction", "ten"], "'--fraction'"),
+        (["--fraction", "0.1", "--split", "valid"], "fraction: only the training set is cut"),
+        (["--split", "vaild"], "'vaild'"),
+        (["--shards", "0"], "shards: expected 1 or more, received 0"),
+        (["--shards", "1.5"], "'--shards'"),
+        (["--resize", "256"], "--resize: expected HEIGHTxWIDTH in pixels, such as 256x128, received '256'"),
+        (["--resize", "256x128x3"], "--resize: expected HEIGHTxWIDTH"),
+        (["--resize", "0x128"], "resize: expected (height, width) of 1 pixel or more"),
+        (["--image-format", "webp"], "'webp'"),
+        (["--seed", "1"], "--actions and --seed go with --synthetic"),
+        (["--actions", "1"], "--actions and --seed go with --synthetic"),
+        (["--frction", "0.1"], "--frction"),
+        (["third"], "third"),
+        (["--synthetic"], "expected a folder that is missing or empty"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_argument(convert, tree, tmp_path, args, message):
+    code, out, err = convert(tree, tmp_path / "out", *args)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_arguments(convert):
+    code, _, err = convert()
+    assert code == 2
+    assert "ROOT" in err
+    assert "kreid-convert --help" in err
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda root: None, "no such folder; expected a folder with train, valid, test, challenge"),
+        (lambda root: root.write_text("a file"), "not a folder"),
+        (lambda root: root.mkdir(), "no SoccerNet-v3 ReID split in this folder"),
+    ],
+    ids=["missing", "file", "empty"],
+)
+def test_root_that_is_no_tree(convert, tmp_path, make, message):
+    make(tmp_path / "root")
+    code, _, err = convert(tmp_path / "root", tmp_path / "out")
+    assert code == 2
+    assert f"error: {tmp_path}/root: " in err
+    assert message in err
+
+
+# === Bad data: exit code 1, one line, nothing written ===
+
+
+def damage(path):
+    path.write_bytes(make_image(0)[:50])
+
+
+DAMAGES = {
+    "empty_split": lambda tree: [entry.path.unlink() for entry in scan(tree, "train")],
+    "name_of_neither_form": lambda tree: scan(tree, "train")[0].path.with_name("a [b].png").touch(),
+    "png_cut_short": lambda tree: damage(scan(tree, "challenge")[0].path),
+    "not_an_image": lambda tree: scan(tree, "test")[0].path.write_text("<html>"),
+    "archive_unpacked_in_part": lambda tree: scan(tree, "train")[2].path.unlink(),
+    "index_twice": lambda tree: scan(tree, "challenge")[0].path.with_name("0-9-1x1.png").touch(),
+    "label_list_cut": lambda tree: (tree / "reid/valid/bbox_info.json").write_text("{"),
+}
+
+
+@pytest.mark.parametrize("harm", DAMAGES.values(), ids=DAMAGES)
+def test_bad_data(convert, tree, tmp_path, harm):
+    harm(tree)
+    code, out, err = convert(tree, tmp_path / "out")
+    assert (code, out) == (1, "")
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert f"{tree}/reid/" in errors[0]  # the file or folder is named
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_records_of_another_version(convert, tree, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/info.json").write_text(json.dumps({"schema_version": VERSION + 1, "splits": {}}))
+    code, _, err = convert(tree, tmp_path / "out")
+    assert code == 1
+    assert f"{tmp_path}/out/info.json: the records have schema version {VERSION + 1}" in err
+
+
+def test_warnings_are_lines_of_their_own(convert, tree, tmp_path):
+    scan(tree, "test")[0].path.write_bytes(make_image(0, height=9, width=7))
+    code, _, err = convert(tree, tmp_path / "out", "--split", "test")
+    assert code == 0
+    assert "warning: 1 images are not of the size their names say" in err
+
+
+# === A synthetic set ===
+
+
+@pytest.mark.slow
+def test_synthetic_set_is_drawn_and_converted(convert, tmp_path):
+    code, out, err = convert(tmp_path / "toy", tmp_path / "out", "--synthetic", "--actions", "2", "--seed", "3")
+    assert code == 0, err
+    assert out.splitlines()[-1] == str(tmp_path / "out")
+    assert {split: one["actions"] for split, one in read_info(tmp_path / "out")["splits"].items()} == {
+        "train": 2, "valid": 1, "test": 1, "challenge": 1,
+    }  # fmt: skip
+    entries = scan(tmp_path / "toy", "train")
+    assert entries[0].path.read_bytes() in read_index(tmp_path / "out/train").read([0])[0]
+
+
+@pytest.mark.parametrize("args", [["--actions", "0"], ["--seed", "-1"]])
+def test_synthetic_set_that_cannot_be_drawn(convert, tmp_path, args):
+    code, _, err = convert(tmp_path / "toy", tmp_path / "out", "--synthetic", *args)
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+# === A process of its own ===
+
+
+@pytest.mark.parametrize("args", [["--help"], ["nowhere", "out"], ["--fraction", "2", "a", "b"], []])
+def test_tensorflow_is_not_needed_to_answer(tmp_path, args):
+    process = start(*args, python=["-X", "importtime"], cwd=os.getcwd())  # noqa: PTH109
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == (0 if args == ["--help"] else 2)
+    assert "tfrecords_tools.soccernet" in err  # importtime works
+    assert "tensorflow" not in err
+    if args == ["--help"]:
+        assert "--fraction" in out
+        assert "(0, 1]" in " ".join(out.split())
+
+
+@pytest.mark.slow
+def test_interruption_leaves_nothing(tmp_path):
+    # Large images make enough work for many seconds; the signal comes as soon as the first file is there.
+    root = write_tree(tmp_path / "tree", {"challenge": [(subset, 0, 0) for subset in ("query", "gallery")] * 100})
+    process = start(root, tmp_path / "out", "--resize", "4096x2048")
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("out/.kreid-convert-*/challenge/*.tfrecord")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.splitlines()[-1] == "error: interrupted"
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_standard_error_is_quiet_and_the_last_line_is_the_path(tmp_path):
+    root = write_tree(tmp_path / "tree", {"test": LISTS["test"]})
+    process = start(root, tmp_path / "out")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert out == f"{tmp_path / 'out'}\n"
+    lines = [line for line in err.splitlines() if line]
+    assert len(lines) == 2  # the bar and the summary: nothing of TensorFlow's
+    assert lines[1].startswith("test: 3 images (1 queries, 2 gallery), 2 identities, 1 actions")
