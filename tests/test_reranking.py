@@ -69,7 +69,7 @@ def test_recorded_over_all_actions_at_once(case):
 
 
 @pytest.mark.parametrize(
-    "k1, k2, weight", [(1, 1, 0), (2, 2, 0.3), (3, 2, 0.3), (5, 3, 0.7), (20, 6, 0.3), (99, 99, 0)]
+    "k1, k2, weight", [(1, 1, 0), (2, 2, 0.3), (3, 2, 0.3), (7, 2, 0.7), (11, 3, 0.3), (20, 6, 0.3), (99, 99, 0)]
 )
 @pytest.mark.parametrize("n, queries", [(2, 1), (3, 1), (9, 4), (30, 7)])
 def test_agrees_with_the_definition(n, queries, k1, k2, weight):
