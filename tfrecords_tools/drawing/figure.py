@@ -156,6 +156,7 @@ def draw_shirt(brush: Brush, trunk: Trunk, person: Person) -> None:
         brush.patch(patch, kit.second)
     dark = (start, start + 0.9) if brush.light > 0 else (end - 0.9, end)
     brush.veil(trunk.band(*dark, -0.06, 1.0), 60)
+    brush.veil(trunk.band(start, end, -0.1, -0.06), 90)  # below the hem, where shirt and shorts may be of one colour
     if person.number:
         back, chest = Number(pi, 0.86, 0.46, 1.5, 0.013), Number(0.5, 0.74, 0.2, 0.6, 0.007)
         for place in (back, chest):

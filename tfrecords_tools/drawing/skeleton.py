@@ -114,7 +114,8 @@ def build_skeleton(person: Person, pose: Pose) -> Skeleton:
         shoulder = (top[0], sign * 0.106 * width, top[2])
         arm, out = radians(pose.arms[side]), sign * radians(pose.lift[side])
         elbow = along(shoulder, 0.165, arm, out)
-        hand = along(elbow, 0.165, arm + radians(pose.elbows[side]), 0.4 * out)
+        bend = radians(pose.elbows[side])
+        hand = along(elbow, 0.165, arm + bend, out * max(0.0, 1 - bend / 2))  # a bent arm folds in front of the body
         joint = (0.0, sign * 0.052 * width, -0.01)
         thigh, open_ = radians(pose.thighs[side]), sign * radians(pose.spread[side])
         knee = along(joint, 0.245 * legs, thigh, open_)

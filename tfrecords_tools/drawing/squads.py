@@ -63,6 +63,8 @@ BOOTS: tuple[Colour, ...] = (
     (222, 182, 62),  # gold
     (140, 60, 200),  # violet
 )
+UNLIKE = 150.0  # two colours this `distance` apart are told apart in a small and blurred crop
+MATES_DIFFER = 3  # traits, of those that can be seen from every side, in which any two team mates differ
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,10 @@ def distance(first: Colour, second: Colour) -> float:
 
 
 def pick_far(random: Random, palette: Sequence[Colour], others: Sequence[Colour]) -> Colour:
-    """Return a colour of `palette` unlike all `others`: one of the three that stand out most."""
-    ranked = sorted(palette, key=lambda colour: -min(distance(colour, other) for other in others))
-    return random.choice(ranked[:3])
+    """Return a colour of `palette` unlike all `others`; where all are like one, that which stands out most."""
+    gaps = {colour: min(distance(colour, other) for other in others) for colour in palette}
+    far = [colour for colour, gap in gaps.items() if gap >= UNLIKE]
+    return random.choice(far) if far else max(gaps, key=gaps.__getitem__)
 
 
 def legible(colour: Colour) -> Colour:
@@ -160,6 +163,8 @@ def draw_person(random: Random, role: str, kit: Kit, number: int) -> Person:
     tone = random.randrange(len(SKINS))
     hair = random.choice(HAIR_STYLES)
     hair_colour = BLEACHED if random.random() < 0.1 else random.choice(DARK_HAIR if tone > 2 else FAIR_HAIR)
+    if hair == "bald":
+        hair_colour = DARK_HAIR[0]  # seen on a beard only, no trait to tell people apart by
     keeper, player = role.startswith("Goalkeeper"), role.startswith("Player")
     gloves = maybe(random, 1.0, KEEPER_GLOVES) if keeper else maybe(random, 0.1 * player, (BLACK,))
     long_sleeves = keeper or random.random() < 0.3
@@ -185,10 +190,20 @@ def draw_person(random: Random, role: str, kit: Kit, number: int) -> Person:
     )
 
 
+def count_differences(one: Person, other: Person) -> int:
+    """Return in how many of the traits that can be seen from every side two people differ."""
+    names = ("skin", "hair", "hair_colour", "boots", "sock", "long_sleeves", "under_sleeves", "tights", "tape")
+    return sum(getattr(one, name) != getattr(other, name) for name in names)
+
+
 def draw_side(random: Random, side: str, kit: Kit, keeper: Kit, players: int) -> list[Person]:
-    """Return `players` outfield players with different numbers, one of them captain, and two goalkeepers."""
-    numbers = random.sample(range(2, 40), players)
-    squad = [draw_person(random, f"Player_team_{side}", kit, number) for number in numbers]
+    """Return `players` outfield players who can be told apart, one of them captain, and two goalkeepers."""
+    squad: list[Person] = []
+    for number in random.sample(range(2, 40), players):
+        person = draw_person(random, f"Player_team_{side}", kit, number)
+        while any(count_differences(person, mate) < MATES_DIFFER for mate in squad):
+            person = draw_person(random, f"Player_team_{side}", kit, number)
+        squad.append(person)
     squad[0] = replace(squad[0], armband=pick_far(random, ARMBANDS, [kit.shirt]))
     squad += [draw_person(random, f"Goalkeeper_team_{side}", keeper, number) for number in (1, 40)]
     return squad
@@ -201,7 +216,7 @@ def draw_people(random: Random, players: int = 18) -> list[Person]:
 
     Args:
         random: Source of every choice.
-        players: Outfield players of a side (ours; a match-day squad).
+        players: Outfield players of a side (ours; a match-day squad), at most 38.
     """
     left = draw_kit(random)
     right = draw_kit(random, [left.shirt])
