@@ -1,0 +1,124 @@
+"""OSNet against torchreid's recorded outputs, in evaluation and in training."""
+
+import keras
+import numpy as np
+import pytest
+import torchreid
+from keras import layers
+
+from kreid.models.osnet import osnet, osnet_x0_25, osnet_x1_0
+
+STAGES = {
+    "conv1": "conv1",
+    "maxpool": "maxpool",
+    "conv2.0.conv1": "conv2.0.conv1",
+    "conv2.0.conv2a": "conv2.0.conv2a",
+    "conv2.0.conv2d.3": "conv2.0.conv2d",
+    "conv2.0.conv3.bn": "conv2.0.conv3",
+    "conv2.0": "conv2.0",
+    **{f"conv{stage}": f"conv{stage}" for stage in range(2, 6)},
+}
+NETWORKS = {"osnet_x1_0": osnet_x1_0, "osnet_x0_25": osnet_x0_25}
+
+
+def head(maps):
+    return torchreid.linear_bn_relu(layers.GlobalAveragePooling2D()(maps["conv5"]), 512, "fc")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equals_torchreids(name):
+    torchreid.check_against(name, NETWORKS[name](), head, STAGES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_step_equals_torchreids(name):
+    golden, tensors = torchreid.read(name)
+    images = golden["train/images"].astype("float32")
+    backbone = NETWORKS[name](images.shape[1:])
+    model = keras.Model(backbone.input, {**backbone.output, "feature": head(backbone.output)})
+    torchreid.assign(model, tensors)
+    actual = model(images, training=True)
+    for stage in (f"conv{stage}" for stage in range(1, 6)):
+        recorded = golden[f"train/inter/{stage}/mean"]
+        assert torchreid.difference(keras.ops.mean(actual[stage], axis=(1, 2)), recorded) < 1e-4, stage
+    assert torchreid.difference(actual["feature"], golden["train/feature"]) < 1e-3
+    assert torchreid.difference(actual["feature"], golden["train64/feature"]) < 1e-3
+    for bn in golden["meta"]["train"]["bn"]:
+        layer = model.get_layer(bn)
+        assert torchreid.difference(layer.moving_mean.numpy(), golden[f"train/running_mean/{bn}"]) < 1e-4, bn
+        # PyTorch stores the unbiased variance n / (n - 1) of the batch, Keras the biased one that both normalise with
+        n = len(images) * np.prod(layer.input.shape[1:-1])
+        old, recorded = tensors[f"{bn}.running_var"], golden[f"train/running_var/{bn}"]
+        biased = 0.9 * old + (recorded - 0.9 * old) * (n - 1) / n
+        assert torchreid.difference(layer.moving_variance.numpy(), biased) < 1e-4, bn
+        assert torchreid.difference(old, biased) > 1e-2, bn
+
+
+@pytest.mark.parametrize("name, trainable", [("osnet_x1_0", 2_170_000), ("osnet_x0_25", 200_000)])
+def test_parameters_with_the_head(name, trainable):
+    backbone = NETWORKS[name]()
+    model = keras.Model(backbone.input, head(backbone.output))
+    count = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert count == pytest.approx(trainable, rel=0.02)
+
+
+def test_the_gate_is_one_for_the_four_streams():
+    model = osnet_x0_25((64, 32, 3))
+    gates = [layer for layer in model.layers if ".gate.fc" in layer.name]
+    assert len(gates) == 2 * 6  # two convolutions in each of six blocks
+
+
+def test_a_closed_gate_leaves_the_shortcut_alone():
+    model = osnet(input_shape=(32, 32, 3), channels=(8, 16, 16, 16))
+    block = "conv4.1"  # as many channels in as out: the shortcut is its input
+    weights, biases = model.get_layer(f"{block}.gate.fc2").get_weights()
+    model.get_layer(f"{block}.gate.fc2").set_weights([0 * weights, biases - 1e3])
+    probe = keras.Model(model.input, [model.get_layer("conv4.0").output, model.get_layer(block).output])
+    before, after = probe(np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32"), training=False)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(after), keras.ops.convert_to_numpy(before), atol=1e-6)
+    assert keras.ops.max(before) > 0
+
+
+@pytest.mark.parametrize(
+    "size, sides",
+    [
+        ((64, 32), [(32, 16), (8, 4), (4, 2)]),
+        ((100, 61), [(50, 31), (12, 8), (6, 4)]),  # the pooling between the stages drops the odd row, as upstream's
+        ((16, 19), [(8, 10), (2, 2), (1, 1)]),
+    ],
+)
+def test_sizes_of_the_maps(size, sides):
+    model = osnet_x1_0((*size, 3), width_divisor=16)
+    first, second, rest = sides
+    shapes = {name: value.shape[1:] for name, value in model.output.items()}
+    assert shapes == {
+        "conv1": (*first, 4),
+        "conv2": (*second, 16),
+        "conv3": (*rest, 24),
+        "conv4": (*rest, 32),
+        "conv5": (*rest, 32),
+    }
+
+
+def test_a_quarter_of_the_width_is_osnet_x0_25():
+    quarter = osnet_x1_0((64, 32, 3), width_divisor=4)
+    named = osnet_x0_25((64, 32, 3))
+    assert [layer.name for layer in quarter.layers] == [layer.name for layer in named.layers]
+    assert [weight.shape for weight in quarter.weights] == [weight.shape for weight in named.weights]
+
+
+def test_layers_of_one_shape_start_differently():
+    model = osnet_x0_25((64, 32, 3))
+    first, second = (model.get_layer(f"conv2.1.conv2d.{index}.conv1").get_weights()[0] for index in (1, 2))
+    assert np.abs(first - second).max() > 0
+
+
+def test_too_small_an_image_is_refused():
+    with pytest.raises(ValueError, match="osnet_x0_25: input_shape: expected sides of at least 16 pixels"):
+        osnet_x0_25((64, 15, 3))
+
+
+def test_the_channels_of_four_stages_are_wanted():
+    with pytest.raises(ValueError, match="channels: expected four"):
+        osnet((64, 32, 3), channels=(16, 64, 96))
