@@ -1,0 +1,98 @@
+"""InceptionV4 against torchreid's recorded outputs."""
+
+import keras
+import numpy as np
+import pytest
+import torchreid
+from keras import layers
+
+from kreid.models import inception_v4 as module
+from kreid.models.inception_v4 import inception_v4
+
+
+@pytest.mark.slow
+def test_equals_torchreids():
+    stages = {
+        "features.0": "features.0",
+        "features.2": "features.2",
+        "features.3": "features.3",
+        "features.4": "features.4",
+        "stem": "features.5",
+        "features.6": "features.6",
+        "reduction_a": "features.10",
+        "features.11": "features.11",
+        "reduction_b": "features.18",
+        "features.19": "features.19",
+        "inception_c": "features.21",
+    }
+    backbone = inception_v4()
+    torchreid.check_against(
+        "inceptionv4", backbone, lambda maps: layers.GlobalAveragePooling2D()(maps["inception_c"]), stages
+    )
+    trainable = sum(int(np.prod(weight.shape)) for weight in backbone.trainable_weights)
+    assert trainable == pytest.approx(41.1e6, rel=0.002)
+
+
+def test_maps_end_their_stages():
+    model = inception_v4((96, 80, 3), width_divisor=32)
+    ends = {
+        "stem": 5,
+        "inception_a": 9,
+        "reduction_a": 10,
+        "inception_b": 17,
+        "reduction_b": 18,
+        "inception_c": 21,
+    }
+    probe = keras.Model(model.input, {name: model.get_layer(f"features.{end}").output for name, end in ends.items()})
+    images = np.random.default_rng(0).uniform(0, 255, (2, 96, 80, 3)).astype("float32")
+    maps, expected = model(images, training=False), probe(images, training=False)
+    assert list(maps) == list(ends)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(maps[name]), keras.ops.convert_to_numpy(value))
+
+
+@pytest.mark.parametrize(
+    "size, sides",
+    [
+        ((256, 128), [(29, 13), (14, 6), (6, 2)]),
+        ((131, 75), [(14, 7), (6, 3), (2, 1)]),
+        ((75, 75), [(7, 7), (3, 3), (1, 1)]),
+    ],
+)
+def test_sizes_of_the_maps(size, sides):
+    model = inception_v4((*size, 3), width_divisor=32)
+    stem, middle, last = sides
+    expected = {
+        "stem": stem,
+        "inception_a": stem,
+        "reduction_a": middle,
+        "inception_b": middle,
+        "reduction_b": last,
+        "inception_c": last,
+    }
+    assert {name: value.shape[1:3] for name, value in model.output.items()} == expected
+
+
+def test_74_pixels_leave_nothing(monkeypatch):
+    with pytest.raises(ValueError, match="inception_v4: input_shape: expected sides of at least 75 pixels"):
+        inception_v4((96, 74, 3), width_divisor=32)
+    monkeypatch.setattr(module, "check_input_shape", lambda network, shape, smallest: shape)
+    with pytest.raises(ValueError, match=r"negative dimension|Computed output size would be"):
+        inception_v4((96, 74, 3), width_divisor=32)
+
+
+def test_the_average_pooling_counts_no_padding():
+    model = inception_v4((96, 80, 3), width_divisor=32)
+    pooling = model.get_layer("features.6.branch3.0")
+    image = np.arange(12, dtype="float32").reshape(1, 3, 4, 1)
+    pooled = keras.ops.convert_to_numpy(pooling(image))[0, ..., 0]
+    assert pooled[0, 0] == np.mean([0, 1, 4, 5])
+    assert pooled[0, 1] == np.mean([0, 1, 2, 4, 5, 6])
+    assert pooled[1, 2] == np.mean([1, 2, 3, 5, 6, 7, 9, 10, 11])
+
+
+def test_every_convolution_is_narrowed():
+    model = inception_v4((75, 75, 3), width_divisor=40)
+    filters = [layer.filters for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    assert len(filters) == 149
+    assert set(filters) == {4, 5, 6, 8, 9, 11, 12}  # 512 // 40 is the most
