@@ -1,7 +1,7 @@
 """Embeddings that the tests of rankings share: recorded ones, random ones, and ones with a wanted order.
 
-golden/evaluation.npz was recorded from SoccerNet's development kit (SoccerNet/sn-reid at 621e2b0, its evaluation, export
-and re-ranking) and from the official scorer of the pip package soccernet 0.2.0; its `meta` explains every array.
+golden/evaluation.npz was recorded from SoccerNet's development kit (SoccerNet/sn-reid at 621e2b0: its evaluation, export,
+re-ranking) and from the official scorer of the pip package soccernet 0.2.0; its `meta` explains every array.
 """
 
 import json
