@@ -1,6 +1,6 @@
 """Embeddings that the tests of rankings share: recorded ones, random ones, and ones with a wanted order.
 
-golden/evaluation.npz was recorded from SoccerNet's development kit (SoccerNet/sn-reid at 621e2b0: its evaluation, export,
+golden/evaluation.npz was recorded from SoccerNet's development kit (SoccerNet/sn-reid at 621e2b0: evaluation, export,
 re-ranking) and from the official scorer of the pip package soccernet 0.2.0; its `meta` explains every array.
 """
 
