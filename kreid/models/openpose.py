@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from kreid.layers import ImagePreprocessing
-from kreid.models.blocks import check_input_shape, narrow
+from kreid.models.blocks import check_input_shape, he_normal, narrow
 
 BODY_25_PAF, BODY_25_CONFIDENCE = 52, 26  # 26 limbs x (x, y); 25 key points and the background
 COCO_PAF, COCO_CONFIDENCE = 38, 19  # 19 limbs x (x, y); 18 key points and the background
@@ -207,9 +207,10 @@ def _coco_branch(x: Any, stage: int, branch: str, channels: int, divisor: int) -
 
 def _conv(x: Any, name: str, filters: int, kernel: int, activation: str | None = None) -> Any:
     # He's initialiser is ours, for training from scratch: the signal keeps its size through 40 rectified layers.
-    return layers.Conv2D(
-        filters, kernel, padding="same", activation=activation, kernel_initializer="he_normal", name=name
-    )(x)
+    conv = layers.Conv2D(
+        filters, kernel, padding="same", activation=activation, kernel_initializer=he_normal(), name=name
+    )
+    return conv(x)
 
 
 def _conv_relu(x: Any, name: str, filters: int, kernel: int) -> Any:

@@ -214,7 +214,7 @@ def _fit(tensor: np.ndarray, layout: Layout, keras_shape: Shape) -> np.ndarray |
     shape = layout.upstream_shape(keras_shape)
     if layout is KERAS:
         return tensor if tensor.shape == shape else None
-    padding = (1,) * (tensor.ndim - len(shape))
+    padding = (1,) * (4 - len(shape))
     same = tensor.shape in (
         shape,
         padding + shape,  # old Caffe files pad every shape to four dimensions

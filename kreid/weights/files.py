@@ -21,6 +21,7 @@ READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     "Keras archive": keras_files.read_keras_archive,
 }
 FORMATS = ".caffemodel, .pth, .pt, .npz, .safetensors, .weights.h5, .keras or .h5"
+HEAD = 512  # bytes that tell a format
 
 # MD5 of a published file -> what it is.
 KNOWN = {
@@ -115,7 +116,7 @@ def _format(path: Path) -> str:
     if not path.is_file():
         raise ValueError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
     with path.open("rb") as file:
-        head = file.read(512)
+        head = file.read(HEAD)
     if not head:
         raise ValueError(f"{path}: the file is empty")
     if head.startswith(b"PK"):
@@ -152,11 +153,11 @@ def _zip_format(path: Path) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    """Tell text from a binary file: no control characters but white space, and UTF-8 but for a cut last character."""
+    """Tell text from a binary file: UTF-8 without control characters but white space."""
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if len(head) - error.start >= 4:
+        if len(head) < HEAD or len(head) - error.start > 3:
             return False
-        text = head[: error.start].decode("utf-8")
-    return all(character.isprintable() or character in "\t\r\n\f" for character in text)
+        text = head[: error.start].decode("utf-8")  # the last character goes on beyond what was read
+    return all(character.isprintable() or character in "\t\r\n" for character in text)

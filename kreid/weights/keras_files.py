@@ -65,7 +65,8 @@ def _read(source: Path | BinaryIO, path: Path) -> dict[str, np.ndarray]:
     try:
         with h5py.File(source, "r") as file:
             group = file.get("model_weights", file)  # a whole model keeps its weights in there
-            tensors = _older(group) if "layer_names" in group.attrs else _current(file, path)
+            older = "layer_names" in group.attrs or "layer_names0" in group.attrs
+            tensors = _older(group) if older else _current(file, path)
     except (OSError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path}: no readable HDF5 file: {error}") from None
     if not tensors:

@@ -17,9 +17,8 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -56,7 +55,11 @@ IGNORED = (
     "numpy._core.multiarray.scalar",
     "numpy.dtype",
     "numpy.ndarray",
+    "torch.bfloat16",
     "torch.device",
+    "torch.float16",
+    "torch.float32",
+    "torch.float64",
 )
 # What damaged bytes make the unpickler and the zip reader raise.
 _PICKLE_ERRORS = (
@@ -150,15 +153,14 @@ def _legacy_blocks(file: BinaryIO, keys: Any, storages: dict[str, "_Storage"], p
     return blocks
 
 
-@dataclass(frozen=True, slots=True)
-class _StorageType:
+# Named tuples, because a pickle can change the state of any other object it has got.
+class _StorageType(NamedTuple):
     """What a storage class's name stands for; not callable, hence good for nothing else."""
 
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Storage:
+class _Storage(NamedTuple):
     """A run of numbers that is kept outside the pickle."""
 
     dtype: str
@@ -170,8 +172,7 @@ class _Storage:
         return self.size * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tensor:
+class _Tensor(NamedTuple):
     """A strided view of a storage; offset and strides in elements."""
 
     storage: _Storage
