@@ -69,7 +69,7 @@ def draw(
         actions: Number of actions of each split to draw; default `DEFAULT_ACTIONS` (ours). An action has 26 images in
             the mean, sizes are distributed as in the real set. Splits left out are not drawn.
         seed: Chooses games, people and pictures; 0 or more.
-        workers: Processes to draw with, each some 150 images/s. More than one needs a main module that can be imported.
+        workers: Processes to draw with, each some 140 images/s. More than one needs a main module that can be imported.
         progress: Called with (actions drawn, actions in all) after each action.
 
     Returns:
