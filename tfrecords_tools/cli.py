@@ -29,11 +29,19 @@ class ImageFormat(StrEnum):
 def convert(
     root: Annotated[
         Path,
-        typer.Argument(metavar="ROOT", help="SoccerNet-v3 ReID folder: the splits stand in it, or in its folder reid."),
+        typer.Argument(
+            parser=console.parse_path,
+            metavar="ROOT",
+            help="SoccerNet-v3 ReID folder: the splits stand in it, or in its folder reid.",
+        ),
     ],
     out: Annotated[
         Path,
-        typer.Argument(metavar="OUT", help="Folder for the records; further splits may join those that are there."),
+        typer.Argument(
+            parser=console.parse_path,
+            metavar="OUT",
+            help="Folder for the records; further splits may join those that are there.",
+        ),
     ],
     split: Annotated[
         list[Split] | None,

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 import typer
@@ -94,6 +95,17 @@ def arguments() -> Iterator[None]:
         raise
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def parse_path(text: str) -> Path:
+    """Return a path typed by the user, for `typer.Argument(parser=parse_path)`.
+
+    Raises:
+        typer.BadParameter: for an empty one: `Path("")` is the current folder, a shell's unset variable is not.
+    """
+    if not text:
+        raise typer.BadParameter("expected a path, received an empty one (an unset shell variable?)")
+    return Path(text)
 
 
 def warn(message: str) -> None:

@@ -61,4 +61,5 @@ class RecordFile:
             )
 
     def _failure(self, error: tf.errors.OpError) -> OSError:
-        return OSError(f"{self.path}: cannot be written, {error.message}")
+        # TensorFlow's message is "<path>; <reason>".
+        return OSError(f"{self.path}: cannot be written, {error.message.rpartition('; ')[2]}")

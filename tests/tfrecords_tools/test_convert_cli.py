@@ -110,6 +110,16 @@ def test_missing_arguments(convert):
     assert "kreid-convert --help" in err
 
 
+@pytest.mark.parametrize("args", [["", "out"], ["tree", ""]])
+def test_empty_path_is_not_the_current_folder(convert, tree, tmp_path, monkeypatch, args):
+    monkeypatch.chdir(tmp_path)
+    before = list(tmp_path.rglob("*"))
+    code, _, err = convert(*args)
+    assert code == 2
+    assert "expected a path, received an empty one" in err
+    assert list(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
