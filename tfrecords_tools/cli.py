@@ -25,63 +25,71 @@ class ImageFormat(StrEnum):
     jpeg = "jpeg"
 
 
+Root = Annotated[
+    Path,
+    typer.Argument(
+        parser=console.parse_path,
+        metavar="ROOT",
+        help="SoccerNet-v3 ReID folder: the splits stand in it, or in its folder reid.",
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Argument(
+        parser=console.parse_path,
+        metavar="OUT",
+        help="Folder for the records; further splits may join those that are there.",
+    ),
+]
+Splits = Annotated[
+    list[Split] | None,
+    typer.Option(
+        "--split", metavar="SPLIT", help="train, valid, test or challenge; may be repeated. Default: all found."
+    ),
+]
+Fraction = Annotated[
+    float, typer.Option(metavar="F", help="Part of the training actions to keep, in (0, 1]; the paper's: 0.1 and 0.02.")
+]
+Shards = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Files per split. Default: one per 2,000 images. An action is never divided."),
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(metavar="HxW", help="Store images of this height and width, such as 256x128. Default: as they are."),
+]
+Stored = Annotated[
+    ImageFormat,
+    typer.Option(metavar="FORMAT", help="original, png or jpeg (quality 95); original keeps a file's own bytes."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the records of these splits in OUT.")]
+Synthetic = Annotated[
+    bool, typer.Option("--synthetic", help="First draw a synthetic SoccerNet-v3 ReID set into ROOT, a new folder.")
+]
+Actions = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="With --synthetic: training actions to draw, each of some 26 images; valid and test get a fifth as many, "
+        "challenge a fifteenth. Default: 60.",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="With --synthetic: same seed, same images. Default: 0.")]
+
+
 @app.command()
 def convert(
-    root: Annotated[
-        Path,
-        typer.Argument(
-            parser=console.parse_path,
-            metavar="ROOT",
-            help="SoccerNet-v3 ReID folder: the splits stand in it, or in its folder reid.",
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Argument(
-            parser=console.parse_path,
-            metavar="OUT",
-            help="Folder for the records; further splits may join those that are there.",
-        ),
-    ],
-    split: Annotated[
-        list[Split] | None,
-        typer.Option(metavar="SPLIT", help="train, valid, test or challenge; may be repeated. Default: all found."),
-    ] = None,
-    fraction: Annotated[
-        float,
-        typer.Option(
-            metavar="F", help="Part of the training actions to keep, in (0, 1]; the paper's are 0.1 and 0.02."
-        ),
-    ] = 1.0,
-    shards: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Files per split. Default: one per 2,000 images. An action is never divided."),
-    ] = None,
-    resize: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW", help="Store images of this height and width, such as 256x128. Default: as they are."
-        ),
-    ] = None,
-    image_format: Annotated[
-        ImageFormat,
-        typer.Option(metavar="FORMAT", help="original, png or jpeg (quality 95); original keeps a file's own bytes."),
-    ] = ImageFormat.original,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the records of these splits in OUT.")] = False,
-    synthetic: Annotated[
-        bool, typer.Option("--synthetic", help="First draw a synthetic SoccerNet-v3 ReID set into ROOT, a new folder.")
-    ] = False,
-    actions: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="With --synthetic: training actions to draw, each of some 26 images; valid and test get a fifth as "
-            "many, challenge a fifteenth. Default: 60.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="With --synthetic: same seed, same images. Default: 0.")
-    ] = None,
+    root: Root,
+    out: Out,
+    split: Splits = None,
+    fraction: Fraction = 1.0,
+    shards: Shards = None,
+    resize: Resize = None,
+    image_format: Stored = ImageFormat.original,
+    overwrite: Overwrite = False,
+    synthetic: Synthetic = False,
+    actions: Actions = None,
+    seed: Seed = None,
 ) -> None:
     """Convert SoccerNet-v3 ReID thumbnails to TFRecords.
 

@@ -19,7 +19,6 @@ from typing import NoReturn, TextIO
 
 import typer
 
-LOGGERS = ("tfrecords_tools", "kreid")
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention
 
 
@@ -55,8 +54,8 @@ def make_app() -> typer.Typer:
 def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave the process with its exit code; the body of every `main()`.
 
-    Meanwhile warnings logged under "tfrecords_tools" and "kreid" appear as `warning: ...` on standard error, and
-    SIGTERM ends the command like Ctrl-C does: `finally` blocks run.
+    Meanwhile warnings that this package logs appear as `warning: ...` on standard error, and SIGTERM ends the command
+    like Ctrl-C does: `finally` blocks run.
 
     Args:
         app: the Typer application, see `make_app`.
@@ -67,15 +66,12 @@ def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's C++ shows errors only
     previous = _turn_termination_into_exit()
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    handler = _LogHandler(logging.WARNING)
-    for logger in loggers:
-        logger.addHandler(handler)
+    logger, handler = logging.getLogger(__package__), _LogHandler(logging.WARNING)
+    logger.addHandler(handler)
     try:
         code = _exit_code(app, args)
     finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
+        logger.removeHandler(handler)
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
     raise SystemExit(code)

@@ -97,11 +97,11 @@ def test_wrong_argument_in_a_block_of_its_own():
 def test_logged_warnings_are_shown_while_the_command_runs(capsys):
     def body():
         logging.getLogger("tfrecords_tools.soccernet").warning("%d gaps\nin all", 2)
-        logging.getLogger("kreid.runs").info("not shown")
+        logging.getLogger("tfrecords_tools.writer").info("not shown")
 
     assert leave_with(body) == 0
     assert capsys.readouterr().err == "warning: 2 gaps; in all\n"
-    assert logging.getLogger("kreid").handlers == []
+    assert logging.getLogger("tfrecords_tools").handlers == []
 
 
 def test_exit_code_of_typer_exit_is_kept():
