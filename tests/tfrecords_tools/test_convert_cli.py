@@ -224,7 +224,7 @@ def test_tensorflow_is_not_needed_to_answer(tmp_path, args):
 def test_interruption_leaves_nothing(tmp_path):
     # Large images make enough work for many seconds; the signal comes as soon as the first file is there.
     root = write_tree(tmp_path / "tree", {"challenge": [(subset, 0, 0) for subset in ("query", "gallery")] * 100})
-    process = start(root, tmp_path / "out", "--resize", "4096x2048")
+    process = start(root, tmp_path / "out", "--resize", "1536x768")
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("out/.kreid-convert-*/challenge/*.tfrecord")) and time.monotonic() < deadline:
         time.sleep(0.02)
