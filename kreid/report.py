@@ -1,0 +1,118 @@
+"""One page to look at a ranking with: figures, charts, and every query with its ranked gallery, in one file.
+
+The page needs no network and no server. Whatever comes from records stands in it as escaped text or escaped JSON, and a
+Content-Security-Policy lets nothing run but the page's own script.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from kreid.atomic import atomic_file
+from kreid.ranking import Ranking, average_precision
+from kreid.report_data import looks, page_data
+from kreid.report_html import assemble
+from kreid.report_images import Progress, choose_height, collect, find_records
+from kreid.report_numbers import check_paper_row, hardest_first, score
+from tfrecords_tools.index import Index, read_index
+
+BUDGET = 30_000_000
+
+
+def write_report(
+    ranking: Ranking,
+    records: str | Path,
+    path: str | Path,
+    title: str,
+    *,
+    limit: int | None = None,
+    paper_row: Mapping[str, object] | None = None,
+    look: Callable[[int], bytes | None] | None = None,
+    progress: Progress | None = None,
+    budget: int = BUDGET,
+) -> Path:
+    """Write a ranking as one HTML file that a person opens in a browser, whole or not at all.
+
+    With known labels the page shows scores; where they are withheld (challenge) it shows the rankings alone.
+
+    Args:
+        ranking: what `rank` returned.
+        records: the split's record folder, for thumbnails, roles, jerseys and heights.
+        path: the `.html` file.
+        title: the page's heading, such as the run and the split.
+        limit: list at most so many queries, the hardest; the figures always count all. None (default): as many as
+            `budget` has room for.
+        paper_row: figures to stand beside, as fractions: {"system": "...", "mAP": 0.637, "rank1": 0.528, "rank5": ...},
+            any of them.
+        look: called with a row of `ranking.images`; returns an encoded image of what the network looks at there, such
+            as activation and part maps, or None. Asked for the hardest 50 queries, the first 3 gallery images of each
+            and its first match.
+        progress: called with the records read and their total.
+        budget: bytes that thumbnails may take in the file (default 30 MB, ours: it opens in about a second). They
+            become smaller, down to 48 pixels, before queries are left out.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: the ranking has no query, the records are not those that were ranked, an image cannot be decoded, or
+            an argument makes no sense.
+
+    Example:
+        write_report(rank(embeddings), "records/test", "report.html", "two streams, test")
+    """
+    check_paper_row(paper_row)
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit: expected at least 1 query to list, or None, got {limit}")
+    if not len(ranking):
+        raise ValueError("ranking: it has no queries, so there is nothing to show")
+    images = ranking.images
+    labelled = bool((images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
+    precision = average_precision(ranking) if labelled else None
+    order = hardest_first(ranking, precision)
+
+    with read_index(records) as index:
+        record = find_records(images, index)
+        listed, height = _fit(ranking, order[:limit], index, record, budget * 3 / 4)  # base64 turns 3 bytes into 4
+        rows, shown = _rows(ranking, listed)
+        fields, sheets = collect(index, record[rows], shown, height, progress)
+
+    scores = None
+    if labelled and not np.isnan(precision).all():
+        place = np.empty(len(images), np.int64)
+        place[rows] = np.arange(len(rows))
+        of_queries = {name: values[place[ranking.query]] for name, values in fields.items()}
+        scores = score(ranking, of_queries, paper_row)
+    shown_fields = {name: values[shown] for name, values in fields.items()}
+    data = page_data(ranking, listed, rows[shown], shown_fields, sheets, precision)
+    maps = looks(ranking, listed, rows[shown], look) if look else {}
+    with atomic_file(path) as file:
+        for part in assemble(title, ranking, len(listed), labelled, scores, paper_row or {}, data, sheets, maps):
+            file.write(part.encode("utf-8"))
+    return Path(path)
+
+
+def _fit(
+    ranking: Ranking, order: np.ndarray, index: Index, record: np.ndarray, budget: float
+) -> tuple[np.ndarray, int]:
+    """Return the queries to list and the height of the thumbnails, such that these take `budget` bytes at most."""
+    rows, shown = _rows(ranking, order)
+    height, each = choose_height(index, record[rows[shown]], ranking.images.action[rows[shown]], budget)
+    _, first = np.unique(ranking.images.action[ranking.query[order]], return_index=True)
+    pictures = np.ones(len(order), np.int64)
+    pictures[first] += ranking.sizes[order[first]]  # the first query of an action brings its gallery along
+    room = np.searchsorted(pictures.cumsum(), budget / each, side="right")
+    return order[: max(1, room)], height
+
+
+def _rows(ranking: Ranking, listed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of `ranking.images` that the page needs, those of an action together, queries first; and whose
+    picture is shown: all queries are needed for the figures, only the listed ones and their galleries are shown."""
+    images = ranking.images
+    shown = np.zeros(len(images), bool)
+    shown[ranking.query[listed]] = True
+    shown |= ~images.is_query & np.isin(images.action, images.action[ranking.query[listed]])
+    rows = np.flatnonzero(shown | images.is_query)
+    rows = rows[np.lexsort((images.bbox[rows], ~images.is_query[rows], images.action[rows]))]
+    return rows, shown[rows]

@@ -1,0 +1,199 @@
+"""The charts of a report as inline SVG, which shows before any script runs; the style sheet colours them.
+
+A mark (`class="mark"`) carries its value in `data-tip` for the pointer, the arrow keys and screen readers, and in
+`data-search` what finds its queries in the list below. Every chart has its numbers in a table, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import isnan
+
+from kreid.report_numbers import Group, Headline
+
+_WIDTH, _LEFT, _RIGHT = 420, 40, 408  # of a drawing and of its plot's sides; units are pixels at the usual size
+_PLACES = 20  # of the CMC curve
+_ROW = 28  # of a bar
+_BAR_END, _MEAN, _COUNT = 308, 362, 416  # where 100 % is, and where the columns beside the bars end
+
+
+def element(tag: str, content: str = "", /, **attributes: object) -> str:
+    """Return an element with escaped attributes; `content` is markup. `class_` is class, `data_tip` is data-tip."""
+    written = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for name, value in attributes.items()
+    )
+    return f"<{tag}{written}>{content}</{tag}>"
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction as "63.7", and "–" if there is none."""
+    return "–" if fraction is None or isnan(fraction) else f"{100 * fraction:.1f}"
+
+
+def interval(one: Headline) -> str:
+    """Draw a headline figure on a line from 0 to 100 %: the interval, the value and the paper's value."""
+    x = {
+        name: 4 + 292 * getattr(one, name)
+        for name in ("value", "low", "high", "paper")
+        if getattr(one, name) is not None
+    }
+    parts = [_line(4, 12, 296, 12, "track")]
+    if "low" in x:
+        width = max(x["high"] - x["low"], 1)
+        parts.append(element("rect", class_="sure", x=f"{x['low']:.1f}", y=7, width=f"{width:.1f}", height=10, rx=5))
+    if "paper" in x:
+        parts.append(_line(x["paper"], 2, x["paper"], 22, "paper"))
+    parts.append(element("circle", class_="dot", cx=f"{x['value']:.1f}", cy=12, r=5))
+    return element("svg", "".join(parts), viewBox="0 0 300 24", class_="interval", aria_hidden="true")
+
+
+def cmc_curve(cmc: Sequence[float], paper: Mapping[str, object]) -> str:
+    """Draw the CMC curve over the first places, with the paper's rank-1 and rank-5 where known.
+
+    Args:
+        cmc: its k-th value is the share of queries with a match among their first k.
+        paper: "rank1", "rank5" as fractions, "system" its name; any may be missing.
+    """
+    values = list(cmc[:_PLACES])
+    step = (_RIGHT - _LEFT - 16) / max(len(values) - 1, 1)
+    x = [_LEFT + 8 + step * place for place in range(len(values))]
+    points = " ".join(f"{left:.1f},{_y(value):.1f}" for left, value in zip(x, values, strict=True))
+    base = f"{x[0]:.1f},{_y(0)} {points} {x[-1]:.1f},{_y(0)}"
+    parts = [
+        _grid(),
+        element("polygon", class_="area", points=base),
+        element("polyline", class_="curve", points=points),
+    ]
+    for place, (left, value) in enumerate(zip(x, values, strict=True), start=1):
+        begin, end = max(left - step / 2, _LEFT), min(left + step / 2, _RIGHT)
+        mark = element("rect", class_="hover", x=f"{begin:.1f}", y=10, width=f"{end - begin:.1f}", height=200)
+        mark += _line(left, 10, left, 210, "guide")
+        mark += element("circle", class_="dot", cx=f"{left:.1f}", cy=f"{_y(value):.1f}", r=3.5)
+        parts.append(_mark(mark, f"Among the first {place}: {percent(value)} %"))
+        if place in (1, 5, 10, 15, 20):
+            parts.append(_text(left, 228, place, "middle"))
+    parts.append(_text((_LEFT + _RIGHT) / 2, 246, "places looked at", "middle"))
+    for place in (1, 5):
+        value = paper.get(f"rank{place}")
+        if value is not None and place <= len(values):
+            left, top = x[place - 1], _y(float(value))
+            diamond = element("path", class_="paper-dot", d=f"M{left:.1f},{top - 6:.1f}l6,6l-6,6l-6,-6z")
+            parts.append(_mark(diamond, f"{paper.get('system', 'Paper')}: rank-{place} {percent(float(value))} %"))
+    table = [(str(place), f"{percent(value)} %") for place, value in enumerate(cmc, start=1)]
+    about = "Queries whose person stands among the first places: the CMC curve."
+    return _figure("Found among the first …", about, 252, parts, ("Places", "Share"), table)
+
+
+def count_bars(groups: Sequence[Group]) -> str:
+    """Draw how many queries fall into each range of average precision.
+
+    Args:
+        groups: `histogram`'s.
+    """
+    most = max(group.count for group in groups)
+    top = _round_up(most)
+    parts = [_grid([(share, f"{top * share:,.0f}") for share in ((0, 0.5, 1) if top > 1 else (0, 1))])]
+    step = (_RIGHT - _LEFT) / len(groups)
+    for number, group in enumerate(groups):
+        left, height = _LEFT + step * number, 200 * group.count / top
+        mark = element("rect", class_="hover", x=f"{left:.1f}", y=10, width=f"{step:.1f}", height=200)
+        box = {
+            "x": f"{left + 2:.1f}",
+            "y": f"{210 - height:.1f}",
+            "width": f"{step - 4:.1f}",
+            "height": f"{height:.1f}",
+        }
+        mark += element("rect", class_="bar", rx=2, **box)
+        parts.append(_mark(mark, f"AP {group.label}: {_queries(group.count)}, {percent(group.mean)} %", group.search))
+        parts.append(_text(left, 228, group.label.partition("–")[0], "middle"))
+    parts += [_text(_RIGHT, 228, "100", "middle"), _text((_LEFT + _RIGHT) / 2, 246, "average precision, %", "middle")]
+    table = [(group.label, f"{group.count:,}", f"{percent(group.mean)} %") for group in groups]
+    about = "How many queries are hard (left) and easy (right)."
+    return _figure("Hard and easy queries", about, 252, parts, ("AP", "Queries", "Share"), table)
+
+
+def mean_bars(title: str, about: str, groups: Sequence[Group], overall: float) -> str:
+    """Draw the mAP of kinds of query as horizontal bars, with a line where the overall mAP is.
+
+    Args:
+        title: of the chart.
+        about: one sentence below it.
+        groups: one bar each.
+        overall: the mAP of all queries, a fraction.
+    """
+    height = _ROW * len(groups)
+    begin = 14 + 6.8 * max(6, *(len(_short(group.label)) for group in groups))
+    middle = begin + (_BAR_END - begin) * overall
+    parts = []
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        left = begin + (_BAR_END - begin) * share
+        parts += [_line(left, 4, left, height + 4, "grid"), _text(left, height + 20, f"{100 * share:.0f}", "middle")]
+    parts += [_text(_MEAN, height + 20, "mAP", "end"), _text(_COUNT, height + 20, "queries", "end")]
+    for number, group in enumerate(groups):
+        top = 4 + _ROW * number
+        width = 0 if isnan(group.mean) else (_BAR_END - begin) * group.mean
+        mark = element("rect", class_="hover", x=0, y=top, width=_WIDTH, height=_ROW)
+        mark += element("rect", class_="bar", x=f"{begin:.1f}", y=top + 5, width=f"{width:.1f}", height=_ROW - 10, rx=2)
+        mark += _text(begin - 8, top + 19, _short(group.label), "end")
+        mark += _text(_MEAN, top + 19, percent(group.mean), "end", "label strong")
+        mark += _text(_COUNT, top + 19, f"{group.count:,}", "end")
+        tip = f"{group.label}: mAP {percent(group.mean)} %, {_queries(group.count)}"
+        parts.append(_mark(mark, tip, group.search))
+    parts.append(_line(middle, 0, middle, height + 4, "overall"))
+    table = [(group.label, f"{percent(group.mean)} %", f"{group.count:,}") for group in groups]
+    return _figure(title, about, height + 26, parts, ("", "mAP", "Queries"), table)
+
+
+def _figure(
+    title: str, about: str, height: int, parts: list[str], head: Sequence[str], table: Sequence[Sequence[str]]
+) -> str:
+    box = f"0 0 {_WIDTH} {height}"
+    drawing = element("svg", "".join(parts), viewBox=box, class_="chart", role="group", tabindex=0, aria_label=title)
+    rows = element("tr", "".join(element("th", escape(name), scope="col") for name in head))
+    for first, *others in table:
+        cells = element("th", escape(first), scope="row") + "".join(element("td", escape(cell)) for cell in others)
+        rows += element("tr", cells)
+    values = element("details", element("summary", "Values") + element("table", rows), class_="values")
+    caption = element("figcaption", element("h3", escape(title)) + element("p", escape(about)))
+    return element("figure", caption + drawing + values, class_="card")
+
+
+def _mark(content: str, tip: str, search: str = "") -> str:
+    wanted = {"data_search": search} if search else {}
+    return element("g", content, class_="mark", data_tip=tip, role="img", aria_label=tip, **wanted)
+
+
+def _grid(ticks: Sequence[tuple[float, str]] = tuple((n / 4, f"{25 * n}") for n in range(5))) -> str:
+    lines = ""
+    for share, name in ticks:
+        lines += _line(_LEFT, _y(share), _RIGHT, _y(share), "grid") + _text(_LEFT - 7, _y(share) + 4, name, "end")
+    return lines
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, content: object, anchor: str, kind: str = "label") -> str:
+    return element("text", escape(str(content)), class_=kind, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
+
+
+def _y(share: float) -> float:
+    return 210 - 200 * share
+
+
+def _round_up(count: int) -> int:
+    """Return the next of 1, 2, 4, 6, 10, 20, 40, 60, 100, ...: numbers whose half is whole, too (but for 1)."""
+    power = 1
+    while True:
+        for digit in (1, 2, 4, 6):
+            if digit * power >= count:
+                return digit * power
+        power *= 10
+
+
+def _queries(count: int) -> str:
+    return f"{count:,} {'query' if count == 1 else 'queries'}"
+
+
+def _short(label: str, most: int = 22) -> str:
+    return label if len(label) <= most else label[: most - 1] + "…"

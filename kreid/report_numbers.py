@@ -1,0 +1,177 @@
+"""The figures of a report: headline, mAP by kind of query, and the queries from hard to easy; NumPy only."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from kreid.ranking import Ranking, evaluate, group_means
+from kreid.statistics import figures, intervals
+
+HEADLINE = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5"}
+_ROLES = 8  # bars of a chart; rarer roles are counted together
+_BINS = 6
+
+
+class Headline(NamedTuple):
+    """A headline figure, its 95 % interval (None over a single action) and the paper's value or None; fractions."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    paper: float | None
+
+
+class Group(NamedTuple):
+    """The mean of one kind of query: `label` is for reading, `search` finds its queries in the page's list."""
+
+    label: str
+    search: str
+    mean: float
+    count: int
+
+
+class Scores(NamedTuple):
+    """What a labelled ranking is worth: per query `precision` (NaN without a match), and everything drawn from it."""
+
+    headline: list[Headline]
+    cmc: list[float]
+    precision: np.ndarray
+    skipped: int
+    groups: dict[str, list[Group]]
+
+
+def check_paper_row(row: Mapping[str, object] | None) -> None:
+    """Raise ValueError unless `row` is None or {"system": text, "mAP": fraction, "rank1": fraction, ...}."""
+    for name, value in (row or {}).items():
+        if name == "system":
+            continue
+        if name not in HEADLINE:
+            raise ValueError(f"paper_row: expected the keys system, {', '.join(HEADLINE)}, got {name!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ValueError(f"paper_row[{name!r}]: expected a fraction from 0 to 1, such as 0.637, got {value!r}")
+
+
+def score(ranking: Ranking, fields: Mapping[str, np.ndarray], paper_row: Mapping[str, object] | None = None) -> Scores:
+    """Compute every figure of the page.
+
+    Args:
+        ranking: with known labels and at least one match.
+        fields: "role" (text) and "height" (pixels), one value per query in the order of `ranking.query`.
+        paper_row: see `check_paper_row`.
+
+    Raises:
+        ValueError: as `evaluate`.
+    """
+    metrics = evaluate(ranking, ranks=(1, 5))
+    precision = figures(ranking)["mAP"]
+    sure = intervals(ranking, ranks=(1, 5))
+    several = len(np.unique(ranking.images.action[ranking.query[~np.isnan(precision)]])) > 1
+    headline = [
+        Headline(name, metrics[name], *(sure[name][1:] if several else (None, None)), (paper_row or {}).get(name))
+        for name in HEADLINE
+    ]
+    groups = {
+        "role": by_role(precision, fields["role"]),
+        "height": by_size(precision, fields["height"], "height", step=10),
+        "gallery": by_size(precision, ranking.sizes, "gallery"),
+    }
+    return Scores(headline, metrics["cmc"], precision, metrics["skipped"], groups)
+
+
+def by_role(precision: np.ndarray, role: np.ndarray) -> list[Group]:
+    """Return the mean by role, the most frequent roles first and rare ones together.
+
+    Args:
+        precision: (Q,) floats, NaN for a skipped query.
+        role: (Q,) text, "" where unknown.
+    """
+    means = group_means(precision, role)
+    order = np.argsort(-means.count, kind="stable")
+    order = order[means.count[order] > 0]
+    kept = order if len(order) <= _ROLES else order[: _ROLES - 1]
+    groups = [Group(readable(name), _quoted("role", name), *means_of) for name, *means_of in _rows(means, kept)]
+    if len(kept) < len(order):
+        rest = order[len(kept) :]
+        count = int(means.count[rest].sum())
+        groups.append(Group("other roles", "", float(means.mean[rest] @ means.count[rest]) / count, count))
+    return groups
+
+
+def by_size(precision: np.ndarray, size: np.ndarray, key: str, step: int = 1) -> list[Group]:
+    """Return the mean in ranges of a whole number, each holding about as many queries.
+
+    Args:
+        precision: (Q,) floats, NaN for a skipped query.
+        size: (Q,) whole numbers.
+        key: what the list's search calls the number.
+        step: where ranges may begin: at its multiples.
+    """
+    known = ~np.isnan(precision)
+    size, precision = np.asarray(size)[known], precision[known]
+    inner = np.quantile(size, np.arange(1, _BINS) / _BINS)
+    cuts = np.unique((np.round(inner / step) * step).astype(int))
+    place = np.searchsorted(cuts, size, side="right")
+    means = group_means(precision, place)
+    groups = []
+    for which, mean, count in _rows(means, range(len(means.group))):
+        low = int(size.min()) if which == 0 else int(cuts[which - 1])
+        high = int(size.max()) if which == len(cuts) else min(int(cuts[which]) - 1, int(size.max()))
+        label = str(low) if low == high else f"{low}–{high}"
+        groups.append(Group(label, f"{key}:{low}-{high}", mean, count))
+    return groups
+
+
+def histogram(precision: np.ndarray, bins: int = 10) -> list[Group]:
+    """Return how many queries have an average precision in each of equal ranges; `mean` is their share of all scored.
+
+    Args:
+        precision: (Q,) floats, NaN for a skipped query.
+        bins: how many ranges from 0 to 1; a value on a border counts in the upper one.
+    """
+    values = precision[~np.isnan(precision)]
+    place = np.minimum((np.round(values, 9) * bins).astype(int), bins - 1)
+    counts = np.bincount(place, minlength=bins).tolist()
+    edges = [round(100 * number / bins) for number in range(bins + 1)]
+    return [
+        Group(f"{low}–{high} %", f"ap:{low}-{high}", count / max(len(values), 1), count)
+        for low, high, count in zip(edges, edges[1:], counts, strict=False)
+    ]
+
+
+def hardest_first(ranking: Ranking, precision: np.ndarray | None) -> np.ndarray:
+    """Return (Q,) int64 positions in `ranking.query`, hardest query first.
+
+    With scores: by average precision, queries without a match last. Without: by how little the second gallery image is
+    further away than the first, which is where a ranking is least sure; galleries of fewer than two come last.
+
+    Args:
+        ranking: what `rank` returned.
+        precision: (Q,) floats with NaN for skipped queries, or None where nothing is scored.
+    """
+    key = closeness(ranking) if precision is None else precision
+    images = ranking.images
+    return np.lexsort((images.bbox[ranking.query], images.action[ranking.query], key))  # NaN sorts last
+
+
+def closeness(ranking: Ranking) -> np.ndarray:
+    """Return (Q,) how much further the second gallery image is than the first, over the second's distance; or NaN."""
+    gap = np.full(len(ranking), np.nan)
+    start = ranking.offsets[:-1][ranking.sizes > 1]
+    first, second = ranking.distance[start], ranking.distance[start + 1]
+    gap[ranking.sizes > 1] = np.divide(second - first, second, out=np.zeros(len(start)), where=second > 0)
+    return gap
+
+
+def readable(role: str) -> str:
+    """Return a role's name in words: "Player_team_left" as "Player team left", "" as "unknown"."""
+    return role.replace("_", " ").strip() or "unknown"
+
+
+def _rows(means: object, order: object) -> list[tuple]:
+    return [(means.group[i], float(means.mean[i]), int(means.count[i])) for i in order]
+
+
+def _quoted(key: str, value: str) -> str:
+    return f'{key}:"{value.replace(chr(34), "")}"'

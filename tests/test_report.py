@@ -1,0 +1,248 @@
+"""The report's file: what stands in it, that it is escaped, small, and whole or not there."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from tiny_report import HOSTILE, make_ranking, picture
+
+from kreid.ranking import average_precision, evaluate
+from kreid.ranking_files import to_json
+from kreid.report import write_report
+from tfrecords_tools.index import read_index
+
+
+class Parsed(HTMLParser):
+    """Elements of a page as (tag, attributes), and the text of those that have an id."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.texts, self._inside = [], {}, ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.elements.append((tag, attributes))
+        self._inside = attributes.get("id", tag)
+
+    def handle_data(self, data):
+        self.texts[self._inside] = self.texts.get(self._inside, "") + data
+
+    @property
+    def data(self):
+        return json.loads(self.texts["data"])
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return *make_ranking(tmp_path / "records"), tmp_path / "report.html"
+
+
+def read(path):
+    return Parsed(path.read_text(encoding="utf-8"))
+
+
+def lists(data):
+    """The ranking file's content, read back from the page as its script does."""
+    images, starts, found = data["images"], data["starts"], {}
+    for query, image in enumerate(data["queries"]["image"]):
+        base = max(start for start in starts if start <= image)
+        entries = slice(*data["queries"]["start"][query : query + 2])
+        found[str(images["bbox"][image])] = [images["bbox"][base + one] for one in data["entries"]["image"][entries]]
+    return found
+
+
+def test_page_holds_the_ranking(tiny):
+    ranking, records, path = tiny
+    assert write_report(ranking, records, path, "A run") == path
+    page = read(path)
+    assert lists(page.data) == to_json(ranking)
+    assert page.texts["title"].strip() == "A run"
+    order = np.argsort([int(bbox) for bbox in lists(page.data)])
+    np.testing.assert_allclose(np.array(page.data["queries"]["ap"])[order], average_precision(ranking), rtol=1e-3)
+    assert sorted(page.data["entries"]["distance"]) == pytest.approx(sorted(ranking.distance), rel=1e-3)
+
+
+def test_hardest_queries_come_first(tiny):
+    ranking, records, path = tiny
+    write_report(ranking, records, path, "A run")
+    precision = read(path).data["queries"]["ap"]
+    assert precision == sorted(precision)
+
+
+def test_headline_is_what_evaluate_gives(tiny):
+    ranking, records, path = tiny
+    write_report(ranking, records, path, "A run", paper_row={"system": "Theirs", "mAP": 0.637, "rank1": 0.528})
+    text = path.read_text()
+    scores = evaluate(ranking)
+    values = re.findall(r'<p class="value">([\d.]+)<small>', text)
+    assert values == [f"{100 * scores[name]:.1f}" for name in ("mAP", "rank1", "rank5")]
+    assert text.count('class="beside">Theirs: ') == 2
+    assert 'data-tip="Theirs: rank-1 52.8 %"' in text
+    assert f"{100 * scores['mAP'] - 63.7:+.1f}".replace("-", "−") in text
+
+
+def test_limit_lists_the_hardest_and_counts_all(tiny):
+    ranking, records, path = tiny
+    write_report(ranking, records, path, "A run")
+    everything, scores = read(path).data, re.findall(r'class="value">[\d.]+', path.read_text())
+    write_report(ranking, records, path, "A run", limit=2)
+    page = read(path)
+    assert page.data["queries"]["ap"] == everything["queries"]["ap"][:2]
+    whole = to_json(ranking)
+    assert lists(page.data) == {bbox: whole[bbox] for bbox in lists(page.data)}
+    assert re.findall(r'class="value">[\d.]+', path.read_text()) == scores
+    assert "the 2 hardest of 5 queries" in path.read_text()
+
+
+def test_small_budget_leaves_queries_out_but_never_all(tiny):
+    ranking, records, path = tiny
+    write_report(ranking, records, path, "A run", budget=1)
+    page = read(path)
+    assert len(page.data["queries"]["image"]) == 1
+    assert sum(attributes.get("id", "").startswith("sheet-") for _, attributes in page.elements) == 1
+    assert "the 1 hardest of 5 queries" in path.read_text()
+
+
+def test_withheld_labels_show_rankings_without_scores(tmp_path):
+    ranking, records = make_ranking(tmp_path / "records", withheld=True)
+    write_report(ranking, records, tmp_path / "report.html", "Challenge")
+    page = read(tmp_path / "report.html")
+    assert lists(page.data) == to_json(ranking)
+    assert page.data["labelled"] is False
+    assert "ap" not in page.data["queries"]
+    assert page.data["queries"]["gap"] == sorted(page.data["queries"]["gap"])
+    assert not any("headline" in (attributes.get("class") or "") for _, attributes in page.elements)
+    assert "withheld" in (tmp_path / "report.html").read_text()
+
+
+def test_queries_without_match_come_last_and_are_counted(tmp_path):
+    ranking, records = make_ranking(tmp_path / "records", actions=((2, 4), (3, 1), (1, 0)))
+    write_report(ranking, records, tmp_path / "report.html", "Gaps")
+    page = read(tmp_path / "report.html")
+    assert page.data["queries"]["ap"][-3:] == [None] * 3
+    assert page.data["queries"]["first"][-3:] == [0] * 3
+    assert lists(page.data) == to_json(ranking)
+    assert "3 queries have no picture of the person in the gallery" in (tmp_path / "report.html").read_text()
+
+
+def test_no_match_at_all_is_said(tmp_path):
+    ranking, records = make_ranking(tmp_path / "records", actions=((1, 0), (2, 0)))
+    write_report(ranking, records, tmp_path / "report.html", "Nothing")
+    assert "nothing can be scored" in (tmp_path / "report.html").read_text()
+
+
+def test_names_cannot_become_markup(tmp_path):
+    ranking, records = make_ranking(tmp_path / "records", **HOSTILE)
+    path = tmp_path / "report.html"
+    attack = "</title><script>window.hacked=1</script>"
+    write_report(ranking, records, path, attack, paper_row={"system": HOSTILE["role"], "rank1": 0.5})
+    harmless, records = make_ranking(tmp_path / "other")
+    write_report(harmless, records, tmp_path / "other.html", "A run", paper_row={"system": "Theirs", "rank1": 0.5})
+    page, other = read(path), read(tmp_path / "other.html")
+    assert page.data["images"]["role"]["names"] == [HOSTILE["role"]]
+    assert page.data["images"]["jersey"]["names"] == [HOSTILE["jersey"]]
+    assert page.data["images"]["game"]["names"] == [HOSTILE["game"]]
+    assert page.texts["title"].strip() == attack
+    shape, expected = ([tag for tag, _ in one.elements if tag in ("script", "img", "title")] for one in (page, other))
+    assert shape == expected
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+
+
+def test_page_asks_for_nothing_and_runs_its_own_script_only(tiny):
+    ranking, records, path = tiny
+    write_report(ranking, records, path, "A run")
+    page = read(path)
+    policy = next(attributes["content"] for _, attributes in page.elements if "http-equiv" in attributes)
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    for tag, ending in (("script", "</script>\n<script"), ("style", "</style>")):
+        content = path.read_text().split(f"<{tag}>")[1].split(ending)[0]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+        assert not re.search("innerHTML|outerHTML|insertAdjacentHTML|document.write|eval|@import", content)
+    linked = [attributes.get("src") or attributes.get("href") for _, attributes in page.elements]
+    assert {link for link in linked if link} == {"data:,"}
+    assert not any("style" in attributes for _, attributes in page.elements)  # the policy would drop it
+
+
+def test_look_is_asked_for_the_hardest_and_encoded_anew(tiny):
+    ranking, records, path = tiny
+    asked = []
+
+    def look(row):
+        asked.append(row)
+        return None if ranking.images.is_query[row] else picture(3, 20, 30) + b"</script><script>bad()</script>"
+
+    write_report(ranking, records, path, "A run", look=look)
+    page = read(path)
+    assert len(asked) == len(set(asked))
+    assert set(ranking.query.tolist()) <= set(asked)
+    best = {
+        row
+        for start, stop in zip(ranking.offsets, ranking.offsets[1:], strict=False)
+        for row in ranking.gallery[start:stop][:3]
+    }
+    first = ranking.gallery[ranking.match]  # one match per query, so all of them are first
+    assert set(asked) == {*ranking.query, *best, *first}
+    stored = {name: text for name, text in page.texts.items() if name.startswith("look-")}
+    assert len(stored) == len({*best, *first})
+    assert all(base64.b64decode(text)[8:12] == b"WEBP" for text in stored.values())
+    assert "bad()" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"limit": 0}, "limit: expected at least 1"),
+        ({"paper_row": {"map": 0.5}}, "paper_row: expected the keys .* got 'map'"),
+        ({"paper_row": {"mAP": 63.7}}, "fraction from 0 to 1"),
+        ({"paper_row": {"rank1": "52"}}, "fraction from 0 to 1"),
+        ({"look": lambda row: b"no image"}, r"look\(\d+\): expected an image"),
+    ],
+)
+def test_mistakes_are_named_and_leave_nothing(tiny, arguments, message):
+    ranking, records, path = tiny
+    path.write_text("an older page")
+    with pytest.raises(ValueError, match=message):
+        write_report(ranking, records, path, "A run", **arguments)
+    assert path.read_text() == "an older page"
+    assert {one.name for one in path.parent.iterdir()} == {"records", "report.html"}
+
+
+def test_other_records_are_refused(tiny, tmp_path):
+    ranking, _, path = tiny
+    _, other = make_ranking(tmp_path / "other", actions=((2, 5), (3, 7)))
+    with pytest.raises(ValueError, match="has no gallery image 12 in action 1"):
+        write_report(ranking, other, path, "A run")
+
+
+def test_broken_picture_is_named(tiny):
+    ranking, records, path = tiny
+    index = read_index(records)
+    shard = bytearray(index.shards[0].read_bytes())
+    start = shard.index(b"\x89PNG", int(index.offset[4]))
+    shard[start + 1 : start + 4] = b"XXX"
+    index.shards[0].write_bytes(shard)
+    with pytest.raises(ValueError, match=r"test: image 2 of action 0: expected an image"):
+        write_report(ranking, records, path, "A run")
+    assert not path.exists()
+
+
+def test_same_input_gives_the_same_file(tiny):
+    ranking, records, path = tiny
+    first = write_report(ranking, records, path, "A run").read_bytes()
+    assert write_report(ranking, records, path, "A run").read_bytes() == first
+
+
+def test_progress_counts_to_the_end(tiny):
+    ranking, records, path = tiny
+    seen = []
+    write_report(ranking, records, path, "A run", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (18, 18)

@@ -1,0 +1,252 @@
+"""The report as a person meets it: opened from disk in a real browser, by pointer and by keys."""
+
+import pytest
+from browser import open_browser
+from tiny_report import HOSTILE, colour, make_ranking, picture
+
+from kreid.report import write_report
+
+WAIT = "new Promise(done => setTimeout(done, {}))"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with open_browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    ranking, records = make_ranking(folder / "records", actions=((8, 20),) * 40, noise=1.2)
+    look = lambda row: picture(int(row), 30, 20)  # noqa: E731
+    paper = {"system": "Theirs", "mAP": 0.637, "rank1": 0.528}
+    return write_report(ranking, records, folder / "report.html", "A run", paper_row=paper, look=look)
+
+
+def listed(browser):
+    """What stands first in every row, from top to bottom."""
+    return browser.run("[...document.querySelectorAll('.slot')].map(slot => slot.innerText.split('\\n')[0])")
+
+
+def found(browser):
+    return browser.run("document.getElementById('found').textContent")
+
+
+def search(browser, text):
+    browser.run("document.getElementById('search').value = ''; document.getElementById('search').focus()")
+    browser.type(text)
+
+
+def pixel(browser, selector):
+    """The colour in the middle of a canvas, once its picture is there."""
+    return browser.run(
+        f"new Promise(done => {{ const look = () => {{ const c = document.querySelector({selector!r});"
+        "const p = c && [...c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data];"
+        "p?.[3] ? done(p.slice(0, 3)) : setTimeout(look, 20); }; look(); })"
+    )
+
+
+@pytest.mark.parametrize("width, height, dark", [(1280, 900, False), (390, 844, True)])
+def test_opens_from_disk_quietly(browser, report, width, height, dark):
+    browser.open(report, width, height, dark)
+    assert found(browser) == "320 queries"
+    assert browser.run("document.documentElement.scrollWidth") == width
+    browser.run("$('list-title').scrollIntoView()")
+    browser.run(WAIT.format(150))
+    assert 5 < browser.run("document.querySelectorAll('.slot').length") < 20  # of 320
+    assert browser.messages == []
+    outside = [url for url in browser.requests if not url.startswith("data:image/webp") and url != report.as_uri()]
+    assert outside == []
+    background = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, background[4:-1].split(","))) < 150) == dark
+    overlapping = browser.run(
+        "[...document.querySelectorAll('.row')].some(row => row.scrollHeight > row.clientHeight + 1)"
+    )
+    assert not overlapping
+
+
+def test_shows_the_picture_of_the_query(browser, report):
+    browser.open(report)
+    search(browser, "query:17")
+    person = browser.run("images.person[queries.image[shown[0]]]")
+    assert pixel(browser, ".slot canvas") == pytest.approx(colour(person), abs=12)
+    nearest = browser.run("images.person[galleryOf(shown[0])[0].image]")
+    assert pixel(browser, ".strip canvas") == pytest.approx(colour(nearest), abs=12)
+
+
+def test_marks_hits_and_misses(browser, report):
+    browser.open(report)
+    kinds = "[...shown.keys()].map(q => galleryOf(q).map(one => one.kind || '-').join(' '))"
+    for row, first in zip(browser.run(kinds), browser.run("queries.first"), strict=True):
+        assert row.split() == ["miss"] * (first - 1) + ["hit"] + ["-"] * (20 - first)
+
+
+@pytest.mark.parametrize(
+    "text, count",
+    [
+        ("", "320 queries"),
+        ("query:12", "1 of 320"),
+        ("action:3", "8 of 320"),
+        ("action:3-4", "16 of 320"),
+        ("action:3 role:referee", "2 of 320"),
+        ('role:"Main_referee"', "80 of 320"),
+        ('role:"Main"', "0 of 320"),
+        ("GOALKEEPER", "80 of 320"),
+        ("player left", "80 of 320"),
+        ("gallery:20", "320 queries"),
+        ("height:999", "0 of 320"),
+        ("ap:0-100", "320 queries"),
+        ('game:"A - B"', "320 queries"),
+        ("nonsense:5", "0 of 320"),
+        ("<script>", "0 of 320"),
+    ],
+)
+def test_search(browser, report, text, count):
+    if browser.run("document.getElementById('search') === null || document.title !== 'A run'"):
+        browser.open(report)
+    search(browser, text)
+    assert found(browser) == count
+
+
+def test_ranges_of_precision_share_no_query(browser, report):
+    browser.open(report)
+    counts = []
+    for low in range(0, 100, 10):
+        search(browser, f"ap:{low}-{low + 10}")
+        counts.append(browser.run("shown.length"))
+    assert sum(counts) == 320
+    tips = browser.run("[...document.querySelectorAll('.mark[data-search^=\"ap:\"]')].map(mark => mark.dataset.tip)")
+    assert counts == [int(tip.split(": ")[1].split(" ")[0]) for tip in tips]
+
+
+def test_order_outcome_and_reverse(browser, report):
+    browser.open(report)
+    choose = "$('{0}').value = '{1}', $('{0}').dispatchEvent(new Event('change'))"
+    browser.run(choose.format("outcome", "found"))
+    right = browser.run("shown.length")
+    assert browser.run("shown.every(q => queries.first[q] === 1)")
+    browser.run(choose.format("outcome", "missed"))
+    assert browser.run("shown.length") + right == 320
+    browser.run(choose.format("order", "first"))
+    places = browser.run("shown.map(q => queries.first[q])")
+    assert places == sorted(places, reverse=True)
+    browser.click("#reverse")
+    assert browser.run("shown.map(q => queries.first[q])") == places[::-1]
+
+
+def test_far_rows_come_as_one_scrolls(browser, report):
+    browser.open(report)
+    before = listed(browser)
+    browser.run("window.scrollTo(0, document.body.scrollHeight)")
+    browser.run(WAIT.format(150))
+    last = browser.run("Math.max(...[...document.querySelectorAll('.slot')].map(s => Number(s.ariaPosInSet)))")
+    assert last == 320
+    assert len(listed(browser)) < 20
+    browser.run("window.scrollTo(0, 0)")
+    browser.run(WAIT.format(150))
+    assert listed(browser)[:3] == before[:3]
+
+
+def test_keys_reach_everything(browser, report):
+    browser.open(report)
+    browser.press("/")
+    assert browser.run("document.activeElement.id") == "search"
+    for _ in range(4):
+        browser.press("Tab")
+    assert browser.run("document.activeElement.className") == "row"
+    for _ in range(30):
+        browser.press("ArrowDown")
+    place = "document.activeElement.closest('.slot')?.ariaPosInSet"
+    assert browser.run(place) == "31"
+    browser.press("Enter")
+    assert browser.run("document.getElementById('details').open")
+    bbox = browser.run("images.bbox[queries.image[shown[30]]]")
+    assert browser.run("location.hash") == f"#query-{bbox}"
+    browser.press("ArrowRight")
+    assert browser.run("document.querySelector('.two').innerText.includes('Place 2 of 20')")
+    browser.press("n")
+    assert browser.run("opened.place") == 31
+    browser.press("Escape")
+    browser.run(WAIT.format(100))  # closing is told in an event of its own
+    assert not browser.run("document.getElementById('details').open")
+    assert browser.run(place) == "32"
+    assert browser.run("location.hash") == ""
+    assert browser.messages == []
+
+
+def test_pair_shows_both_pictures_and_what_the_network_looks_at(browser, report):
+    browser.open(report)
+    browser.click(".row")
+    query, gallery = browser.run("[images.person[queries.image[shown[0]]], images.person[opened.gallery[0].image]]")
+    assert pixel(browser, ".two > :first-child canvas") == pytest.approx(colour(query), abs=12)
+    assert pixel(browser, ".two > :last-child canvas") == pytest.approx(colour(gallery), abs=12)
+    looked = "[...document.querySelectorAll('.two img')].map(image => image.decode().then(() => image.naturalHeight))"
+    assert browser.run(f"Promise.all({looked})") == [30, 30]
+    browser.click("#close")
+    assert not browser.run("document.getElementById('details').open")
+
+
+def test_link_opens_its_query(browser, report):
+    browser.open("about:blank")
+    browser.open(f"{report.as_uri()}#query-45")
+    assert browser.run("document.getElementById('details-title').textContent").endswith("query 45")
+
+
+def test_bar_lists_its_queries_and_tells_its_value(browser, report):
+    browser.open(report)
+    bar = ".mark[data-search='role:\"Main_referee\"']"
+    browser.click(f"{bar} .bar")
+    assert found(browser) == "80 of 320"
+    browser.run("document.querySelectorAll('.chart')[0].focus()")
+    browser.run(WAIT.format(100))  # for the scrolling, which hides the tip
+    for _ in range(3):
+        browser.press("ArrowRight")
+    assert browser.run("document.getElementById('tip').textContent").startswith("Among the first 3: ")
+
+
+def test_theme_goes_round(browser, report):
+    browser.open(report, dark=True)
+    colours = []
+    for _ in range(3):
+        browser.click("#theme")
+        colours.append(browser.run("getComputedStyle(document.body).backgroundColor"))
+    assert colours[0] != colours[1]
+    assert colours[1] == colours[2]  # dark, and automatic in a dark system
+
+
+def test_hostile_names_execute_nothing(browser, tmp_path):
+    ranking, records = make_ranking(tmp_path / "records", **HOSTILE)
+    attack = "</title><script>window.hacked=1</script>"
+    page = write_report(
+        ranking, records, tmp_path / "report.html", attack, paper_row={"system": HOSTILE["role"], "rank1": 0.5}
+    )
+    browser.open(page)
+    browser.run("document.querySelector('.row').click()")
+    browser.run(WAIT.format(100))
+    assert browser.run("document.title") == attack
+    assert browser.run("document.getElementById('details-title').textContent").startswith(HOSTILE["role"])
+    assert browser.run("document.querySelectorAll('img, svg[onload]').length") == 0
+    assert browser.run("window.hacked ?? null") is None
+    assert browser.messages == []  # such as a script that the policy stopped
+    assert browser.dialogs == []
+
+
+def test_withheld_labels(browser, tmp_path):
+    ranking, records = make_ranking(tmp_path / "records", withheld=True)
+    browser.open(write_report(ranking, records, tmp_path / "report.html", "Challenge"))
+    assert found(browser) == "5 queries"
+    assert browser.run("document.getElementById('outcome')") is None
+    browser.click(".row")
+    assert "Distance" in browser.run("document.getElementById('pair').innerText")
+    assert browser.run("document.querySelectorAll('.hit, .miss').length") == 0
+    assert browser.messages == []
+
+
+def test_query_without_gallery(browser, tmp_path):
+    ranking, records = make_ranking(tmp_path / "records", actions=((2, 4), (1, 0)))
+    browser.open(write_report(ranking, records, tmp_path / "report.html", "Gaps"))
+    search(browser, "gallery:0")
+    browser.click(".row")
+    assert "no gallery" in browser.run("document.getElementById('pair').innerText")
+    assert browser.messages == []
