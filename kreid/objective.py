@@ -41,9 +41,7 @@ class WeightedSum(PairLoss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the weighted sum of each anchor (N,)."""
-        terms = [
-            weight * loss.call(y_true, y_pred) for loss, weight in zip(self.losses, self.weights, strict=True)
-        ]
+        terms = [weight * loss.call(y_true, y_pred) for loss, weight in zip(self.losses, self.weights, strict=True)]
         return ops.sum(ops.stack(terms), axis=0)
 
     def get_config(self) -> dict:

@@ -14,3 +14,28 @@ def _fresh_keras():
     """Every test starts from one seed and without the graph state of the one before."""
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def records(tmp_path_factory):
+    """A small synthetic set, converted: 8 training actions and two of each other split."""
+    from tfrecords_tools import synthetic, writer
+
+    folder = tmp_path_factory.mktemp("soccernet")
+    synthetic.draw(folder / "tree", {"train": 8, "valid": 2, "test": 2, "challenge": 2}, seed=5)
+    writer.convert(folder / "tree", folder / "records", progress=False)
+    return folder / "records"
+
+
+@pytest.fixture
+def tiny():
+    """A two-stream configuration that trains in seconds: 64 x 32 pixels, narrow streams, ResNet as far as conv3."""
+    from kreid.config import check
+
+    appearance = {"backbone": "resnet50", "weights": None, "layer": "conv3", "width_divisor": 16}
+    part = {"arch": "body_25", "paf_stages": 1, "confidence_stages": 1, "width_divisor": 32}
+    model = {"embedder": "two_stream", "image_size": [64, 32], "appearance": appearance, "part": part}
+    train = {"epochs": 2, "steps_per_epoch": 3, "learning_rate": 1e-3, "schedule": "constant"}
+    return check(
+        {"model": {**model, "bilinear": {"output_dim": 64}}, "data": {"persons": 4, "views": 4}, "train": train}
+    )

@@ -1,16 +1,41 @@
 """What several commands share."""
 
 import logging
+import os
 import sys
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from tfrecords_tools.console import UsageError, note
+import typer
+
+from tfrecords_tools.console import UsageError, note, parse_path
+from tfrecords_tools.quiet import quiet
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.", parser=parse_path)]
+DataFolder = Annotated[Path, typer.Option(metavar="DIR", help="What kreid-convert wrote.", parser=parse_path)]
+
+
+class Metric(StrEnum):
+    """Distances between embeddings."""
+
+    euclidean = "euclidean"
+    cosine = "cosine"
 
 
 class _ToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
         note(prefix + record.getMessage())
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow, once the arguments are checked, without its lines about GPUs that are not there."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices("GPU")
 
 
 def log_to_stderr() -> None:

@@ -1,40 +1,41 @@
 """kreid-embed: from images to vectors."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kreid.cli.common import Counter, check_run
-from tfrecords_tools.console import UsageError, finish, make_app, run
+from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
+from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
 
 
 @app.command()
 def embed(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, or one folder of records.")],
-    out: Annotated[Path, typer.Option(help="The .npz to write.")],
+    run_folder: RunFolder,
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGES", help="PNG or JPEG files, folders of them, or one folder of records.", parser=parse_path
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .npz to write.", parser=parse_path)],
     endpoint: Annotated[
         str | None,
-        typer.Option(help="Ask TensorFlow Serving at http://HOST:8501/v1/models/NAME instead."),
+        typer.Option(metavar="URL", help="Ask TensorFlow Serving at http://HOST:8501/v1/models/NAME instead."),
     ] = None,
 ) -> None:
     """Embed image files (arrays: vectors, path) or a folder of records (vectors, person, action, bbox, is_query)."""
     check_run(run_folder)
     if out.suffix != ".npz":
         raise UsageError(f"--out {out}: expected a name that ends in .npz")
-    missing = [path for path in images if not path.exists()]
-    if missing:
-        raise UsageError(f"{missing[0]}: no such file or folder")
-    records = images[0] if images[0].is_dir() else None
-    if len(images) > 1 and any(path.is_dir() for path in images):
-        raise UsageError("expected image files, or one folder of records; received both or several folders")
+    records = images[0] if len(images) == 1 and (images[0] / "index.npz").is_file() else None
     if records and endpoint:
-        raise UsageError("--endpoint takes image files, not a folder of records")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        raise UsageError("--endpoint takes images, not a folder of records")
+    with arguments():
+        files = [] if records else _files(images)
+    load_tensorflow()
     import numpy as np
 
     from kreid.atomic import atomic_file
@@ -42,15 +43,31 @@ def embed(
     if endpoint:
         from kreid.serving import embed_remotely
 
-        arrays = {"vectors": embed_remotely(endpoint, images), "path": np.array([str(path) for path in images])}
+        arrays = {"vectors": embed_remotely(endpoint, files), "path": np.array([str(path) for path in files])}
     else:
-        arrays = _locally(run_folder, images, records)
+        arrays = _locally(run_folder, files, records)
     with atomic_file(out) as file:
         np.savez(file, **arrays)
     finish(out)
 
 
-def _locally(run_folder: Path, images: list[Path], records: Path | None) -> dict:
+def _files(paths: list[Path]) -> list[Path]:
+    """The image files among `paths`, those of folders sorted by name."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
+            if not found:
+                raise ValueError(f"{path}: no PNG or JPEG file in this folder")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise ValueError(f"{path}: no such file or folder")
+    return files
+
+
+def _locally(run_folder: Path, files: list[Path], records: Path | None) -> dict:
     import numpy as np
 
     from kreid.embedding import embed as embed_records
@@ -61,8 +78,8 @@ def _locally(run_folder: Path, images: list[Path], records: Path | None) -> dict
     if records:
         embeddings = embed_records(model, records, progress=Counter("embedding"))
         return {name: getattr(embeddings, name) for name in ("vectors", "person", "action", "bbox", "is_query")}
-    vectors = embed_files(model, images, progress=Counter("embedding"))
-    return {"vectors": vectors, "path": np.array([str(path) for path in images])}
+    vectors = embed_files(model, files, progress=Counter("embedding"))
+    return {"vectors": vectors, "path": np.array([str(path) for path in files])}
 
 
 def main() -> None:

@@ -1,28 +1,29 @@
 """kreid-export: from a run to a SavedModel."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kreid.cli.common import check_run
-from tfrecords_tools.console import finish, make_app, run
+from kreid.cli.common import RunFolder, check_run, load_tensorflow
+from tfrecords_tools.console import finish, make_app, parse_path, run
 
 app = make_app()
 
 
 @app.command()
 def export(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of versions; RUN/serving by default.")] = None,
+    run_folder: RunFolder,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of versions; RUN/serving by default.", parser=parse_path)
+    ] = None,
 ) -> None:
     """Write a SavedModel for TensorFlow Serving into the next version of --out: RUN/serving/1 at first.
 
     Signatures: "encoded" (image_bytes: PNG or JPEG files) and "pixels" (image: RGB 0-255), output "embedding".
     """
     check_run(run_folder)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from kreid.export import export as export_model
     from kreid.runs import load_model
 

@@ -1,12 +1,10 @@
 """kreid-rank: from a run to ranked galleries."""
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kreid.cli.common import Counter, check_run, check_split
+from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, check_run, check_split, load_tensorflow
 from tfrecords_tools.console import finish, make_app, run
 
 app = make_app()
@@ -14,10 +12,10 @@ app = make_app()
 
 @app.command()
 def rank(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.")],
-    data: Annotated[Path, typer.Option(help="What kreid-convert wrote.")],
+    run_folder: RunFolder,
+    data: DataFolder,
     split: Annotated[str, typer.Option(help="The split to rank: valid, test or challenge.")] = "test",
-    metric: Annotated[str, typer.Option(help="euclidean or cosine.")] = "euclidean",
+    metric: Annotated[Metric, typer.Option(help="Distance between embeddings.")] = Metric.euclidean,
 ) -> None:
     """Rank, for each query, the gallery of its action.
 
@@ -26,7 +24,7 @@ def rank(
     """
     check_run(run_folder)
     check_split(data, split)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from kreid import ranking_files
     from kreid.data import split_folder
     from kreid.embedding import embed

@@ -1,21 +1,23 @@
 """kreid-train: from records to a run folder."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfrecords_tools.console import UsageError, finish, make_app, run
+from kreid.cli.common import DataFolder, load_tensorflow, log_to_stderr
+from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
 
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="A YAML file, such as configs/two_stream.yaml.")],
-    data: Annotated[Path, typer.Option(help="What kreid-convert wrote.")],
-    out: Annotated[Path, typer.Option(help="The run folder to make, such as saved_models/two_stream.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/two_stream.yaml.", parser=parse_path)
+    ],
+    data: DataFolder,
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run folder to make.", parser=parse_path)],
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.epochs=5.")
     ] = None,
@@ -29,15 +31,12 @@ def train(
     """
     from kreid.config import load_config
 
-    try:
+    with arguments():
         checked = load_config(config, set_ or [])
-    except ValueError as error:
-        raise UsageError(str(error)) from None
     if not data.is_dir():
         raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
     _check_out(out, resume)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from kreid.cli.common import log_to_stderr
+    load_tensorflow()
     from kreid.training import train as train_run
 
     log_to_stderr()

@@ -1,0 +1,50 @@
+# Two commands: `make demo` and `make test`. Each makes the virtual environment it needs, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test lint bench clean
+
+# The synthetic set, converted, trained on, evaluated beside an untrained copy and chance, exported and reported.
+demo: $(VENV)/installed
+	rm -rf demo
+	$(BIN)/kreid-convert demo/soccernet demo/records --synthetic --actions 90
+	$(BIN)/kreid-train configs/demo.yaml --data demo/records --out demo/run
+	$(BIN)/kreid-export demo/run
+	$(BIN)/kreid-rank demo/run --data demo/records --split test
+	cp demo/run/report_test.html demo/report.html
+	$(BIN)/kreid-evaluate demo/run --data demo/records --split test --baselines
+	@echo "weights            demo/run/model.weights.h5"
+	@echo "training log       demo/run/log.csv"
+	@echo "served model       demo/run/serving/1"
+	@echo "ranking file       demo/run/ranking_test.json"
+	@echo "report, open it    demo/report.html"
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/installed-dev
+	@echo "See benchmarks/README.md: each script says what it measures and against what."
+	@ls benchmarks/*.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); kreid needs Python 3.11 to 3.13: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache

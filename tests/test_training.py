@@ -1,0 +1,153 @@
+"""The training loop: it learns, resumes to the same bits, and stops with a reason."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kreid import runs
+from kreid.config import check
+from kreid.data import TrainingSet
+from kreid.objective import build_losses
+from kreid.training import Trainer, make_strategy, train
+
+
+def changed(config, **sections):
+    """The configuration with some keys of some sections set."""
+    tree = config.model_dump(mode="json")
+    for section, values in sections.items():
+        tree[section].update(values)
+    return check(tree)
+
+
+def weights_of(run):
+    return {v.path: v.numpy() for v in runs.load_model(run).variables}
+
+
+def test_a_run_leaves_what_its_readme_says(records, tiny, tmp_path):
+    run = train(tiny, records, tmp_path / "run", quiet=True)
+    assert runs.load_config_of(run) == tiny
+    rows = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert {"loss", "learning_rate", "images", "active", "positive", "negative", "valid_mAP", "valid_rank1"} <= set(
+        rows[0]
+    )
+    assert all(np.isfinite(float(value)) for row in rows for value in row.values())
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["epochs"] == 2
+    assert summary["images_seen"] == 2 * 3 * 16
+    best = max(rows, key=lambda row: float(row["valid_mAP"]))
+    assert summary["valid_mAP"] == pytest.approx(float(best["valid_mAP"]))
+    assert list((run / "tensorboard").iterdir())
+    assert not list(run.rglob(".partial*"))
+    vectors = runs.load_model(run)(np.full((2, 64, 32, 3), 128.0))["embedding"]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+
+
+def test_the_loss_falls(records, tiny, tmp_path):
+    config = changed(tiny, train={"epochs": 4, "steps_per_epoch": 10, "validate_every": 0})
+    run = train(config, records, tmp_path / "run", quiet=True)
+    loss = [float(row["loss"]) for row in csv.DictReader((run / "log.csv").read_text().splitlines())]
+    assert loss[-1] < 0.9 * loss[0]
+
+
+def test_a_resumed_run_ends_with_the_same_bits(records, tiny, tmp_path):
+    unbroken = train(
+        changed(tiny, train={"epochs": 3, "validate_every": 0}), records, tmp_path / "unbroken", quiet=True
+    )
+    broken = changed(tiny, train={"epochs": 3, "validate_every": 0})
+    trainer = Trainer(
+        broken, TrainingSet(records, broken.data, broken.train.seed), make_strategy(), tmp_path / "broken"
+    )
+    trainer.write_config()
+
+    class PowerCut(Exception):
+        pass
+
+    count, step = 0, trainer._step
+
+    def fails_in_the_second_epoch(*batch):
+        nonlocal count
+        count += 1
+        if count == 5:
+            raise PowerCut
+        return step(*batch)
+
+    trainer._step = fails_in_the_second_epoch
+    with pytest.raises(PowerCut):
+        trainer.run(records / "valid", quiet=True)
+    train(broken, records, tmp_path / "broken", resume=True, quiet=True)
+    for path, value in weights_of(unbroken).items():
+        np.testing.assert_array_equal(value, weights_of(tmp_path / "broken")[path], err_msg=path)
+    assert (tmp_path / "broken" / "log.csv").read_text() == (unbroken / "log.csv").read_text()
+
+
+def test_layer_wise_losses_train_hidden_layers(tiny):
+    """The gradient of a head's loss alone reaches the backbone below its layer, and not the layers above."""
+    import tensorflow as tf
+
+    from kreid.models.embedders import build_model
+
+    config = changed(tiny, model={"heads": {"layers": ["conv2"], "hidden": [16], "dim": 8}})
+    model = build_model(config.model)
+    loss = build_losses(config.loss, model.output)["conv2"]
+    labels = np.array([[0, 0], [0, 0], [1, 0], [1, 0]])
+    with tf.GradientTape() as tape:
+        value = loss(labels, model(np.random.default_rng(0).uniform(0, 255, (4, 64, 32, 3)), training=True)["conv2"])
+    stream = model.get_layer("appearance")
+    below, above = (stream.get_layer(name).trainable_variables for name in ("conv1_conv", "conv3_block4_3_conv"))
+    gradients = tape.gradient(value, [*below, *above])
+    assert float(tf.reduce_sum(tf.abs(gradients[0]))) > 0
+    assert gradients[len(below)] is None
+
+
+def test_identity_loss_gets_its_classes_from_the_data(records, tiny, tmp_path):
+    config = changed(tiny, loss={"identity_weight": 0.5}, train={"epochs": 1, "validate_every": 0})
+    run = train(config, records, tmp_path / "run", quiet=True)
+    classes = TrainingSet(records, config.data, 0).num_classes
+    assert runs.load_config_of(run).model.num_classes == classes
+    assert runs.load_model(run).output["logits"].shape == (None, classes)
+    row = next(csv.DictReader((run / "log.csv").read_text().splitlines()))
+    assert float(row["loss"]) == pytest.approx(float(row["loss_embedding"]) + float(row["loss_logits"]), rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_batch(records, tiny, tmp_path):
+    config = changed(tiny, train={"learning_rate": 1e30, "optimizer": "sgd", "validate_every": 0})
+    with pytest.raises(ValueError, match=r"the loss is (nan|inf) at epoch 1 step \d \(batch: action \d+ bbox \d+"):
+        train(config, records, tmp_path / "run", quiet=True)
+
+
+def test_mistakes_leave_no_run_folder(records, tiny, tmp_path):
+    with pytest.raises(ValueError, match="256 images a batch, but the training set has"):
+        train(changed(tiny, data={"persons": 64}), records, tmp_path / "run", quiet=True)
+    part = {**tiny.model.part.model_dump(), "weights": str(tmp_path / "nothing.caffemodel")}
+    with pytest.raises(ValueError, match="model.part.weights: .*nothing.caffemodel"):
+        train(changed(tiny, model={"part": part}), records, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_is_not_written_over(records, tiny, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="exists already"):
+        train(tiny, records, tmp_path / "run", quiet=True)
+    runs_config = tmp_path / "run" / "config.yaml"
+    train(tiny, records, tmp_path / "other", quiet=True)
+    runs_config.write_text((tmp_path / "other" / "config.yaml").read_text())
+    with pytest.raises(ValueError, match="another configuration .*epochs: 7"):
+        train(changed(tiny, train={"epochs": 7}), records, tmp_path / "run", resume=True, quiet=True)
+
+
+def test_plain_compile_and_fit_works(records, tiny):
+    from kreid.data import training_batches
+    from kreid.models.embedders import build_model
+
+    training_set = TrainingSet(records, tiny.data, 0)
+    batches = training_batches(training_set, (64, 32), iter(list(training_set.sampler.epoch(0))))
+    model = build_model(tiny.model)
+    model.compile("adam", loss=build_losses(tiny.loss, model.output))
+    history = model.fit(batches.map(lambda image, label: (image, {"embedding": label})), verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+    assert isinstance(model, keras.Model)
