@@ -231,7 +231,8 @@ class Trainer:
             names = ", ".join(self.training_set.describe(batch)[:8])
             raise ValueError(
                 f"the loss is {logs['loss']} at epoch {self.state.epoch + 1} step {self.state.step + 1} "
-                f"(batch: {names}, ...); lower train.learning_rate or set train.clip_norm. The last good state is in {self.out}"
+                f"(batch: {names}, ...); lower train.learning_rate or set train.clip_norm. "
+                f"The last good state is in {self.out / 'checkpoints'}"
             )
         for name, value in logs.items():
             self.state.sums[name] = self.state.sums.get(name, 0.0) + value

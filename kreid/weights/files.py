@@ -2,23 +2,26 @@
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kreid.weights import array_files, caffe, keras_files, torch_files
+from kreid.weights.archives import Archive
+from kreid.weights.array_files import read_npz, read_safetensors
+from kreid.weights.caffe import read_caffemodel
+from kreid.weights.keras_files import WEIGHTS_MEMBER, read_h5, read_keras_archive
+from kreid.weights.torch_files import read_legacy, read_zip
 
 READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
-    "Caffe": caffe.read_caffemodel,
-    "PyTorch (zip)": torch_files.read_zip,
-    "PyTorch (legacy)": torch_files.read_legacy,
-    "NumPy": array_files.read_npz,
-    "safetensors": array_files.read_safetensors,
-    "Keras": keras_files.read_h5,
-    "Keras archive": keras_files.read_keras_archive,
+    "Caffe": read_caffemodel,
+    "PyTorch (zip)": read_zip,
+    "PyTorch (legacy)": read_legacy,
+    "NumPy": read_npz,
+    "safetensors": read_safetensors,
+    "Keras": read_h5,
+    "Keras archive": read_keras_archive,
 }
 FORMATS = ".caffemodel, .pth, .pt, .npz, .safetensors, .weights.h5, .keras or .h5"
 HEAD = 512  # bytes that tell a format
@@ -64,7 +67,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
     Returns:
         `{"<upstream layer>.<kind>": array}` in the file's own layout (`assign` transposes). Kinds: `weight`, `bias`,
-        `running_mean`, `running_var`, `slope`; Keras's files have their own (see `keras_files.read_h5`). The arrays
+        `running_mean`, `running_var`, `slope`; Keras's files have their own (see `read_h5`). The arrays
         may be read-only.
 
     Raises:
@@ -137,14 +140,11 @@ def _format(path: Path) -> str:
 
 
 def _zip_format(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path}: a zip archive that is cut short or damaged: {error}; get the file again") from None
+    with Archive(path) as archive:
+        members = list(archive.sizes)
     if any(name.endswith("/data.pkl") for name in members):
         return "PyTorch (zip)"
-    if keras_files.WEIGHTS_MEMBER in members:
+    if WEIGHTS_MEMBER in members:
         return "Keras archive"
     if members and all(name.endswith(".npy") for name in members):
         return "NumPy"
