@@ -118,6 +118,7 @@ def resnet50(
         raise ValueError(f"last_stride: expected 1 or 2, received {last_stride!r}")
     if variant not in VARIANTS:
         raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, received {variant!r}")
+    published = None if weights is None else _published(weights, variant, width_divisor)
     spec = VARIANTS[variant]
 
     # === Functional Model ===
@@ -136,8 +137,9 @@ def resnet50(
         maps[f"conv{stage}"] = x
     model = keras.Model(images, maps, name=name)
 
-    if weights is not None:
-        _load_imagenet(model, weights, variant, width_divisor)
+    for layer in published.layers if published else ():
+        if layer.weights:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
     return model
 
 
@@ -189,8 +191,8 @@ def _block(x: Any, filters: int, stride: int, stage: int, block: int, spec: Vari
     return keras.layers.ReLU(name=spec.out.format(**names))(x)
 
 
-def _load_imagenet(model: keras.Model, weights: str | Path, variant: str, width_divisor: int) -> None:
-    """Copy the published ImageNet weights, by layer name, from `keras.applications.ResNet50`, which checks the file."""
+def _published(weights: str | Path, variant: str, width_divisor: int) -> keras.Model:
+    """Return `keras.applications.ResNet50` with ImageNet weights, of Keras's download or of a file, which it checks."""
     if variant != "keras":
         raise ValueError(
             f'weights: expected None for variant "{variant}", received {str(weights)!r}; read a torch file with '
@@ -205,10 +207,7 @@ def _load_imagenet(model: keras.Model, weights: str | Path, variant: str, width_
     if weights != "imagenet" and not Path(weights).is_file():
         raise ValueError(f"weights: no such file: {weights}. {remedy}")
     try:
-        published = keras.applications.ResNet50(include_top=False, weights=str(weights), input_shape=(32, 32, 3))
+        return keras.applications.ResNet50(include_top=False, weights=str(weights), input_shape=(32, 32, 3))
     except Exception as error:  # keras.utils.get_file raises bare Exception, h5py what it likes
         wrong = "could not be downloaded" if weights == "imagenet" else "is not the file that was expected"
         raise ValueError(f"weights: {str(weights)!r} {wrong}: {error}. {remedy}") from error
-    for layer in published.layers:
-        if layer.weights:
-            model.get_layer(layer.name).set_weights(layer.get_weights())

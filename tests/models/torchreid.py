@@ -1,18 +1,15 @@
 """Recorded outputs of torchreid's networks for seeded weights: reading them, and comparing a model with them."""
 
-import importlib.util
 from pathlib import Path
 
 import keras
 import numpy as np
+from golden import fill
 from keras import layers
 
 from kreid import weights
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-_spec = importlib.util.spec_from_file_location("golden_fill", GOLDEN / "fill.py")
-fill = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fill)
 
 
 def read(name):
