@@ -107,8 +107,10 @@ def _fit(
 
 
 def _rows(ranking: Ranking, listed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of `ranking.images` that the page needs, those of an action together, queries first; and whose
-    picture is shown: all queries are needed for the figures, only the listed ones and their galleries are shown."""
+    """Return the rows of `ranking.images` that the page needs, by action, queries first, and whose picture is shown.
+
+    The figures need all queries; pictures are shown of those that are listed and of their galleries.
+    """
     images = ranking.images
     shown = np.zeros(len(images), bool)
     shown[ranking.query[listed]] = True

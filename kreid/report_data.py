@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def page_data(
         "gap": _brief(closeness(ranking)[listed]),
     }
     if precision is not None:
-        queries |= {"ap": _brief(precision[listed]), "first": first_hit(ranking)[listed].tolist()}
+        queries |= {"ap": _brief(precision[listed], 8), "first": first_hit(ranking)[listed].tolist()}
     return {
         "labelled": precision is not None,
         "images": described,
@@ -103,6 +104,6 @@ def _numbered(texts: np.ndarray) -> dict[str, list]:
     return {"names": names.tolist(), "which": which.tolist()}
 
 
-def _brief(values: np.ndarray) -> list[float | None]:
-    """Return numbers with four digits that count; None for NaN, which JSON does not have."""
-    return [None if value != value else float(f"{value:.4g}") for value in values.tolist()]
+def _brief(values: np.ndarray, digits: int = 4) -> list[float | None]:
+    """Return numbers with so many digits that count; None for NaN, which JSON does not have."""
+    return [None if isnan(value) else float(f"{value:.{digits}g}") for value in values.tolist()]

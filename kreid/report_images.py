@@ -16,7 +16,7 @@ from tfrecords_tools.schema import parse
 
 HEIGHTS = (128, 96, 80, 64, 56, 48)  # pixels; the largest with which the page stays small is taken
 WEBP = {"format": "WEBP", "quality": 70, "method": 2}  # method 4, the default, takes twice the time for 4 % less
-_WIDEST = 4096  # pixels of a strip before it continues below; WebP ends at 16383
+_WIDEST, _HIGHEST = 4096, 16383  # pixels: a strip continues below, a WebP image ends
 _CHUNK = 128  # records parsed at a time
 FIELDS = ("role", "jersey", "game", "height", "width")  # of a record, beside its picture
 _SAMPLE = 6  # actions encoded to foretell the size
@@ -73,7 +73,7 @@ def join(images: Sequence[bytes], height: int, names: Sequence[str]) -> Sheet:
         names: what to call each image in a message.
 
     Raises:
-        ValueError: an image cannot be decoded; it is named.
+        ValueError: an image cannot be decoded (it is named), or there are several thousand.
     """
     small = [shrink(image, height, name) for image, name in zip(images, names, strict=True)]
     boxes, x, y, right = [], 0, 0, 1
@@ -83,6 +83,8 @@ def join(images: Sequence[bytes], height: int, names: Sequence[str]) -> Sheet:
         boxes.append((x, y, one.width, one.height))
         x += one.width + one.width % 2  # even, for the chroma of two neighbours is one pixel
         right = max(right, x)
+    if y + height > _HIGHEST:
+        raise ValueError(f"{names[0]} and {len(names) - 1:,} more: too many pictures in one action for a page")
     strip = Image.new("RGB", (right, y + height))
     for one, box in zip(small, boxes, strict=True):
         strip.paste(one, box[:2])

@@ -64,7 +64,7 @@ def test_page_holds_the_ranking(tiny):
     assert lists(page.data) == to_json(ranking)
     assert page.texts["title"].strip() == "A run"
     order = np.argsort([int(bbox) for bbox in lists(page.data)])
-    np.testing.assert_allclose(np.array(page.data["queries"]["ap"])[order], average_precision(ranking), rtol=1e-3)
+    np.testing.assert_allclose(np.array(page.data["queries"]["ap"])[order], average_precision(ranking))
     assert sorted(page.data["entries"]["distance"]) == pytest.approx(sorted(ranking.distance), rel=1e-3)
 
 
@@ -107,6 +107,18 @@ def test_small_budget_leaves_queries_out_but_never_all(tiny):
     assert len(page.data["queries"]["image"]) == 1
     assert sum(attributes.get("id", "").startswith("sheet-") for _, attributes in page.elements) == 1
     assert "the 1 hardest of 5 queries" in path.read_text()
+
+
+def test_budget_counts_the_galleries_too(tmp_path):
+    ranking, records = make_ranking(tmp_path / "records", actions=((3, 9),) * 12)
+    path, totals, numbers = tmp_path / "report.html", [], []
+    for budget in (10**9, None):
+        page = read(write_report(ranking, records, path, "A run", budget=budget or totals[0] // 2))
+        totals.append(sum(len(text) for name, text in page.texts.items() if name.startswith("sheet-")))
+        numbers.append(len(page.data["queries"]["image"]))
+    assert numbers[0] == 36
+    assert 1 < numbers[1] < 36
+    assert totals[0] / 4 < totals[1] < totals[0] * 0.6
 
 
 def test_withheld_labels_show_rankings_without_scores(tmp_path):

@@ -168,6 +168,11 @@ def test_join_goes_on_below_before_webp_ends():
         assert np.abs(np.subtract(middle, colour(number))).max() < 10, number
 
 
+def test_join_refuses_more_than_a_webp_holds():
+    with pytest.raises(ValueError, match="the first and 8,399 more: too many pictures"):
+        join([picture(0, 128, 64)] * 8400, 128, ["the first"] * 8400)
+
+
 def test_join_takes_grey_and_transparent_pictures():
     encoded = []
     for mode in ("L", "RGBA", "P", "LA", "I;16"):

@@ -29,7 +29,7 @@ function actionOf(image) { // the number of the action, not its index: binary se
 const named = (field, image) => images[field].names[images[field].which[image]];
 const readable = (role) => role.replaceAll("_", " ").trim() || "unknown role";
 const percent = (value) => (value === null ? "–" : (100 * value).toFixed(1));
-const brief = (distance) => (distance === null ? "–" : Number(distance.toPrecision(3)).toString());
+const brief = (distance) => (Math.abs(distance) < 100 ? distance.toPrecision(3) : distance.toFixed(0));
 
 function describe(image) {
   const jersey = named("jersey", image);
