@@ -3,13 +3,14 @@
 Reference: https://github.com/huggingface/safetensors (format); numpy.lib.format.
 """
 
+import io
 import json
 import math
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
+
+from kreid.weights.archives import Archive
 
 SAFETENSORS_TYPES = {
     "F64": "<f8",
@@ -26,6 +27,8 @@ SAFETENSORS_TYPES = {
     "U8": "u1",
     "BOOL": "?",
 }
+# What a damaged header of an array makes NumPy raise.
+_ARRAY_ERRORS = (ArithmeticError, EOFError, LookupError, MemoryError, SyntaxError, TypeError, ValueError)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -40,11 +43,15 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: for an object array or a damaged file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: no readable .npz: {error}") from None
+    tensors = {}
+    with Archive(path) as archive:
+        for member in archive.sizes:
+            content = io.BytesIO(archive.read(member))
+            try:
+                tensors[member.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+            except _ARRAY_ERRORS as error:
+                raise ValueError(f"{path}: no readable array {member}: {error}") from None
+    return tensors
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:

@@ -8,11 +8,12 @@ References: keras/src/saving/saving_lib.py; keras/src/legacy/saving/legacy_h5_fo
 """
 
 import io
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+
+from kreid.weights.archives import Archive
 
 if TYPE_CHECKING:
     import h5py
@@ -34,12 +35,8 @@ def read_keras_archive(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: as `read_h5`, and for a damaged archive.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            content = archive.read(WEIGHTS_MEMBER)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{path}: damaged .keras archive: {error}") from None
-    return _read(io.BytesIO(content), path)
+    with Archive(path) as archive:
+        return _read(io.BytesIO(archive.read(WEIGHTS_MEMBER)), path)
 
 
 def read_h5(path: Path) -> dict[str, np.ndarray]:
@@ -59,6 +56,23 @@ def read_h5(path: Path) -> dict[str, np.ndarray]:
     return _read(path, path)
 
 
+# What h5py raises for changed or missing bytes, depending on where they are.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class _NamelessError(Exception):
+    """A group of variables that tells no layer's name."""
+
+
 def _read(source: Path | BinaryIO, path: Path) -> dict[str, np.ndarray]:
     import h5py  # a dependency of Keras; slow to import, and only these files need it
 
@@ -66,9 +80,14 @@ def _read(source: Path | BinaryIO, path: Path) -> dict[str, np.ndarray]:
         with h5py.File(source, "r") as file:
             group = file.get("model_weights", file)  # a whole model keeps its weights in there
             older = "layer_names" in group.attrs or "layer_names0" in group.attrs
-            tensors = _older(group) if older else _current(file, path)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path}: no readable HDF5 file: {error}") from None
+            tensors = _older(group) if older else _current(file)
+    except _NamelessError as error:
+        raise ValueError(
+            f"{path}: {error} does not tell its layer's name, as in files of early Keras 3: "
+            "load it with model.load_weights and save it again with a newer Keras"
+        ) from None
+    except _DAMAGE as error:
+        raise ValueError(f"{path}: no readable HDF5 file: {' '.join(str(error).split())}") from None
     if not tensors:
         raise ValueError(f"{path}: HDF5, but it holds no layer's variables in either of Keras's forms")
     return tensors
@@ -92,20 +111,21 @@ def _texts(group: "h5py.Group", attribute: str) -> list[str]:
     return [text.decode() if isinstance(text, bytes) else str(text) for part in parts for text in part]
 
 
-def _current(file: "h5py.File", path: Path) -> dict[str, np.ndarray]:
+def _current(file: "h5py.File") -> dict[str, np.ndarray]:
     """Read the form with `vars` groups, naming each by the layers around it but for the model itself."""
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
+    visited: set[Any] = set()
 
     def visit(group: "h5py.Group", outer: tuple[str, ...]) -> None:
+        if group.id in visited:  # in a damaged file a group can lie within itself
+            return
+        visited.add(group.id)
         names = outer
         if "vars" in group:
             variables = group["vars"]
             name = variables.attrs.get("name")
             if name is None and len(variables):
-                raise ValueError(
-                    f"{path}: {group.name} does not tell its layer's name, as in files of early Keras 3: "
-                    "load it with model.load_weights and save it again with a newer Keras"
-                )
+                raise _NamelessError(group.name)
             if group.name != "/" and name is not None:
                 names = (*outer, str(name))
             for index, dataset in variables.items():

@@ -12,15 +12,17 @@ which does more than note its arguments; any other name ends the reading before 
 Reference: torch/serialization.py and torch/_utils.py of PyTorch 2.
 """
 
+import io
 import pickle
-import zipfile
-import zlib
+import pickletools
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+
+from kreid.weights.archives import Archive
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -61,7 +63,7 @@ IGNORED = (
     "torch.float32",
     "torch.float64",
 )
-# What damaged bytes make the unpickler and the zip reader raise.
+# What damaged bytes make the unpickler raise.
 _PICKLE_ERRORS = (
     pickle.UnpicklingError,
     ArithmeticError,
@@ -73,7 +75,6 @@ _PICKLE_ERRORS = (
     TypeError,
     ValueError,
 )
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 def read_zip(path: Path) -> dict[str, np.ndarray]:
@@ -89,23 +90,18 @@ def read_zip(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: for a pickle that names anything but tensors, for a damaged file, or where no tensor is found.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-            root = next(name for name in members if name.endswith("/data.pkl")).removesuffix("data.pkl")
-            with archive.open(f"{root}data.pkl") as file:
-                content = _unpickle(_Unpickler(file), path)
-            big = f"{root}byteorder" in members and archive.read(f"{root}byteorder").strip() == b"big"
+    with Archive(path) as archive:
+        root = next(name for name in archive.sizes if name.endswith("/data.pkl")).removesuffix("data.pkl")
+        content = _unpickle(_Unpickler(io.BytesIO(archive.read(f"{root}data.pkl"))), path)
+        big = f"{root}byteorder" in archive.sizes and archive.read(f"{root}byteorder").strip() == b"big"
 
-            def load(storage: _Storage) -> bytes:
-                name = f"{root}data/{storage.key}"
-                if name not in members or archive.getinfo(name).file_size < storage.nbytes:
-                    raise ValueError(f"{path}: damaged checkpoint: {name} is missing or too small")
-                return archive.read(name)
+        def load(storage: _Storage) -> bytes:
+            name = f"{root}data/{storage.key}"
+            if archive.sizes.get(name, -1) < storage.nbytes:
+                raise ValueError(f"{path}: damaged checkpoint: {name} is missing or too small")
+            return archive.read(name)
 
-            return _arrays(content, load, ">" if big else "<", path)
-    except _ZIP_ERRORS as error:
-        raise ValueError(f"{path}: damaged zip container: {error}; get the file again") from None
+        return _arrays(content, load, ">" if big else "<", path)
 
 
 def read_legacy(path: Path) -> dict[str, np.ndarray]:
@@ -205,6 +201,7 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, encoding="latin1")  # Python 2 wrote strings as bytes; latin1 reads any
+        self.file = file
         self.storages: dict[str, _Storage] = {}
         # Made anew for every file: a pickle can set attributes of the classes that it is given.
         ignored = type("Ignored", (_Ignored,), {})
@@ -219,6 +216,18 @@ class _Unpickler(pickle.Unpickler):
             **{f"torch.cuda.{name}": _StorageType(dtype) for name, dtype in STORAGES.items()},
             **dict.fromkeys(IGNORED, ignored),
         }
+
+    def load(self) -> Any:
+        """Read the next pickle, having looked whether its numbers for what it remembers are plausible.
+
+        `pickle` makes room for as many objects as the largest number says: gigabytes for a file of twenty bytes.
+        """
+        start = self.file.tell()
+        for index, (opcode, number, _) in enumerate(pickletools.genops(self.file)):
+            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > index:
+                raise pickle.UnpicklingError(f"it remembers object {number} after {index} steps")
+        self.file.seek(start)
+        return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a global name: the only way for a pickle to anything that can be called."""
@@ -257,7 +266,8 @@ def _unpickle(unpickler: _Unpickler, path: Path) -> Any:
             "If you trust its origin, open it with PyTorch and save model.state_dict() alone"
         ) from None
     except _PICKLE_ERRORS as error:
-        raise ValueError(f"{path}: damaged checkpoint, its pickle cannot be read: {error}") from None
+        reason = " ".join(str(error).split())  # it may quote bytes of the file, line breaks too
+        raise ValueError(f"{path}: damaged checkpoint, its pickle cannot be read: {reason}") from None
 
 
 def _arrays(content: Any, load: Callable[[_Storage], bytes], order: str, path: Path) -> dict[str, np.ndarray]:

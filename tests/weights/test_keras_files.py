@@ -146,6 +146,15 @@ def test_says_what_is_wrong(tmp_path, fill, message):
         read(tmp_path / "x.h5")
 
 
+def test_a_group_that_lies_within_itself_is_read_once(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        group = file.create_group("layers/dense")
+        group["again"], group["and_again"], group["all"] = group, group, file
+        group.create_dataset("vars/0", data=[1.0])
+        group["vars"].attrs["name"] = "head"
+    assert list(read(tmp_path / "x.h5")) == ["head.0"]
+
+
 @pytest.mark.parametrize("name", ["x.weights.h5", "x.keras"])
 def test_a_cut_file_is_noticed(tmp_path, name):
     model = flat(1)

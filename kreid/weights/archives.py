@@ -1,0 +1,66 @@
+"""Zip archives whose every damage is one error that names the file."""
+
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+# What `zipfile` raises for changed or missing bytes, depending on where they are.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class Archive:
+    """A zip archive that is open for reading; use it in a `with` statement.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ValueError: where the archive's list of members is cut off or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except DAMAGE as error:
+            raise ValueError(
+                f"{path}: a zip archive that is cut short or damaged: {error}; get the file again"
+            ) from None
+        self.sizes = {info.filename: info.file_size for info in self._zip.infolist()}
+
+    def read(self, name: str) -> bytes:
+        """Return a member's bytes, checked against their checksum.
+
+        Args:
+            name: one of `sizes`, which are in bytes.
+
+        Raises:
+            ValueError: where the member is absent or damaged.
+        """
+        try:
+            return self._zip.read(name)
+        except DAMAGE as error:
+            raise ValueError(f"{self.path}: damaged zip archive: {error}; get the file again") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zip.close()
