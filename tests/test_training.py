@@ -6,20 +6,12 @@ import json
 import keras
 import numpy as np
 import pytest
+from configurations import changed
 
 from kreid import runs
-from kreid.config import check
 from kreid.data import TrainingSet
 from kreid.objective import build_losses
 from kreid.training import Trainer, make_strategy, train
-
-
-def changed(config, **sections):
-    """The configuration with some keys of some sections set."""
-    tree = config.model_dump(mode="json")
-    for section, values in sections.items():
-        tree[section].update(values)
-    return check(tree)
 
 
 def weights_of(run):

@@ -35,7 +35,9 @@ def rank(
     records = split_folder(data, split)
     ranking = rank_embeddings(embed(load_model(run_folder), records, progress=Counter("embedding")), metric)
     print(ranking_files.write(ranking, run_folder / f"ranking_{split}.json"))
-    finish(write_report(ranking, records, run_folder / f"report_{split}.html", title=f"{run_folder.name}, {split}"))
+    report = run_folder / f"report_{split}.html"
+    title = f"{run_folder.resolve().name}, {split}"
+    finish(write_report(ranking, records, report, title, progress=Counter("report")))
 
 
 def main() -> None:

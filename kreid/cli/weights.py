@@ -1,0 +1,64 @@
+"""kreid-weights: look into files of weights, and convert them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kreid.cli.common import load_tensorflow
+from tfrecords_tools.console import UsageError, arguments, finish, make_app, note, parse_path, run
+
+app = make_app()
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help=".caffemodel, .pth, .pt, .npz, .safetensors, .weights.h5, .keras or .h5; pickled code never runs.",
+        parser=parse_path,
+    ),
+]
+
+
+@app.callback()
+def weights() -> None:
+    """Look into files of weights that other programs wrote, and convert them for kreid's networks."""
+
+
+@app.command()
+def inspect(file: File) -> None:
+    """Print name, type and shape of every tensor, and which published file it is."""
+    from kreid.weights.files import describe
+
+    print(describe(file))
+
+
+@app.command()
+def convert(
+    file: File,
+    to: Annotated[str, typer.Option("--to", metavar="BACKBONE", help="Such as openpose_body_25 or osnet_x1_0.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Ends in .weights.h5.", parser=parse_path)],
+    width_divisor: Annotated[int, typer.Option(metavar="N", help="For a network N times as narrow.")] = 1,
+    variant: Annotated[str | None, typer.Option(metavar="NAME", help="Of resnet50: keras or torchvision.")] = None,
+    prefix: Annotated[str, typer.Option(metavar="TEXT", help="What the network's names begin with in FILE.")] = "",
+) -> None:
+    """Write FILE's tensors as Keras weights for a backbone, which `model.*.weights` takes in a configuration."""
+    if not out.name.endswith(".weights.h5"):
+        raise UsageError(f"--out {out}: expected a name that ends in .weights.h5")
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file")
+    load_tensorflow()
+    from kreid import weights as files
+    from kreid.atomic import atomic_path
+    from kreid.models import build_backbone
+
+    with arguments():
+        backbone = build_backbone(to, width_divisor=width_divisor, **({"variant": variant} if variant else {}))
+    with atomic_path(out) as temporary:
+        note(f"{file}: {files.identify(file) or 'not one of the known files'}")
+        note(f"{file}: {files.convert(file, backbone, temporary, prefix=prefix)}")
+    finish(out)
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

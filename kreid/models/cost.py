@@ -1,0 +1,58 @@
+"""What a model costs: parameters, multiply-accumulates an image, length of the embedding."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from kreid.layers import BilinearPooling
+
+
+class Cost(NamedTuple):
+    """Parameters (hashes of the sketch not counted), 10^9 multiply-accumulates an image, embedding length."""
+
+    parameters: int
+    gmacs: float
+    embedding_size: int
+
+
+def cost(model: keras.Model) -> Cost:
+    """Count what one image costs, forward.
+
+    Convolutions, dense layers and the pooled outer product of bilinear pooling count; norms, activations and sums, which
+    move memory rather than multiply, do not.
+
+    Args:
+        model: from `build_model`, at a fixed image size.
+
+    Returns:
+        A `Cost`.
+
+    Example:
+        >>> cost(build_model(load_config("configs/osnet.yaml").model)).gmacs
+    """
+    layers = list(_leaves(model))
+    hashes = sum(layer.count_params() for layer in layers if isinstance(layer, BilinearPooling))
+    macs = sum(_macs(layer) for layer in layers)
+    return Cost(model.count_params() - hashes, macs / 1e9, model.output["embedding"].shape[-1])
+
+
+def _leaves(model: keras.Model) -> Iterator[keras.Layer]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _macs(layer: keras.Layer) -> int:
+    """Multiply-accumulates of one layer for one image, over all places where the layer is used."""
+    if isinstance(layer, BilinearPooling):
+        appearance, part = (tensor.shape for tensor in layer.input)
+        return int(np.prod(appearance[1:])) * part[-1]
+    if not isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
+        return 0
+    # Each weight of a kernel is used once at every place of the output.
+    calls = [node.output_tensors[0].shape for node in layer._inbound_nodes]
+    return sum(int(np.prod(layer.kernel.shape)) * int(np.prod(shape[1:-1])) for shape in calls)

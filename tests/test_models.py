@@ -1,0 +1,119 @@
+"""Embedders: every configuration builds at its stated cost; options change what they say; mistakes name their key."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from configurations import changed
+
+from kreid.config import check, load_config
+from kreid.layers import BilinearPooling
+from kreid.models import BACKBONES, build_backbone
+from kreid.models.cost import cost
+from kreid.models.embedders import build_model
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configurations_cost_what_their_heads_say(path):
+    model = build_model(load_config(path).model, pretrained=False)
+    stated = re.search(
+        r"# Cost: ([\d.]+) M parameters, ([\d.]+) GMACs an image, embedding of (\d+)\.", path.read_text()
+    )
+    assert stated, "the head comment states the cost"
+    found = cost(model)
+    assert (f"{found.parameters / 1e6:.2f}", f"{found.gmacs:.2f}", str(found.embedding_size)) == stated.groups()
+
+
+def test_cost_by_hand():
+    one = {"embedder": "one_stream", "image_size": [32, 32], "fc": [8]}
+    appearance = {"backbone": "resnet50", "weights": None, "layer": "conv1", "width_divisor": 16}
+    found = cost(build_model(check({"model": {**one, "appearance": appearance}}).model))
+    # conv1: 7 x 7 x 3 x 4 weights at 16 x 16 places; fc: 4 x 8.
+    assert found.gmacs == pytest.approx((588 * 256 + 32) / 1e9)
+    assert found.parameters == 588 + 4 + 16 + 40 + 32
+
+
+def build(tiny, **model):
+    return build_model(changed(tiny, model=model).model, pretrained=False)
+
+
+def test_outputs_are_unit_vectors_under_the_names_of_their_layers(tiny):
+    heads = {"layers": ["conv2", "conv3"], "hidden": [16, 12], "dim": 8}
+    outputs = build(tiny, heads=heads, num_classes=5)(IMAGES)
+    shapes = {name: tuple(value.shape) for name, value in outputs.items()}
+    assert shapes == {"embedding": (2, 64), "conv2": (2, 8), "conv3": (2, 8), "logits": (2, 5)}
+    for name in ("embedding", "conv2", "conv3"):
+        np.testing.assert_allclose(np.linalg.norm(outputs[name], axis=1), 1.0, atol=1e-5)
+
+
+def test_concatenated_heads_are_ranked_and_the_final_vector_is_trained(tiny):
+    outputs = build(tiny, heads={"layers": ["conv2"], "hidden": [], "dim": 8}, embedding="concat")(IMAGES)
+    joined = np.concatenate([outputs["final"], outputs["conv2"]], axis=1)
+    np.testing.assert_allclose(outputs["embedding"], joined / np.sqrt(2), atol=1e-5)
+
+
+def test_a_neck_separates_what_is_trained_from_what_is_ranked(tiny):
+    outputs = build(tiny, neck=True, num_classes=3)(IMAGES)
+    assert set(outputs) == {"final", "embedding", "logits"}
+
+
+def test_full_fusion_is_the_outer_product(tiny):
+    model = build(tiny, bilinear={"mode": "full"})
+    assert type(model.get_layer("fusion")) is BilinearPooling
+    appearance, part = (tensor.shape[-1] for tensor in model.get_layer("fusion").input)
+    assert model.output["embedding"].shape == (None, appearance * part)
+
+
+@pytest.mark.parametrize(
+    ("features", "channels"), [("confidence", 26), ("confidence+paf", 78), ("concat", 52 + 26 + 4)]
+)
+def test_part_features(tiny, features, channels):
+    part = {**tiny.model.part.model_dump(), "features": features}
+    assert build(tiny, part=part).get_layer("fusion").input[1].shape[-1] == channels
+
+
+def test_streams_are_trimmed_to_what_is_used(tiny):
+    names = [layer.name for layer in build(tiny).get_layer("appearance").layers]
+    assert "conv3_block4_out" in names
+    assert not any(name.startswith(("conv4", "conv5")) for name in names)
+
+
+def test_equal_seeds_build_equal_models(tiny):
+    import keras
+
+    outputs = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        outputs.append(np.asarray(build(tiny)(IMAGES)["embedding"]))
+    np.testing.assert_array_equal(*outputs)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_maps_an_image_to_named_maps(name):
+    height, width = (96, 80) if name == "inception_v4" else (64, 32)
+    backbone = build_backbone(name, (height, width, 3), width_divisor=32)
+    maps = backbone(np.zeros((3, height, width, 3), "float32"))
+    assert set(maps) == set(backbone.output)
+    for key, value in maps.items():
+        assert value.shape == (3, *backbone.output[key].shape[1:]), key
+        assert np.isfinite(np.asarray(value)).all(), key
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"appearance": {"backbone": "resnet5", "weights": None}}, "backbone 'resnet5' .* did you mean resnet50"),
+        ({"appearance": {"weights": None, "layer": "conv9"}}, "model.appearance.layer: resnet50 has no map 'conv9'"),
+        ({"heads": {"layers": ["conv7"]}}, "model.heads.layers: .*'conv7'; it has conv1"),
+        ({"appearance": {"backbone": "osnet_x0_25", "weights": None, "last_stride": 1}}, "no option 'last_stride'"),
+        ({"image_size": [56, 40]}, "model.image_size: .*multiples of 32"),
+    ],
+)
+def test_mistakes_name_their_key(tiny, model, message):
+    with pytest.raises(ValueError, match=message):
+        build(tiny, **model)
