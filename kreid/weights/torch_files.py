@@ -189,6 +189,7 @@ class _Ignored:
     def ignore(self, *args: Any) -> None:
         """Do nothing."""
 
+    # With `__setstate__` a pickle sets no attributes, neither of an instance nor of this class.
     __setstate__ = append = extend = add = ignore
 
 
@@ -203,8 +204,6 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(file, encoding="latin1")  # Python 2 wrote strings as bytes; latin1 reads any
         self.file = file
         self.storages: dict[str, _Storage] = {}
-        # Made anew for every file: a pickle can set attributes of the classes that it is given.
-        ignored = type("Ignored", (_Ignored,), {})
         self.allowed: dict[str, Any] = {
             "collections.OrderedDict": OrderedDict,
             "torch.Size": tuple,
@@ -214,7 +213,7 @@ class _Unpickler(pickle.Unpickler):
             "torch._utils._rebuild_parameter_with_state": self._parameter,
             **{f"torch.{name}": _StorageType(dtype) for name, dtype in STORAGES.items()},
             **{f"torch.cuda.{name}": _StorageType(dtype) for name, dtype in STORAGES.items()},
-            **dict.fromkeys(IGNORED, ignored),
+            **dict.fromkeys(IGNORED, _Ignored),
         }
 
     def load(self) -> Any:

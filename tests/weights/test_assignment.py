@@ -221,10 +221,21 @@ def test_layers_inside_layers_and_models_are_found():
 
 
 def test_a_layer_that_is_used_twice_is_loaded_once():
-    first, second = keras.Input((4, 4, 2)), keras.Input((4, 4, 2))
+    image = keras.Input((4, 4, 2))
     shared = tiny()
-    model = keras.Model([first, second], [shared(first), shared(second)])
-    assert len(assign(model, tensors()).loaded) == 4
+    left = keras.Model(image, layers.ReLU()(shared(image)), name="left")
+    right = keras.Model(image, shared(image), name="right")
+    assert len(assign(keras.Model(image, [left(image), right(image)]), tensors()).loaded) == 4
+
+
+def test_tensors_under_keras_names_are_taken_as_they_are_or_not_at_all():
+    given = {"conv.kernel": np.arange(6.0).reshape(1, 1, 2, 3), "conv.bias": np.arange(3.0), "fc.kernel": np.eye(3, 5)}
+    model = tiny()
+    assign(model, given | {"fc.bias": np.zeros(5)})
+    np.testing.assert_array_equal(model.get_layer("conv").kernel[0, 0], [[0, 1, 2], [3, 4, 5]])
+    for name, shape in [("conv.kernel", (3, 2)), ("fc.kernel", (1, 1, 3, 5)), ("fc.kernel", (3, 5, 1, 1))]:
+        changed = given | {"fc.bias": np.zeros(5), name: given[name].reshape(shape)}
+        check_refused(tiny(), changed, f"{name}: expected")
 
 
 def test_one_tensor_does_not_go_to_two_layers():
