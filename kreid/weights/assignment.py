@@ -135,8 +135,24 @@ def assign(
     places = list(_places(model, names, prefix))
     if not places:
         raise ValueError(f"model {model.name}: it has no weights to assign; build it first")
-    found: list[tuple[_Place, str, np.ndarray]] = []
-    missing, misshapen = [], []
+    found, missing, misshapen = _match(places, tensors)
+    loaded = tuple(name for _, name, _ in found)
+    taken = {*loaded, *(row.name for row in misshapen)}
+    unused = (n for n in tensors if n.startswith(prefix) and n not in taken and not n.endswith(BOOKKEEPING))
+    report = Report(loaded, tuple(missing), tuple(unused), tuple(misshapen))
+    _check_report(report, model.name, tensors, strict)
+    _check_single_use(found)
+    values = [_value(array, place.variable, name) for place, name, array in found]
+    for (place, _, _), value in zip(found, values, strict=True):
+        place.variable.assign(value)
+    return report
+
+
+def _match(
+    places: list[_Place], tensors: Mapping[str, np.ndarray]
+) -> tuple[list[tuple[_Place, str, np.ndarray]], list[str], list[Misshapen]]:
+    """Find a tensor for every place: those found, in Keras's layout, the names missing, and those of another shape."""
+    found, missing, misshapen = [], [], []
     for place in places:
         name, layout = next((c for c in place.candidates if c[0] in tensors), place.candidates[0])
         if name not in tensors:
@@ -148,17 +164,7 @@ def assign(
             misshapen.append(Misshapen(name, layout.upstream_shape(shape), np.shape(tensors[name])))
         else:
             found.append((place, name, layout.to_keras(tensor, shape)))
-
-    loaded = tuple(name for _, name, _ in found)
-    taken = {*loaded, *(row.name for row in misshapen)}
-    unused = (n for n in tensors if n.startswith(prefix) and n not in taken and not n.endswith(BOOKKEEPING))
-    report = Report(loaded, tuple(missing), tuple(unused), tuple(misshapen))
-    _check_report(report, model.name, tensors, strict)
-    _check_single_use(found)
-    values = [_value(array, place.variable, name) for place, name, array in found]
-    for (place, _, _), value in zip(found, values, strict=True):
-        place.variable.assign(value)
-    return report
+    return found, missing, misshapen
 
 
 def _places(model: "keras.Model", names: Names | None, prefix: str) -> Iterator[_Place]:
