@@ -23,7 +23,7 @@ demo: $(VENV)/installed
 	@echo "report, open it    demo/report.html"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

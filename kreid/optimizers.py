@@ -33,7 +33,8 @@ def build_optimizer(config: Any) -> keras.optimizers.Optimizer:
     Weight decay is decoupled from the gradient (AdamW) for `adamw` and `sgd`, and left out of norms and biases; `adam`
     takes none, because L2 inside Adam with a triplet-only loss drives most convolution weights to zero.
     """
-    options = {"learning_rate": config.learning_rate, "global_clipnorm": config.clip_norm}
+    # One name, whatever was built before in the process: checkpoints know variables by their paths.
+    options = {"learning_rate": config.learning_rate, "global_clipnorm": config.clip_norm, "name": "optimizer"}
     if config.accumulate > 1:
         options["gradient_accumulation_steps"] = config.accumulate
     if config.ema:

@@ -28,15 +28,27 @@ def records(tmp_path_factory):
     return folder / "records"
 
 
-@pytest.fixture
+TINY_TRAIN = {"epochs": 2, "steps_per_epoch": 3, "learning_rate": 1e-3, "schedule": "constant"}
+
+
+@pytest.fixture(scope="session")
 def tiny():
-    """A two-stream configuration that trains in seconds: 64 x 32 pixels, narrow streams, ResNet as far as conv3."""
+    """A two-stream configuration at 64 x 32 pixels: narrow streams, ResNet as far as conv3, one stage of each map."""
     from kreid.config import check
 
     appearance = {"backbone": "resnet50", "weights": None, "layer": "conv3", "width_divisor": 16}
     part = {"arch": "body_25", "paf_stages": 1, "confidence_stages": 1, "width_divisor": 32}
     model = {"embedder": "two_stream", "image_size": [64, 32], "appearance": appearance, "part": part}
-    train = {"epochs": 2, "steps_per_epoch": 3, "learning_rate": 1e-3, "schedule": "constant"}
-    return check(
-        {"model": {**model, "bilinear": {"output_dim": 64}}, "data": {"persons": 4, "views": 4}, "train": train}
-    )
+    data = {"persons": 4, "views": 4}
+    return check({"model": {**model, "bilinear": {"output_dim": 64}}, "data": data, "train": TINY_TRAIN})
+
+
+@pytest.fixture(scope="session")
+def tiny_one():
+    """A one-stream configuration that trains within seconds: ResNet as far as conv2, at 32 x 32 pixels."""
+    from kreid.config import check
+
+    appearance = {"backbone": "resnet50", "weights": None, "layer": "conv2", "width_divisor": 8}
+    appearance["variant"] = "torchvision"  # its batch norms follow quickly
+    model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [16]}
+    return check({"model": model, "data": {"persons": 4, "views": 4}, "train": TINY_TRAIN})

@@ -12,13 +12,23 @@ from PIL import Image
 
 from kreid.data import decode_and_resize
 from kreid.export import export
-from kreid.models.embedders import build_model
+from kreid.layers import CompactBilinearPooling, ImagePreprocessing, L2Normalization
 
 
-@pytest.fixture
-def model(tiny):
+@pytest.fixture(scope="module")
+def model():
+    """Two convolutions, fused: what of kreid's own an export has to carry."""
     keras.utils.set_random_seed(1)
-    return build_model(tiny.model, pretrained=False)
+    image = keras.Input((64, 32, 3))
+    x = ImagePreprocessing(mean=128, std=256, channel_order="bgr")(image)
+    maps = [keras.layers.Conv2D(channels, 3, strides=8)(x) for channels in (6, 5)]
+    fused = CompactBilinearPooling(32, normalize=False)(maps)
+    return keras.Model(image, {"embedding": L2Normalization()(fused)})
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    return export(model, tmp_path_factory.mktemp("run") / "serving")
 
 
 def png(height, width, seed):
@@ -28,10 +38,9 @@ def png(height, width, seed):
     return buffer.getvalue(), pixels
 
 
-def test_signatures_equal_the_model(model, tmp_path):
-    folder = export(model, tmp_path / "serving")
-    assert folder == tmp_path / "serving" / "1"
-    loaded = tf.saved_model.load(str(folder))
+def test_signatures_equal_the_model(model, exported):
+    assert exported.parts[-2:] == ("serving", "1")
+    loaded = tf.saved_model.load(str(exported))
     files = [png(90, 40, 0)[0], png(50, 70, 1)[0], png(64, 32, 2)[0]]
     expected = model(np.stack([decode_and_resize(file, (64, 32)) for file in files]))["embedding"]
     for name in ("encoded", "serving_default"):
@@ -48,16 +57,15 @@ def test_versions_count_up_and_nothing_half_written_stays(model, tmp_path):
     assert sorted(path.name for path in (tmp_path / "serving").iterdir()) == ["7", "8"]
 
 
-def test_the_cpp_loader_runs_it(model, tmp_path):
+def test_the_cpp_loader_runs_it(exported):
     """`TF_LoadSessionFromSavedModel` of the C API, the loader of TensorFlow Serving, which some SavedModels of Keras
     models fail in although Python loads them."""
-    folder = export(model, tmp_path)
     rng = np.random.default_rng(0)
     image = rng.uniform(0, 255, (2, 64, 32, 3)).astype("float32")
-    signature = tf.saved_model.load(str(folder)).signatures["pixels"]
+    signature = tf.saved_model.load(str(exported)).signatures["pixels"]
     expected = signature(image=tf.constant(image))["embedding"].numpy()
-    definition = _signature_def(folder, "pixels")
-    served = _run_in_c(folder, definition.inputs["image"].name, image, definition.outputs["embedding"].name)
+    definition = _signature_def(exported, "pixels")
+    served = _run_in_c(exported, definition.inputs["image"].name, image, definition.outputs["embedding"].name)
     np.testing.assert_allclose(served, expected, atol=1e-6)
 
 

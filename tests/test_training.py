@@ -18,9 +18,9 @@ def weights_of(run):
     return {v.path: v.numpy() for v in runs.load_model(run).variables}
 
 
-def test_a_run_leaves_what_its_readme_says(records, tiny, tmp_path):
-    run = train(tiny, records, tmp_path / "run", quiet=True)
-    assert runs.load_config_of(run) == tiny
+def test_a_run_leaves_what_its_readme_says(records, tiny_one, tmp_path):
+    run = train(tiny_one, records, tmp_path / "run", quiet=True)
+    assert runs.load_config_of(run) == tiny_one
     rows = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"loss", "learning_rate", "images", "active", "positive", "negative", "valid_mAP", "valid_rank1"} <= set(
@@ -34,22 +34,22 @@ def test_a_run_leaves_what_its_readme_says(records, tiny, tmp_path):
     assert summary["valid_mAP"] == pytest.approx(float(best["valid_mAP"]))
     assert list((run / "tensorboard").iterdir())
     assert not list(run.rglob(".partial*"))
-    vectors = runs.load_model(run)(np.full((2, 64, 32, 3), 128.0))["embedding"]
+    vectors = runs.load_model(run)(np.full((2, 32, 32, 3), 128.0))["embedding"]
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
-def test_the_loss_falls(records, tiny, tmp_path):
-    config = changed(tiny, train={"epochs": 4, "steps_per_epoch": 10, "validate_every": 0})
+def test_the_loss_falls(records, tiny_one, tmp_path):
+    config = changed(tiny_one, train={"epochs": 4, "steps_per_epoch": 10, "validate_every": 0})
     run = train(config, records, tmp_path / "run", quiet=True)
     loss = [float(row["loss"]) for row in csv.DictReader((run / "log.csv").read_text().splitlines())]
     assert loss[-1] < 0.9 * loss[0]
 
 
-def test_a_resumed_run_ends_with_the_same_bits(records, tiny, tmp_path):
+def test_a_resumed_run_ends_with_the_same_bits(records, tiny_one, tmp_path):
     unbroken = train(
-        changed(tiny, train={"epochs": 3, "validate_every": 0}), records, tmp_path / "unbroken", quiet=True
+        changed(tiny_one, train={"epochs": 3, "validate_every": 0}), records, tmp_path / "unbroken", quiet=True
     )
-    broken = changed(tiny, train={"epochs": 3, "validate_every": 0})
+    broken = changed(tiny_one, train={"epochs": 3, "validate_every": 0})
     trainer = Trainer(
         broken, TrainingSet(records, broken.data, broken.train.seed), make_strategy(), tmp_path / "broken"
     )
@@ -95,8 +95,8 @@ def test_layer_wise_losses_train_hidden_layers(tiny):
     assert gradients[len(below)] is None
 
 
-def test_identity_loss_gets_its_classes_from_the_data(records, tiny, tmp_path):
-    config = changed(tiny, loss={"identity_weight": 0.5}, train={"epochs": 1, "validate_every": 0})
+def test_identity_loss_gets_its_classes_from_the_data(records, tiny_one, tmp_path):
+    config = changed(tiny_one, loss={"identity_weight": 0.5}, train={"epochs": 1, "validate_every": 0})
     run = train(config, records, tmp_path / "run", quiet=True)
     classes = TrainingSet(records, config.data, 0).num_classes
     assert runs.load_config_of(run).model.num_classes == classes
@@ -105,41 +105,41 @@ def test_identity_loss_gets_its_classes_from_the_data(records, tiny, tmp_path):
     assert float(row["loss"]) == pytest.approx(float(row["loss_embedding"]) + float(row["loss_logits"]), rel=1e-5)
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_batch(records, tiny, tmp_path):
-    config = changed(tiny, train={"learning_rate": 1e30, "optimizer": "sgd", "validate_every": 0})
+def test_a_loss_that_is_not_finite_stops_with_the_batch(records, tiny_one, tmp_path):
+    config = changed(tiny_one, train={"learning_rate": 1e30, "optimizer": "sgd", "validate_every": 0})
     with pytest.raises(ValueError, match=r"the loss is (nan|inf) at epoch 1 step \d \(batch: action \d+ bbox \d+"):
         train(config, records, tmp_path / "run", quiet=True)
 
 
-def test_mistakes_leave_no_run_folder(records, tiny, tmp_path):
+def test_mistakes_leave_no_run_folder(records, tiny, tiny_one, tmp_path):
     with pytest.raises(ValueError, match="256 images a batch, but the training set has"):
-        train(changed(tiny, data={"persons": 64}), records, tmp_path / "run", quiet=True)
+        train(changed(tiny_one, data={"persons": 64}), records, tmp_path / "run", quiet=True)
     part = {**tiny.model.part.model_dump(), "weights": str(tmp_path / "nothing.caffemodel")}
     with pytest.raises(ValueError, match="model.part.weights: .*nothing.caffemodel"):
         train(changed(tiny, model={"part": part}), records, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_folder_is_not_written_over(records, tiny, tmp_path):
+def test_a_run_folder_is_not_written_over(records, tiny_one, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="exists already"):
-        train(tiny, records, tmp_path / "run", quiet=True)
+        train(tiny_one, records, tmp_path / "run", quiet=True)
     runs_config = tmp_path / "run" / "config.yaml"
-    train(tiny, records, tmp_path / "other", quiet=True)
+    train(tiny_one, records, tmp_path / "other", quiet=True)
     runs_config.write_text((tmp_path / "other" / "config.yaml").read_text())
     with pytest.raises(ValueError, match="another configuration .*epochs: 7"):
-        train(changed(tiny, train={"epochs": 7}), records, tmp_path / "run", resume=True, quiet=True)
+        train(changed(tiny_one, train={"epochs": 7}), records, tmp_path / "run", resume=True, quiet=True)
 
 
-def test_plain_compile_and_fit_works(records, tiny):
+def test_plain_compile_and_fit_works(records, tiny_one):
     from kreid.data import training_batches
     from kreid.models.embedders import build_model
 
-    training_set = TrainingSet(records, tiny.data, 0)
-    batches = training_batches(training_set, (64, 32), iter(list(training_set.sampler.epoch(0))))
-    model = build_model(tiny.model)
-    model.compile("adam", loss=build_losses(tiny.loss, model.output))
-    history = model.fit(batches.map(lambda image, label: (image, {"embedding": label})), verbose=0)
+    training_set = TrainingSet(records, tiny_one.data, 0)
+    batches = training_batches(training_set, (32, 32), iter(list(training_set.sampler.epoch(0))))
+    model = build_model(tiny_one.model)
+    model.compile("adam", loss=build_losses(tiny_one.loss, model.output))
+    history = model.fit(batches.map(lambda image, label: (image, {"embedding": label})), shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"][0])
     assert isinstance(model, keras.Model)
