@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
+.DELETE_ON_ERROR:
 .PHONY: demo test lint bench clean
 
 # The synthetic set, converted, trained on, evaluated beside an untrained copy and chance, exported and reported.
@@ -30,13 +31,13 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 
 bench: $(VENV)/installed-dev
-	@echo "See benchmarks/README.md: each script says what it measures and against what."
-	@ls benchmarks/*.py
+	$(BIN)/python benchmarks/weights.py
+	$(BIN)/python benchmarks/report.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); kreid needs Python 3.11 to 3.13: make PYTHON=python3.12"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .

@@ -1,13 +1,18 @@
 """States to resume from: model, optimiser and place in the run, in one file, written whole or not at all."""
 
 import json
+import logging
 import re
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kreid.atomic import atomic_file
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"state-(\d+)-(\d+)\.npz")
 
@@ -37,17 +42,23 @@ def restore(folder: str | Path, variables: list) -> dict[str, Any] | None:
     """Put the newest readable state into `variables` and return its progress; None where there is no state.
 
     Raises:
-        ValueError: where the newest state belongs to another network.
+        ValueError: where the newest state belongs to another network, or there are states and none can be read.
     """
-    for path in reversed(_states(folder)):
+    states = _states(folder)
+    for path in reversed(states):
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 progress = json.loads(str(file["progress"]))
                 arrays = {name: file[name] for name in file.files if name != "progress"}
-        except (OSError, ValueError, KeyError, EOFError):
-            continue  # damaged on disk: an older state is better than none
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            log.warning("%s: damaged (%s), looking for an older state", path, error)
+            continue
         _assign(path, arrays, variables)
+        log.info("resuming from %s", path)
         return progress
+    if states:
+        raise ValueError(f"{folder}: none of its {len(states)} states can be read; start again in a new run folder")
+    log.warning("%s: no state yet, starting from the beginning", folder)
     return None
 
 

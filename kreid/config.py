@@ -9,18 +9,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Weight = Annotated[float, Field(ge=0)]
-Probability = Annotated[float, Field(ge=0, le=1)]
+from kreid.errors import ConfigError
+
+
+def _no_truth_value(value: Any) -> Any:
+    # YAML reads yes, no, on and off as truth values, which would pass for 1 and 0.
+    if isinstance(value, bool):
+        raise ValueError("input should be no truth value (YAML reads yes, no, on and off as such)")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_no_truth_value)]
+Number = Annotated[float, BeforeValidator(_no_truth_value)]
+Positive = Annotated[Integer, Field(gt=0)]
+Share = Annotated[Number, Field(gt=0, le=1)]
+Weight = Annotated[Number, Field(ge=0)]
+Probability = Annotated[Number, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values cannot be changed in place."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Appearance(Section):
@@ -50,8 +62,8 @@ class Part(Section):
 
     arch: Literal["body_25", "coco"] = "body_25"
     weights: str | None = None
-    paf_stages: Annotated[int, Field(ge=1, le=6)] = None
-    confidence_stages: Annotated[int, Field(ge=1, le=6)] = None
+    paf_stages: Annotated[Integer, Field(ge=1, le=6)] = None
+    confidence_stages: Annotated[Integer, Field(ge=1, le=6)] = None
     features: Literal["confidence", "confidence+paf", "concat"] = "confidence"
     embed_dim: Positive | None = None
     width_divisor: Positive = 1
@@ -78,7 +90,7 @@ class Bilinear(Section):
 
     mode: Literal["compact", "full"] = "compact"
     output_dim: Positive = 8192
-    seed: int = 0
+    seed: Integer = 0
     pool: Literal["mean", "sum"] = "mean"
     signed_sqrt: bool = False
 
@@ -145,17 +157,17 @@ class Loss(Section):
     same_action: bool = True
     centroid_weight: Weight = 0.0
     info_nce_weight: Weight = 0.0
-    temperature: Annotated[float, Field(gt=0)] = 0.1
+    temperature: Annotated[Number, Field(gt=0)] = 0.1
     head_weight: Weight = 1.0
     identity_weight: Weight = 0.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
 
 
 class Data(Section):
     """What is drawn: a batch is `persons` x `views` images, at most `views` of a person; `fraction` of the actions."""
 
     persons: Positive = 8
-    views: Annotated[int, Field(ge=2)] = 4
+    views: Annotated[Integer, Field(ge=2)] = 4
     fraction: Share = 1.0
     sampler: Literal["same_action", "persons", "uniform"] = "same_action"
     flip: Probability = 0.5
@@ -173,17 +185,17 @@ class Train(Section):
     epochs: Positive = 60
     steps_per_epoch: Positive | None = None
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    learning_rate: Annotated[Number, Field(gt=0)] = 1e-5
     weight_decay: Weight = 0.0
     schedule: Literal["step", "cosine", "constant"] = "step"
     decay: Share = 0.1
     decay_epochs: Positive = 20
     warmup_epochs: Weight = 0.0
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_norm: Annotated[Number, Field(gt=0)] | None = None
     accumulate: Positive = 1
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    seed: int = 1
-    validate_every: Annotated[int, Field(ge=0)] = 1
+    ema: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    seed: Integer = 1
+    validate_every: Annotated[Integer, Field(ge=0)] = 1
     validate_actions: Positive | None = None
     keep: Positive = 2
 
@@ -210,6 +222,8 @@ class _Loader(yaml.SafeLoader):
         seen: set = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise ValueError(f"line {key_node.start_mark.line + 1}: expected a word as key, received {key!r}")
             if key in seen:
                 raise ValueError(f"line {key_node.start_mark.line + 1}: key {key!r} is given twice; keep one")
             seen.add(key)
@@ -227,7 +241,7 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         The checked configuration, defaults filled in.
 
     Raises:
-        ValueError: naming the file and key, what was expected and what was received.
+        ConfigError: a ValueError naming the file and key, what was expected and what was received.
 
     Example:
         >>> config = load_config("configs/two_stream.yaml", overrides=["train.epochs=5"])
@@ -236,10 +250,10 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"configuration {path}: cannot be read ({error}); give the path of a YAML file") from None
+        raise ConfigError(f"configuration {path}: cannot be read ({error}); give the path of a YAML file") from None
     tree = _parse(text, f"configuration {path}")
     if not isinstance(tree, dict):
-        raise ValueError(f"configuration {path}: expected keys such as `model:`, received {type(tree).__name__}")
+        raise ConfigError(f"configuration {path}: expected keys such as `model:`, received {type(tree).__name__}")
     for override in overrides:
         _override(tree, override)
     return check(tree, f"configuration {path}")
@@ -251,7 +265,7 @@ def check(tree: dict, where: str = "configuration") -> Config:
         return Config.model_validate(tree)
     except ValidationError as error:
         lines = [_complaint(item, tree) for item in error.errors()]
-        raise ValueError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
+        raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
 
 
 def dump(config: Config) -> str:
@@ -265,9 +279,9 @@ def _parse(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
-        raise ValueError(f"{where}: {line}not YAML ({getattr(error, 'problem', error)})") from None
+        raise ConfigError(f"{where}: {line}not YAML ({getattr(error, 'problem', error)})") from None
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _override(tree: dict, override: str) -> None:
@@ -275,14 +289,14 @@ def _override(tree: dict, override: str) -> None:
     key, equals, value = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ValueError(f"override {override!r}: expected section.key=value, such as train.epochs=5")
+        raise ConfigError(f"override {override!r}: expected section.key=value, such as train.epochs=5")
     node = tree
     for depth, part in enumerate(parts[:-1], start=1):
         if node.get(part) is None:
             node[part] = {}
         node = node[part]
         if not isinstance(node, dict):
-            raise ValueError(f"override {override!r}: {'.'.join(parts[:depth])} is a value, not a section")
+            raise ConfigError(f"override {override!r}: {'.'.join(parts[:depth])} is a value, not a section")
     node[parts[-1]] = _parse(value, f"override {override!r}")
 
 

@@ -1,6 +1,6 @@
 """From TFRecords or image files to batches of pixels; one decode-and-resize for training, evaluation and serving."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class TrainingSet:
 def training_batches(
     training_set: TrainingSet,
     image_size: tuple[int, int],
-    batches: Iterator[np.ndarray],
+    batches: Iterable[np.ndarray],
     first_draw: int = 0,
     worker: tuple[int, int] = (0, 1),
     replica_batch: int | None = None,
@@ -89,7 +89,7 @@ def training_batches(
     Args:
         training_set: where the images come from.
         image_size: height and width in pixels.
-        batches: row numbers of each global batch, from `training_set.sampler`.
+        batches: row numbers of each global batch, from `training_set.sampler`; a list can be gone through again.
         first_draw: number of images drawn before, so that a resumed run augments as the unbroken one did.
         worker: this worker's number and how many there are; each takes an equal, contiguous part of every batch.
         replica_batch: images of one batch of the dataset; all of the worker's part by default.
@@ -130,6 +130,16 @@ def augment(image: Any, seed: Any, config: Any) -> Any:
     """Augment one image as the `data` section says; the same `seed` `(2,)` gives the same pixels."""
     flipped = tf.random.stateless_uniform((), seed) < config.flip
     return tf.cond(flipped, lambda: tf.image.flip_left_right(image), lambda: image)
+
+
+def first_damaged(index: Index, rows: Sequence[int]) -> str | None:
+    """Name the first of these records whose image cannot be decoded, for messages; None where all can."""
+    for row in rows:
+        try:
+            tf.io.decode_jpeg(schema.parse(tf.constant(index.read([row])[0]))["image"], channels=3)
+        except (tf.errors.OpError, ValueError):
+            return f"{index.shards[index.shard[row]]}: action {index.action[row]} bbox {index.bbox[row]}"
+    return None
 
 
 def record_batches(folder: str | Path, image_size: tuple[int, int], batch_size: int = 64) -> tf.data.Dataset:

@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from kreid.data import file_batches, record_batches
+from kreid.data import file_batches, first_damaged, record_batches
 from kreid.ranking import Embeddings
 from tfrecords_tools.index import read_index
 
@@ -37,7 +38,11 @@ def embed(
     """
     index = read_index(records)
     batches = record_batches(records, model.input_shape[1:3], batch_size)
-    vectors = _vectors(model, batches, len(index), progress)
+    try:
+        vectors = _vectors(model, batches, len(index), progress)
+    except tf.errors.OpError as error:
+        damaged = first_damaged(index, range(len(index))) or f"{records}: {str(error).splitlines()[0]}"
+        raise ValueError(f"{damaged}: the record is damaged; run kreid-convert again") from None
     return Embeddings(vectors, index.person, index.action, index.bbox, index.is_query)
 
 
@@ -56,15 +61,26 @@ def embed_files(
     if missing:
         raise ValueError(f"{missing[0]}: no such image file")
     batches = file_batches(paths, model.input_shape[1:3], batch_size)
-    return _vectors(model, batches, len(paths), progress)
+    try:
+        return _vectors(model, batches, len(paths), progress)
+    except tf.errors.OpError:
+        bad = _first_unreadable(paths)
+        raise ValueError(f"{bad}: not a whole PNG or JPEG image; leave it out or get it again") from None
+
+
+def _first_unreadable(paths: Sequence[str | Path]) -> str | Path:
+    for path in paths:
+        try:
+            tf.io.decode_jpeg(tf.io.read_file(str(path)), channels=3)
+        except tf.errors.OpError:
+            return path
+    return "one of the images"
 
 
 def extractor(model: keras.Model) -> Callable[[Any], Any]:
     """A compiled function from images `(N, H, W, 3)` to embeddings `(N, D)`."""
     single = keras.Model(model.input, model.output["embedding"])
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
         return tf.function(lambda images: single(images, training=False), reduce_retracing=True)
     return lambda images: single.predict_on_batch(np.asarray(images))
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kreid.errors import ConfigError
 from kreid.losses import CentroidTripletLoss, IdentityLoss, InfoNCELoss, PairLoss, TripletLoss
 
 
@@ -80,7 +81,7 @@ def build_losses(config: Any, outputs: Iterable[str]) -> dict[str, keras.losses.
     """
     names = trained_outputs(outputs)
     if config.identity_weight and "logits" not in names:
-        raise ValueError("loss.identity_weight: the model has no logits; set model.num_classes to the number of people")
+        raise ConfigError("loss.identity_weight: the model has no logits; set model.num_classes")
     losses = {}
     for name in names:
         terms = _terms(config, name)
@@ -88,7 +89,7 @@ def build_losses(config: Any, outputs: Iterable[str]) -> dict[str, keras.losses.
             parts, weights = zip(*terms, strict=True)
             losses[name] = WeightedSum(parts, weights, name=name)
     if not losses:
-        raise ValueError("loss: every weight is 0, so nothing would be trained; give triplet_weight or another a value")
+        raise ConfigError("loss: every weight is 0, so nothing would be trained; set triplet_weight")
     return losses
 
 

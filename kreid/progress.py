@@ -1,10 +1,9 @@
 """The lines a person watches while a network trains."""
 
+import shutil
 import sys
 import time
 from typing import Any
-
-from rich.console import Console
 
 _EVERY = 10.0  # seconds between lines where there is no terminal to rewrite one on
 
@@ -19,8 +18,7 @@ class Progress:
 
     def __init__(self, epochs: int, quiet: bool = False) -> None:
         self.epochs, self.quiet = epochs, quiet
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        self._live = self._console.is_terminal
+        self._live = sys.stderr.isatty()
         self._printed = 0.0
         self._timed = None
 
@@ -56,14 +54,13 @@ class Progress:
     def close(self) -> None:
         """The run is over."""
         if self._live and not self.quiet:
-            self._console.print()
+            print(file=sys.stderr)
 
     def _print(self, line: str, rewrite: bool) -> None:
         if self._live:
-            width = self._console.width
-            self._console.print("\r" + line[: width - 1].ljust(width - 1), end="" if rewrite else "\n", markup=False)
-        else:
-            self._console.print(line, markup=False)
+            width = shutil.get_terminal_size().columns - 1
+            line = "\r" + (line[:width] if rewrite else line).ljust(width)
+        print(line, end="" if self._live and rewrite else "\n", file=sys.stderr, flush=True)
 
 
 def describe(logs: dict[str, float]) -> str:

@@ -9,6 +9,7 @@
 <run>/metrics_<split>.json, ranking_<split>.json, report_<split>.html, serving/<version>/
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,13 @@ def load_model(run: str | Path) -> Any:
         raise ValueError(f"{run}: no {WEIGHTS} yet; wait for the first epoch, or go on with kreid-train --resume")
     model = build_model(config.model, pretrained=False)
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras lists every variable that does not fit
+            model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: does not fit the model of {Path(run) / CONFIG} ({reason})") from None
+        reason = " ".join(str(error).split())[:150]
+        raise ValueError(
+            f"{path}: not weights of the model that {CONFIG} beside it describes; restore the pair that belongs "
+            f"together ({reason})"
+        ) from None
     return model

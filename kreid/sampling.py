@@ -15,6 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kreid.errors import ConfigError
+
 _WINDOW = 64  # actions looked at for one that fits the room left in a batch
 
 
@@ -54,25 +56,28 @@ class Sampler:
         self.batch_size = persons * views
         draws = {"same_action": self._same_action, "persons": self._persons, "uniform": self._uniform}
         if sampler not in draws:
-            raise ValueError(f"data.sampler: expected one of {', '.join(draws)}, received {sampler!r}")
+            raise ConfigError(f"data.sampler: expected one of {', '.join(draws)}, received {sampler!r}")
         self._draw = draws[sampler]
         self._check()
         self._groups = _rows_of(self.action)
 
     def _check(self) -> None:
-        if len(self.person) < self.batch_size:
-            raise ValueError(
-                f"data.persons x data.views is {self.batch_size} images a batch, but the training set has "
-                f"{len(self.person)}; use a larger data.fraction or a smaller batch"
-            )
         people, first, count = np.unique(self.person, return_index=True, return_counts=True)
+        capped = self.sampler == "same_action"
+        drawn = int(np.minimum(count, self.views).sum()) if capped else len(self.person)
+        if drawn < self.batch_size:
+            limit = f" (at most {self.views} of a person)" if capped else ""
+            raise ConfigError(
+                f"data.persons x data.views is {self.batch_size} images a batch, but the training set has "
+                f"{drawn}{limit}; use a larger data.fraction or a smaller batch"
+            )
         in_action = np.bincount(np.unique(self.action[first], return_inverse=True)[1])
         if not (count > 1).any():
-            raise ValueError("no person of the training set has two images, so there is no triplet to learn from")
+            raise ConfigError("no person of the training set has two images, so there is no triplet to learn from")
         if len(people) < 2 or (self.sampler == "same_action" and in_action.max() < 2):
-            raise ValueError("no action of the training set has two people, so there is no negative to learn from")
+            raise ConfigError("no action of the training set has two people, so there is no negative to learn from")
         if self.sampler == "persons" and len(people) < self.persons:
-            raise ValueError(f"data.persons: {self.persons} people a batch, but the training set has {len(people)}")
+            raise ConfigError(f"data.persons: {self.persons} people a batch, but the training set has {len(people)}")
 
     def steps_per_epoch(self) -> int:
         """Batches of an epoch; the first epoch's number, since a new choice of views may need a batch more or less."""

@@ -3,7 +3,9 @@
 import contextlib
 import csv
 import json
+import logging
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,13 +19,17 @@ import tensorflow as tf
 from kreid import checkpoints, runs
 from kreid.atomic import atomic_path, write_json
 from kreid.config import Config, dump
-from kreid.data import TrainingSet, split_folder, training_batches
+from kreid.data import TrainingSet, first_damaged, split_folder, training_batches
+from kreid.errors import ConfigError
 from kreid.losses import triplet_statistics
 from kreid.models.embedders import build_model
 from kreid.objective import build_losses
 from kreid.optimizers import build_optimizer, learning_rate
 from kreid.progress import Progress
 from kreid.validation import validate
+from tfrecords_tools.index import read_index
+
+log = logging.getLogger(__name__)
 
 Logs = dict[str, float]
 
@@ -64,6 +70,7 @@ def train(config: Config, data: str | Path, out: str | Path, resume: bool = Fals
     out = Path(out)
     strategy = make_strategy()
     training_set = TrainingSet(data, config.data, config.train.seed)
+    _check_valid(split_folder(data, "valid"), config)
     config = resolve(config, training_set)
     _check_run_folder(out, config, resume)
     _check_batch(config, strategy)
@@ -71,7 +78,12 @@ def train(config: Config, data: str | Path, out: str | Path, resume: bool = Fals
     if resume:
         trainer.restore()
     trainer.write_config()
-    trainer.run(split_folder(data, "valid"), quiet)
+    try:
+        trainer.run(split_folder(data, "valid"), quiet)
+    except ValueError:
+        if trainer.is_chief and not (out / "checkpoints").exists():
+            shutil.rmtree(out)  # nothing to go on from, and nothing in the way of another try
+        raise
     return out
 
 
@@ -81,23 +93,42 @@ def resolve(config: Config, training_set: TrainingSet) -> Config:
     return config.model_copy(update={"model": config.model.model_copy(update={"num_classes": classes})})
 
 
+def _check_valid(folder: Path, config: Config) -> None:
+    """Complain about a damaged valid split before the first step, not after the first epoch."""
+    if not config.train.validate_every:
+        return
+    if folder.is_dir():
+        read_index(folder)
+    else:
+        log.warning(
+            "%s: no such records, so nothing tells which epoch is best; the last one's weights are kept", folder
+        )
+
+
 def _check_run_folder(out: Path, config: Config, resume: bool) -> None:
     if not resume:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"{out}: exists already; give another --out, remove it, or go on with --resume")
         return
-    before, now = dump(runs.load_config_of(out)).splitlines(), dump(config).splitlines()
-    changed = [line.strip() for line in now if line not in before] + [
-        line.strip() for line in before if line not in now
-    ]
-    if changed:
-        raise ValueError(f"{out}: cannot resume with another configuration ({', '.join(changed[:4])})")
+    before, now = (_flatten(one.model_dump(mode="json")) for one in (runs.load_config_of(out), config))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if keys:
+        changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys[:4])
+        raise ConfigError(f"{out}: cannot resume with another configuration ({changes})")
+
+
+def _flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of nested sections."""
+    flat = {}
+    for key, value in tree.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
 
 
 def _check_batch(config: Config, strategy: tf.distribute.Strategy) -> None:
     size, replicas = config.data.persons * config.data.views, strategy.num_replicas_in_sync
     if size % replicas:
-        raise ValueError(
+        raise ConfigError(
             f"data.persons x data.views is {size} images a batch, which {replicas} devices cannot share equally; "
             f"choose a multiple of {replicas}"
         )
@@ -186,13 +217,23 @@ class Trainer:
             progress.start(state, len(plan), self.training_set.sampler.batch_size)
             while state.step < len(plan):
                 self._set_learning_rate(state.epoch + state.step / len(plan))
-                logs = self._step(*next(steps))
+                logs = self._step(*self._next(steps, plan))
                 self._count(logs, plan[state.step])
                 progress.update(state)
             self._finish_epoch(len(plan), valid, writer, progress)
         progress.close()
         if self.is_chief:
             self._write_summary()
+
+    def _next(self, steps: Iterator, plan: list[np.ndarray]) -> tuple:
+        """The next batch; where its images cannot be read, say which."""
+        try:
+            return next(steps)
+        except tf.errors.OpError as error:
+            near = np.concatenate(plan[self.state.step : self.state.step + 8])  # reading is some batches ahead
+            damaged = first_damaged(self.training_set.index, self.training_set.rows[near])
+            reason = damaged or str(error).splitlines()[0]
+            raise ValueError(f"{reason}: the record is damaged; run kreid-convert again") from None
 
     def _plan(self, epoch: int) -> Iterator[np.ndarray]:
         return islice(self.training_set.sampler.epoch(epoch), self.config.train.steps_per_epoch)
@@ -229,10 +270,13 @@ class Trainer:
         logs = {name: float(value) for name, value in logs.items()}
         if not np.isfinite(logs["loss"]):
             names = ", ".join(self.training_set.describe(batch)[:8])
+            state = (
+                f"The last good state is in {self.out / 'checkpoints'}" if self.state.epoch else "There is no state yet"
+            )
             raise ValueError(
                 f"the loss is {logs['loss']} at epoch {self.state.epoch + 1} step {self.state.step + 1} "
                 f"(batch: {names}, ...); lower train.learning_rate or set train.clip_norm. "
-                f"The last good state is in {self.out / 'checkpoints'}"
+                f"{state}"
             )
         for name, value in logs.items():
             self.state.sums[name] = self.state.sums.get(name, 0.0) + value
@@ -245,12 +289,14 @@ class Trainer:
         logs = {name: value / steps for name, value in state.sums.items()}
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         if self.is_chief:
-            with self._averaged_weights():
-                if self._validates(valid):
-                    logs |= validate(self.model, valid, settings.validate_actions)
-                self._keep_weights(logs.get("valid_mAP"))
+            try:
+                with self._averaged_weights():
+                    if self._validates(valid):
+                        logs |= validate(self.model, valid, settings.validate_actions)
+                    self._keep_weights(logs.get("valid_mAP"))
+            finally:  # an epoch is not lost to a validation that fails
+                checkpoints.save(self.out / "checkpoints", self._variables(), vars(state), settings.keep)
             self._log(logs, writer)
-            checkpoints.save(self.out / "checkpoints", self._variables(), vars(state), settings.keep)
             progress.epoch_done(state, logs)
 
     @contextlib.contextmanager
@@ -261,9 +307,11 @@ class Trainer:
             return
         trained = [np.asarray(variable) for variable in self.model.trainable_variables]
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
-        yield
-        for variable, value in zip(self.model.trainable_variables, trained, strict=True):
-            variable.assign(value)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.model.trainable_variables, trained, strict=True):
+                variable.assign(value)
 
     def _validates(self, valid: Path) -> bool:
         every = self.config.train.validate_every

@@ -43,6 +43,10 @@ def test_the_python_lines_use_names_that_exist():
         assert getattr(kreid, name)
 
 
+def test_no_placeholder_is_left():
+    assert not re.findall(r"[A-Z]+_HERE|TODO|XXX", README)
+
+
 def test_paths_and_links_exist():
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert link.startswith("http") or (ROOT / link).exists(), link
@@ -52,7 +56,7 @@ def test_paths_and_links_exist():
 
 def test_make_targets_exist():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.M)
-    for target in set(re.findall(r"make (\w+) ", README)):
+    for target in set(re.findall(r"`?make (\w+)[ `]", README)):
         assert target in targets
 
 

@@ -97,8 +97,9 @@ def test_people_sampler_draws_p_times_k():
     ("person", "action", "options", "message"),
     [
         ([0, 0, 1, 1], [0] * 4, {"persons": 4, "views": 2}, "8 images a batch, but the training set has 4"),
+        ([0] * 20 + [1] * 20, [0] * 40, {}, "has 8 \\(at most 4 of a person\\)"),
         (range(40), [0] * 40, {}, "no person .* two images"),
-        ([0] * 40, [0] * 40, {}, "no action .* two people"),
+        ([0] * 40, [0] * 40, {"persons": 1}, "no action .* two people"),
         (np.repeat(range(20), 2), np.repeat(range(20), 2), {}, "no action .* two people"),
         ([0] * 20 + [1] * 20, [0] * 40, {"sampler": "persons"}, "8 people a batch, but the training set has 2"),
         (np.repeat(range(20), 2), [0] * 40, {"sampler": "random"}, "data.sampler: .*'random'"),

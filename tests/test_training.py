@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -120,6 +121,54 @@ def test_mistakes_leave_no_run_folder(records, tiny, tiny_one, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def damaged(records, tmp_path, split):
+    """A copy of the records in which bytes inside images of one split are overwritten; sizes stay."""
+    copy = tmp_path / "damaged"
+    shutil.copytree(records, copy)
+    shard = next((copy / split).glob("*.tfrecord"))
+    content = bytearray(shard.read_bytes())
+    with np.load(copy / split / "index.npz") as index:
+        for offset, length in zip(index["offset"], index["length"], strict=True):
+            content[offset + length // 3 : offset + length // 3 + 60] = b"x" * 60
+    shard.write_bytes(content)
+    return copy
+
+
+def test_damaged_images_are_named_and_leave_no_run_folder(records, tiny_one, tmp_path):
+    with pytest.raises(ValueError, match=r"tfrecord: action \d+ bbox \d+: the record is damaged"):
+        train(tiny_one, damaged(records, tmp_path, "train"), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_epoch_outlives_a_validation_that_fails(records, tiny_one, tmp_path):
+    copy = damaged(records, tmp_path, "valid")
+    with pytest.raises(ValueError, match=r"valid.*tfrecord: action \d+ bbox \d+: the record is damaged"):
+        train(tiny_one, copy, tmp_path / "run", quiet=True)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["state-00001-0000000.npz"]
+
+
+def test_resume_passes_over_a_damaged_state(records, tiny_one, tmp_path, caplog):
+    run = train(changed(tiny_one, train={"validate_every": 0}), records, tmp_path / "run", quiet=True)
+    newest = max((run / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-2000])
+    train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
+    assert f"{newest}: damaged" in caplog.text
+    assert len(list((run / "checkpoints").iterdir())) == 2
+    for path in (run / "checkpoints").iterdir():
+        path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="none of its 2 states can be read"):
+        train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
+
+
+def test_weights_of_another_run_give_one_line(records, tiny_one, tiny, tmp_path):
+    run = train(changed(tiny_one, train={"epochs": 1, "validate_every": 0}), records, tmp_path / "run", quiet=True)
+    other = (run / "config.yaml").read_text().replace("width_divisor: 8", "width_divisor: 4")
+    (run / "config.yaml").write_text(other)
+    with pytest.raises(ValueError, match="not weights of the model that config.yaml beside it describes") as error:
+        runs.load_model(run)
+    assert "\n" not in str(error.value)
+
+
 def test_a_run_folder_is_not_written_over(records, tiny_one, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
@@ -128,7 +177,7 @@ def test_a_run_folder_is_not_written_over(records, tiny_one, tmp_path):
     runs_config = tmp_path / "run" / "config.yaml"
     train(tiny_one, records, tmp_path / "other", quiet=True)
     runs_config.write_text((tmp_path / "other" / "config.yaml").read_text())
-    with pytest.raises(ValueError, match="another configuration .*epochs: 7"):
+    with pytest.raises(ValueError, match=r"another configuration \(train.epochs: 2 -> 7\)"):
         train(changed(tiny_one, train={"epochs": 7}), records, tmp_path / "run", resume=True, quiet=True)
 
 
@@ -137,7 +186,7 @@ def test_plain_compile_and_fit_works(records, tiny_one):
     from kreid.models.embedders import build_model
 
     training_set = TrainingSet(records, tiny_one.data, 0)
-    batches = training_batches(training_set, (32, 32), iter(list(training_set.sampler.epoch(0))))
+    batches = training_batches(training_set, (32, 32), list(training_set.sampler.epoch(0))[:3])
     model = build_model(tiny_one.model)
     model.compile("adam", loss=build_losses(tiny_one.loss, model.output))
     history = model.fit(batches.map(lambda image, label: (image, {"embedding": label})), shuffle=False, verbose=0)

@@ -53,7 +53,9 @@ def check_run(run: Path) -> None:
 
 
 def check_split(data: Path, split: str) -> None:
-    """Complain at once about records that are not there."""
+    """Complain at once about records that are not there, or hold no queries."""
+    if split == "train":
+        raise UsageError("--split train: the training set has no queries; choose valid, test or challenge")
     folder = data if data.name == split else data / split
     if not folder.is_dir():
         found = sorted(path.parent.name for path in data.glob("*/index.npz"))

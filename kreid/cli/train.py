@@ -37,10 +37,14 @@ def train(
         raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
     _check_out(out, resume)
     load_tensorflow()
+    from kreid.errors import ConfigError
     from kreid.training import train as train_run
 
     log_to_stderr()
-    finish(train_run(checked, data, out, resume=resume, quiet=quiet))
+    try:
+        finish(train_run(checked, data, out, resume=resume, quiet=quiet))
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
 
 
 def _check_out(out: Path, resume: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from kreid.errors import ConfigError
 from kreid.models import inception_v4, openpose, osnet, resnet
 
 BACKBONES: dict[str, Callable[..., keras.Model]] = {
@@ -35,7 +36,7 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] = (256, 128, 3),
         A `keras.Model` whose output is `{map name: (N, h, w, c)}`.
 
     Raises:
-        ValueError: for an unknown name or option.
+        ConfigError: for an unknown name or option.
 
     Example:
         >>> backbone = build_backbone("openpose_body_25", input_shape=(256, 128, 3))
@@ -45,9 +46,9 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] = (256, 128, 3),
     if name not in BACKBONES:
         close = difflib.get_close_matches(name, BACKBONES, n=1)
         hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(BACKBONES)}"
-        raise ValueError(f"backbone {name!r} is not known; {hint}")
+        raise ConfigError(f"backbone {name!r} is not known; {hint}")
     known = [key for key in inspect.signature(BACKBONES[name]).parameters if key != "input_shape"]
     unknown = [key for key in options if key not in known]
     if unknown:
-        raise ValueError(f"backbone {name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
+        raise ConfigError(f"backbone {name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
     return BACKBONES[name](input_shape, **options)

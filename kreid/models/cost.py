@@ -20,8 +20,8 @@ class Cost(NamedTuple):
 def cost(model: keras.Model) -> Cost:
     """Count what one image costs, forward.
 
-    Convolutions, dense layers and the pooled outer product of bilinear pooling count; norms, activations and sums, which
-    move memory rather than multiply, do not.
+    Convolutions, dense layers and the pooled outer product of bilinear pooling count; norms, activations and sums,
+    which move memory rather than multiply, do not.
 
     Args:
         model: from `build_model`, at a fixed image size.

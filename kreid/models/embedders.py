@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from kreid import weights
+from kreid.errors import ConfigError
 from kreid.layers import BilinearPooling, CompactBilinearPooling, L2Normalization
 from kreid.models import build_backbone
 
@@ -127,7 +128,7 @@ def _trim(backbone: keras.Model, keys: dict[str, str], name: str) -> keras.Model
     """The backbone with only the maps in `keys`, so that no layer computes what nothing uses."""
     for wanted, key in keys.items():
         if wanted not in backbone.output:
-            raise ValueError(f"{key}: {backbone.name} has no map {wanted!r}; it has {', '.join(backbone.output)}")
+            raise ConfigError(f"{key}: {backbone.name} has no map {wanted!r}; it has {', '.join(backbone.output)}")
     return keras.Model(backbone.input, {wanted: backbone.output[wanted] for wanted in keys}, name=name)
 
 
@@ -155,7 +156,12 @@ def _align(part: Any, appearance: Any, method: str) -> Any:
     pooling = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}[method]
     aligned = pooling(factor, padding="same", name="align")(part) if factor > 1 else part
     if aligned.shape[1:3] != appearance.shape[1:3]:
-        raise ValueError(
+        if factor < 1 or part.shape[1] < appearance.shape[1]:
+            raise ConfigError(
+                f"model.appearance.layer: its map {appearance.shape[1:3]} is finer than the part map "
+                f"{part.shape[1:3]}; choose a deeper layer"
+            )
+        raise ConfigError(
             f"model.image_size: the part map {part.shape[1:3]} cannot be pooled onto the appearance map "
             f"{appearance.shape[1:3]}; use a height and width that are multiples of 32"
         )
