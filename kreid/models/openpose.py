@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from kreid.layers import ImagePreprocessing
-from kreid.models.blocks import check_input_shape, he_normal, narrow
+from kreid.models.blocks import check_input_shape, narrow
 
 BODY_25_PAF, BODY_25_CONFIDENCE = 52, 26  # 26 limbs x (x, y); 25 key points and the background
 COCO_PAF, COCO_CONFIDENCE = 38, 19  # 19 limbs x (x, y); 18 key points and the background
@@ -205,23 +205,27 @@ def _coco_branch(x: Any, stage: int, branch: str, channels: int, divisor: int) -
     return x
 
 
-def _conv(x: Any, name: str, filters: int, kernel: int, activation: str | None = None) -> Any:
-    # He's initialiser is ours, for training from scratch: the signal keeps its size through 40 rectified layers.
+def _conv(x: Any, name: str, filters: int, kernel: int, activation: str | None = None, gain: float = 1.0) -> Any:
+    """Convolve; `gain` is the variance that the activation behind takes away."""
+    # Ours, for training from scratch. By inputs, not outputs: a block's input joins three outputs, and counting the
+    # smaller side would triple the variance from layer to layer, to maps of thousands after six stages.
+    initializer = keras.initializers.VarianceScaling(gain, mode="fan_in", distribution="untruncated_normal")
     conv = layers.Conv2D(
-        filters, kernel, padding="same", activation=activation, kernel_initializer=he_normal(), name=name
+        filters, kernel, padding="same", activation=activation, kernel_initializer=initializer, name=name
     )
     return conv(x)
 
 
 def _conv_relu(x: Any, name: str, filters: int, kernel: int) -> Any:
-    return _conv(x, name, filters, kernel, activation="relu")
+    return _conv(x, name, filters, kernel, activation="relu", gain=2.0)
 
 
 def _conv_prelu(x: Any, name: str, filters: int, kernel: int) -> Any:
     """Convolve, then PReLU with one slope a channel, which Caffe keeps as a layer of its own."""
-    x = _conv(x, name, filters, kernel)
-    slope = keras.initializers.Constant(0.25)  # Caffe's default
-    return layers.PReLU(slope, shared_axes=[1, 2], name=name.replace("conv", "prelu"))(x)
+    slope = 0.25  # Caffe's default
+    x = _conv(x, name, filters, kernel, gain=2.0 / (1.0 + slope**2))
+    prelu = name.replace("conv", "prelu")
+    return layers.PReLU(keras.initializers.Constant(slope), shared_axes=[1, 2], name=prelu)(x)
 
 
 def _check_at_least_one(**arguments: int) -> None:

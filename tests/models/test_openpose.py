@@ -8,7 +8,7 @@ import pytest
 from golden import fill
 
 from kreid.layers import ImagePreprocessing
-from kreid.models import openpose
+from kreid.models import build_backbone, openpose
 from kreid.weights import assign
 
 GOLDEN = Path(fill.__file__).parent
@@ -174,3 +174,13 @@ def test_slopes_start_at_caffes_default():
 def test_says_what_is_wrong_with_an_argument(builder, options, message):
     with pytest.raises(ValueError, match=message):
         builder(**options)
+
+
+@pytest.mark.parametrize("name", ["openpose_body_25", "openpose_coco"])
+def test_random_weights_keep_the_size_of_the_signal(name):
+    """Else training from scratch, the paper's abstract, starts with maps of thousands and gradients of millions."""
+    keras.utils.set_random_seed(0)
+    backbone = build_backbone(name, (64, 32, 3), width_divisor=8)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
+    maps = {key: float(np.std(np.asarray(value))) for key, value in backbone(images).items()}
+    assert all(1e-3 < size < 5.0 for size in maps.values()), maps
