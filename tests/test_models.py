@@ -111,7 +111,14 @@ def test_every_backbone_maps_an_image_to_named_maps(name):
         ({"appearance": {"weights": None, "layer": "conv9"}}, "model.appearance.layer: resnet50 has no map 'conv9'"),
         ({"heads": {"layers": ["conv7"]}}, "model.heads.layers: .*'conv7'; it has conv1"),
         ({"appearance": {"backbone": "osnet_x0_25", "weights": None, "last_stride": 1}}, "no option 'last_stride'"),
-        ({"image_size": [56, 40]}, "model.image_size: .*multiples of 32"),
+        (
+            {
+                "image_size": [40, 64],
+                "appearance": {"weights": None, "width_divisor": 16, "last_stride": 2},
+            },
+            "model.image_size: .*multiples of 32",
+        ),
+        ({"appearance": {"weights": None, "layer": "conv2"}}, "model.appearance.layer: .*finer"),
     ],
 )
 def test_mistakes_name_their_key(tiny, model, message):
