@@ -79,10 +79,6 @@ class Sampler:
         if self.sampler == "persons" and len(people) < self.persons:
             raise ConfigError(f"data.persons: {self.persons} people a batch, but the training set has {len(people)}")
 
-    def steps_per_epoch(self) -> int:
-        """Batches of an epoch; the first epoch's number, since a new choice of views may need a batch more or less."""
-        return sum(1 for _ in self.epoch(0))
-
     def epoch(self, number: int) -> Iterator[np.ndarray]:
         """Yield the batches of an epoch: `(persons * views,)` row numbers each."""
         rng = np.random.default_rng([self.seed, number])
