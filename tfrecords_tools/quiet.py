@@ -6,8 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Said by C++ before its logging obeys TF_CPP_MIN_LOG_LEVEL, on every machine without a GPU.
-_NOISE = (b"All log messages before absl::InitializeLog()", b"cudart_stub.cc", b"failed call to cuInit")
+# Said by C++ before its logging obeys TF_CPP_MIN_LOG_LEVEL, on machines without a GPU or with oneDNN.
+_NOISE = (
+    b"All log messages before absl::InitializeLog()",
+    b"cudart_stub.cc",
+    b"failed call to cuInit",
+    b"oneDNN custom operations are on",
+)
 
 
 @contextmanager
