@@ -120,14 +120,14 @@ def expand_queries(embeddings: Embeddings, k: int = 1, alpha: float = 3.0) -> Em
     if k < 0 or alpha < 0:
         raise ValueError(f"k, alpha: expected neither to be negative, got {k} and {alpha}")
     vectors = unit_float32(embeddings.vectors)
-    expanded = vectors.copy()
     for query, gallery in embeddings.images.actions():
         members = vectors[gallery]
         cosine = 1 - pairwise(vectors[query], members, "sqeuclidean") / 2  # (q, g)
         order = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
         share = np.maximum(np.take_along_axis(cosine, order, axis=1), 0) ** alpha  # (q, k)
-        expanded[query] += (share[:, None] @ members[order])[:, 0]  # (q, 1, k) @ (q, k, D)
-    return replace(embeddings, vectors=unit_float32(expanded))
+        moved = vectors[query] + (share[:, None] @ members[order])[:, 0]  # (q, 1, k) @ (q, k, D)
+        vectors[query] = unit_float32(moved)
+    return replace(embeddings, vectors=vectors)
 
 
 def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
