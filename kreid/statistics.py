@@ -136,17 +136,32 @@ def compare(
         compare(plain, reranked)["mAP"].p_value < 0.05
     """
     same_rows(first.images, second.images, "second")
-    _check(level, resamples)
     order, rows = (np.argsort(run.images.bbox[run.query]) for run in (first, second))
     action = first.images.action[first.query][order]
     one, other = figures(first, ranks), figures(second, ranks)
-    found = {}
-    for name in one:
-        change = other[name][rows] - one[name][order]
-        interval = bootstrap(change, action, level, resamples, seed)
-        p_value = _sign_flips(change, action, resamples, seed)
-        found[name] = Comparison(float(np.nanmean(one[name])), float(np.nanmean(other[name])), *interval, p_value)
-    return found
+    return {name: paired(one[name][order], other[name][rows], action, level, resamples, seed) for name in one}
+
+
+def paired(
+    first: np.ndarray, second: np.ndarray, groups: np.ndarray, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Comparison:
+    """Compare two runs by one figure per query, as `compare` does for rankings.
+
+    Args:
+        first: (Q,) such as the average precision; NaN (a skipped query) where `second` has it too.
+        second: (Q,) the same queries under another run.
+        groups: (Q,) the action of each.
+        level: of the interval, between 0 and 1 (default 0.95).
+        resamples: of the interval and of the coin throws (default 2000).
+        seed: of the draws.
+
+    Raises:
+        ValueError: as `bootstrap`.
+    """
+    change = np.asarray(second, dtype=np.float64) - first
+    interval = bootstrap(change, groups, level, resamples, seed)
+    p_value = _sign_flips(change, groups, resamples, seed)
+    return Comparison(float(np.nanmean(first)), float(np.nanmean(second)), *interval, p_value)
 
 
 def _sign_flips(change: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> float:
