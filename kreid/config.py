@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kreid.errors import ConfigError
 
@@ -206,6 +206,35 @@ class Train(Section):
         return self
 
 
+class Rerank(Section):
+    """k-reciprocal re-ranking: `k1`, `k2` neighbours, `weight` of the original distance (the paper's lambda)."""
+
+    k1: Positive = 3
+    k2: Positive = 2
+    weight: Probability = 0.3
+
+
+class Evaluation(Section):
+    """What `kreid-evaluate` and `kreid-rank` do beyond the plain ranking. Off by default; validation stays plain.
+
+    `flip` averages the embeddings of an image and its mirror image, `crops` those of so many crops: whole, centre, top,
+    bottom, left, right. `embedding: concat` ranks by the final embedding and all layer-wise heads together, also where
+    `model.embedding` is `final`. `expand` moves each query towards so many of its nearest gallery images. `rerank` asks
+    for k-reciprocal re-ranking inside each action; `true` takes its defaults.
+    """
+
+    flip: bool = False
+    crops: Annotated[Integer, Field(ge=1, le=6)] = 1
+    embedding: Literal["final", "concat"] = "final"
+    expand: Annotated[Integer, Field(ge=0)] = 0
+    rerank: Rerank | None = None
+
+    @field_validator("rerank", mode="before")
+    @classmethod
+    def _rerank_by_default(cls, value: Any) -> Any:
+        return {True: {}, False: None}[value] if isinstance(value, bool) else value
+
+
 class Config(Section):
     """A whole run."""
 
@@ -213,6 +242,7 @@ class Config(Section):
     loss: Loss = Loss()
     data: Data = Data()
     train: Train = Train()
+    evaluation: Evaluation = Evaluation()
 
 
 class _Loader(yaml.SafeLoader):

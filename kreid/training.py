@@ -111,7 +111,9 @@ def _check_run_folder(out: Path, config: Config, resume: bool) -> None:
             raise ValueError(f"{out}: exists already; give another --out, remove it, or go on with --resume")
         return
     before, now = (_flatten(one.model_dump(mode="json")) for one in (runs.load_config_of(out), config))
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    # How the finished run is ranked is nothing that training has used.
+    trained = [key for key in {**before, **now} if not key.startswith("evaluation.")]
+    keys = [key for key in trained if before.get(key) != now.get(key)]
     if keys:
         changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys[:4])
         raise ConfigError(f"{out}: cannot resume with another configuration ({changes})")

@@ -1,0 +1,24 @@
+"""Evaluation settings in words, and taken apart into what each of them does alone. No TensorFlow."""
+
+from kreid.config import Evaluation
+
+PLAIN = Evaluation()
+
+
+def describe(settings: Evaluation) -> dict[str, str]:
+    """Return a few words for each setting that differs from the plain ranking, by its key."""
+    words = {
+        "flip": "flip",
+        "crops": f"{settings.crops} crops",
+        "embedding": "concat",
+        "expand": f"expand {settings.expand}",
+        "rerank": "re-rank",
+    }
+    return {key: text for key, text in words.items() if getattr(settings, key) != getattr(PLAIN, key)}
+
+
+def variants(settings: Evaluation) -> dict[str, Evaluation]:
+    """Take settings apart: nothing of them ("plain"), each alone, and all "together" where there are several."""
+    words = describe(settings)
+    alone = {text: PLAIN.model_copy(update={key: getattr(settings, key)}) for key, text in words.items()}
+    return {"plain": PLAIN, **alone} | ({"together": settings} if len(words) > 1 else {})
