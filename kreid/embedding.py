@@ -1,23 +1,45 @@
 """From images to embeddings with labels: the step between a trained model and everything that is NumPy."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kreid.averaging import Picture, cut, pictures
+from kreid.config import Evaluation
 from kreid.data import file_batches, first_damaged, record_batches
-from kreid.ranking import Embeddings
+from kreid.ranking import Embeddings, Images
+from kreid.ranking_distances import unit_float32
+from kreid.variants import PLAIN
 from tfrecords_tools.index import read_index
+
+Progress = Callable[[int, int], None]
+
+
+class Embedded(NamedTuple):
+    """Embeddings and what they cost: seconds of waiting for images and of the network, compiling it left out."""
+
+    embeddings: Embeddings
+    seconds: float
+
+
+class _Recipe(NamedTuple):
+    """One way to a vector: the pictures averaged over, and whether the heads' vectors stand beside the embedding."""
+
+    pictures: tuple[Picture, ...]
+    heads: bool
 
 
 def embed(
     model: keras.Model,
     records: str | Path,
     batch_size: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    settings: Evaluation = PLAIN,
 ) -> Embeddings:
     """Embed every image of a record folder.
 
@@ -26,31 +48,62 @@ def embed(
         records: a split's folder, such as `records/test`.
         batch_size: images at a time.
         progress: called with the images done and their total.
+        settings: the `evaluation` section of a configuration, of which `flip`, `crops` and `embedding` count here; by
+            default the model's embedding of the whole image.
 
     Returns:
         Vectors and labels, in the order of the records; the person is -1 in the challenge split.
 
     Raises:
-        ValueError: where the folder holds no readable records.
+        ValueError: where the folder holds no readable records, or the model lacks the heads that are asked for.
 
     Example:
         >>> embeddings = embed(model, "records/test")
     """
+    return embed_each(model, records, [settings], batch_size, progress)[0].embeddings
+
+
+def embed_each(
+    model: keras.Model,
+    records: str | Path,
+    settings: Sequence[Evaluation],
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> list[Embedded]:
+    """Embed a record folder in several ways at once: every image is read, and every picture embedded, only once.
+
+    Args:
+        model: see `embed`.
+        records: see `embed`.
+        settings: one for each result; see `embed`.
+        batch_size: images at a time.
+        progress: called with the images done and their total.
+
+    Returns:
+        One for each of `settings`; where these differ in `expand` and `rerank` alone, the same one.
+
+    Raises:
+        ValueError: see `embed`.
+    """
     index = read_index(records)
+    images = Images(index.person, index.action, index.bbox, index.is_query)  # complains before the network works
     batches = record_batches(records, model.input_shape[1:3], batch_size)
+    recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     try:
-        vectors = _vectors(model, batches, len(index), progress)
+        found = _vectors(model, batches, len(index), progress, list(dict.fromkeys(recipes)))
     except tf.errors.OpError as error:
         damaged = first_damaged(index, range(len(index))) or f"{records}: {str(error).splitlines()[0]}"
         raise ValueError(f"{damaged}: the record is damaged; run kreid-convert again") from None
-    return Embeddings(vectors, index.person, index.action, index.bbox, index.is_query)
+    labels = (images.person, images.action, images.bbox, images.is_query)
+    embedded = {recipe: Embedded(Embeddings(vectors, *labels), cost) for recipe, (vectors, cost) in found.items()}
+    return [embedded[recipe] for recipe in recipes]
 
 
 def embed_files(
     model: keras.Model,
     paths: Sequence[str | Path],
     batch_size: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Embed image files: `(M, D)` float32, in the order of `paths`.
 
@@ -61,8 +114,9 @@ def embed_files(
     if missing:
         raise ValueError(f"{missing[0]}: no such image file")
     batches = file_batches(paths, model.input_shape[1:3], batch_size)
+    plain = _Recipe(pictures(PLAIN), False)
     try:
-        return _vectors(model, batches, len(paths), progress)
+        return _vectors(model, batches, len(paths), progress, [plain])[plain][0]
     except tf.errors.OpError:
         bad = _first_unreadable(paths)
         raise ValueError(f"{bad}: not a whole PNG or JPEG image; leave it out or get it again") from None
@@ -77,21 +131,56 @@ def _first_unreadable(paths: Sequence[str | Path]) -> str | Path:
     return "one of the images"
 
 
-def extractor(model: keras.Model) -> Callable[[Any], Any]:
-    """A compiled function from images `(N, H, W, 3)` to embeddings `(N, D)`."""
-    single = keras.Model(model.input, model.output["embedding"])
+def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Callable[[Any], Any]:
+    """A compiled function from images `(N, H, W, 3)` to the vectors of these outputs, side by side: `(N, D)`."""
+    vectors = [model.output[name] for name in outputs]
+    single = keras.Model(model.input, keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0])
     if keras.backend.backend() == "tensorflow":
-        return tf.function(lambda images: single(images, training=False), reduce_retracing=True)
+        signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
+        return tf.function(lambda images: single(images, training=False), input_signature=signature)
     return lambda images: single.predict_on_batch(np.asarray(images))
 
 
-def _vectors(model: keras.Model, batches: Any, total: int, progress: Callable[[int, int], None] | None) -> np.ndarray:
-    function = extractor(model)
-    vectors, done = np.empty((total, model.output["embedding"].shape[-1]), np.float32), 0
+def _vectors(
+    model: keras.Model, batches: Iterable, total: int, progress: Progress | None, recipes: Sequence[_Recipe]
+) -> dict[_Recipe, tuple[np.ndarray, float]]:
+    """Return for every recipe `(M, D)` float32 vectors and the seconds that they took."""
+    outputs = ("embedding", *(_heads(model) if any(recipe.heads for recipe in recipes) else ()))
+    widths = [model.output[name].shape[-1] for name in outputs]
+    sums = {one: np.zeros((total, sum(widths) if one.heads else widths[0]), np.float32) for one in recipes}
+    spent = {picture: 0.0 for recipe in recipes for picture in recipe.pictures}
+    function = extractor(model, outputs)
+    function(np.zeros((1, *model.input_shape[1:]), np.float32))  # compile it before the clock runs
+    done, start = 0, time.perf_counter()
+    waited = 0.0
     for images in batches:
-        part = np.asarray(function(images))
-        vectors[done : done + len(part)] = part
-        done += len(part)
+        waited += time.perf_counter() - start
+        rows = slice(done, done + len(images))
+        for picture in spent:
+            start = time.perf_counter()
+            part = np.asarray(function(cut(images, picture)))
+            spent[picture] += time.perf_counter() - start
+            for recipe, vectors in sums.items():
+                if picture in recipe.pictures:
+                    vectors[rows] += part[:, : vectors.shape[1]]
+        done += len(images)
         if progress:
             progress(done, total)
-    return vectors
+        start = time.perf_counter()
+    plain = _Recipe(pictures(PLAIN), False)
+    return {
+        recipe: (
+            vectors if recipe == plain else unit_float32(vectors),
+            waited + sum(spent[picture] for picture in recipe.pictures),
+        )
+        for recipe, vectors in sums.items()
+    }
+
+
+def _heads(model: keras.Model) -> tuple[str, ...]:
+    """Names of the layer-wise heads, none where the model's own embedding holds them already."""
+    heads = tuple(name for name in model.output if name not in ("embedding", "final", "logits"))
+    if not heads:
+        raise ValueError("embedding: concat needs layer-wise heads, and the model has none (model.heads.layers)")
+    width = sum(model.output[name].shape[-1] for name in ("final", *heads) if name in model.output)
+    return () if "final" in model.output and model.output["embedding"].shape[-1] == width else heads
