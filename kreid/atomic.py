@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,10 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_json(path: str | Path, value: Any) -> Path:
-    """Write `value` as indented JSON, whole or not at all, and return the path."""
+    """Write `value` as indented JSON, lists of numbers on one line, whole or not at all, and return the path."""
+    text = re.sub(
+        r"\[\s+([^][{}\"]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", json.dumps(value, indent=2)
+    )
     with atomic_file(path) as file:
-        file.write((json.dumps(value, indent=2) + "\n").encode())
+        file.write((text + "\n").encode())
     return Path(path)

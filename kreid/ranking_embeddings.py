@@ -153,6 +153,16 @@ def describe(images: Images, row: int) -> str:
     return f"{'query' if images.is_query[row] else 'gallery'} {images.bbox[row]} of action {images.action[row]}"
 
 
+def check_labelled(images: Images, rows: np.ndarray) -> None:
+    """Raise ValueError, naming the first image, unless the person of all these rows is known."""
+    unknown = np.flatnonzero(images.person[rows] < 0)
+    if len(unknown):
+        raise ValueError(
+            f"person: the label of {describe(images, rows[unknown[0]])} is withheld, as in the challenge set, so "
+            "nothing can be scored; write the ranking file and send it to the challenge's server"
+        )
+
+
 def same_rows(first: Images, other: Images, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return rows of two lists of the same images that bring them into one order; ValueError where they differ.
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kreid.ranking_embeddings import Images, describe
+from kreid.ranking_embeddings import Images, check_labelled, describe
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +58,7 @@ class Ranking:
         """(P,) bool, True where the gallery image shows the query's person; ValueError where labels are withheld."""
         person = self.images.person
         for rows in (self.query, self.gallery):
-            unknown = np.flatnonzero(person[rows] < 0)
-            if len(unknown):
-                raise ValueError(
-                    f"person: the label of {describe(self.images, rows[unknown[0]])} is withheld, as in the challenge "
-                    "set, so nothing can be scored; write the ranking file and send it to the challenge's server"
-                )
+            check_labelled(self.images, rows)
         return person[self.gallery] == np.repeat(person[self.query], self.sizes)
 
 

@@ -7,9 +7,12 @@
 <run>/tensorboard/         event files
 <run>/checkpoints/         states to resume from
 <run>/metrics_<split>.json, ranking_<split>.json, report_<split>.html, serving/<version>/
+                           (metrics_<split>_with_<other run>.json and so on of an ensemble)
 """
 
+import hashlib
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,19 @@ from kreid import config as configuration
 
 CONFIG = "config.yaml"
 WEIGHTS = "model.weights.h5"
+
+
+def result_path(runs: Sequence[str | Path], name: str) -> Path:
+    """Where a result of a run goes, and one of an ensemble: `RUN/metrics_test_with_OTHER.json` in the first run."""
+    others = "_".join(Path(run).resolve().name for run in runs[1:])
+    name = Path(name)
+    return Path(runs[0]) / (f"{name.stem}_with_{others}{name.suffix}" if others else name)
+
+
+def weights_digest(run: str | Path) -> str:
+    """The SHA-256 of a run's weights: whether figures are of the weights that are there."""
+    with (Path(run) / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_config_of(run: str | Path) -> configuration.Config:

@@ -52,14 +52,26 @@ def check_run(run: Path) -> None:
         raise UsageError(f"{run}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote")
 
 
-def check_split(data: Path, split: str) -> None:
-    """Complain at once about records that are not there, or hold no queries."""
+def check_split(data: Path, split: str) -> Path:
+    """Return the folder of a split's records; complain at once where it is not there, or holds no queries."""
     if split == "train":
         raise UsageError("--split train: the training set has no queries; choose valid, test or challenge")
-    folder = data if data.name == split else data / split
+    folder = data if data.name == split and (data / "index.npz").exists() else data / split
     if not folder.is_dir():
         found = sorted(path.parent.name for path in data.glob("*/index.npz"))
         raise UsageError(f"--data {data}: no split {split!r}; found {', '.join(found) or 'no records'}")
+    return folder
+
+
+def check_labels(records: Path) -> None:
+    """Complain at once, not after hours of a network's work, about records whose labels are withheld or wrong."""
+    import numpy as np
+
+    from kreid.ranking_embeddings import check_labelled
+    from kreid.ranking_truth import read_groundtruth
+
+    images = read_groundtruth(records)
+    check_labelled(images, np.arange(len(images)))
 
 
 class Counter:

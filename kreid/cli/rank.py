@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, check_run, check_split, load_tensorflow
-from tfrecords_tools.console import finish, make_app, run
+from kreid.cli import switches
+from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, check_split, load_tensorflow
+from tfrecords_tools.console import finish, make_app, run, warn
 
 app = make_app()
 
@@ -16,28 +17,46 @@ def rank(
     data: DataFolder,
     split: Annotated[str, typer.Option(help="The split to rank: valid, test or challenge.")] = "test",
     metric: Annotated[Metric, typer.Option(help="Distance between embeddings.")] = Metric.euclidean,
+    flip: switches.Flip = None,
+    crops: switches.Crops = None,
+    concat: switches.Concat = None,
+    expand: switches.Expand = None,
+    rerank: switches.Rerank = None,
+    k1: switches.K1 = None,
+    k2: switches.K2 = None,
+    weight: switches.Weight = None,
+    with_: switches.With = None,
+    join: switches.JoinBy = switches.Join.concat,
 ) -> None:
     """Rank, for each query, the gallery of its action.
+
+    The switches ask for better rankings than the plain one; those left out are as the section `evaluation` of RUN's
+    configuration says.
 
     Writes RUN/ranking_<split>.json, the file that SoccerNet's scorer and challenge server take, and
     RUN/report_<split>.html, a page to look at.
     """
-    check_run(run_folder)
-    check_split(data, split)
+    runs = [run_folder, *(with_ or [])]
+    settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
+    records = check_split(data, split)
     load_tensorflow()
     from kreid import ranking_files
-    from kreid.data import split_folder
-    from kreid.embedding import embed
-    from kreid.ranking import rank as rank_embeddings
+    from kreid.enhance import rank_records
+    from kreid.paper import paper_row
     from kreid.report import write_report
-    from kreid.runs import load_model
+    from kreid.runs import load_config_of, load_model, result_path
+    from kreid.variants import describe
 
-    records = split_folder(data, split)
-    ranking = rank_embeddings(embed(load_model(run_folder), records, progress=Counter("embedding")), metric)
-    print(ranking_files.write(ranking, run_folder / f"ranking_{split}.json"))
-    report = run_folder / f"report_{split}.html"
-    title = f"{run_folder.resolve().name}, {split}"
-    finish(write_report(ranking, records, report, title, progress=Counter("report")))
+    models = [load_model(run) for run in runs]
+    ranking = rank_records(models, records, settings, metric, join, Counter("embedding"))
+    alone = int((ranking.sizes == 0).sum())
+    if alone:
+        warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
+    print(ranking_files.write(ranking, result_path(runs, f"ranking_{split}.json")))
+    report = result_path(runs, f"report_{split}.html")
+    title = ", ".join([" + ".join(run.resolve().name for run in runs), split, *describe(settings).values()])
+    row = paper_row(load_config_of(run_folder), split) if len(runs) == 1 else None
+    finish(write_report(ranking, records, report, title, paper_row=row, progress=Counter("report")))
 
 
 def main() -> None:

@@ -1,0 +1,95 @@
+"""The switches of kreid-evaluate and kreid-rank for better rankings than the plain one."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kreid.cli.common import check_run
+from kreid.config import Evaluation
+from kreid.runs import load_config_of
+from tfrecords_tools.console import UsageError, arguments, parse_path
+
+Flip = Annotated[
+    bool | None, typer.Option("--flip/--no-flip", help="Average the embeddings of an image and its mirror image.")
+]
+Crops = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, max=6, help="Average N crops: whole, centre, top, bottom, left, right."),
+]
+Concat = Annotated[
+    bool | None, typer.Option("--concat/--no-concat", help="Rank by the embedding and all layer-wise heads together.")
+]
+Expand = Annotated[
+    int | None, typer.Option(metavar="K", min=0, help="Move each query towards its K nearest gallery images.")
+]
+Rerank = Annotated[
+    bool | None, typer.Option("--rerank/--no-rerank", help="k-reciprocal re-ranking inside each action.")
+]
+K1 = Annotated[int | None, typer.Option("--k1", metavar="K", min=1, help="Of --rerank: neighbours that are near; 3.")]
+K2 = Annotated[int | None, typer.Option("--k2", metavar="K", min=1, help="Of --rerank: neighbours averaged over; 2.")]
+Weight = Annotated[
+    float | None,
+    typer.Option("--weight", metavar="W", min=0, max=1, help="Of --rerank: the original distance's share; 0.3."),
+]
+With = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--with", metavar="RUN", help="Another run, joined to an ensemble; can be repeated.", parser=parse_path
+    ),
+]
+
+
+class Join(StrEnum):
+    """How the embeddings of several runs become one."""
+
+    concat = "concat"
+    mean = "mean"
+
+
+JoinBy = Annotated[
+    Join, typer.Option("--join", help="How --with joins: side by side, or averaged (of one network's checkpoints).")
+]
+
+
+def check_settings(
+    runs: Sequence[Path],
+    flip: bool | None,
+    crops: int | None,
+    concat: bool | None,
+    expand: int | None,
+    rerank: bool | None,
+    k1: int | None,
+    k2: int | None,
+    weight: float | None,
+) -> Evaluation:
+    """Return what the first run's configuration and the switches, which win, ask for; complain if a run cannot do it.
+
+    Args:
+        runs: run folders.
+        flip: of --flip and so on; None where the switch is not there.
+    """
+    for run in runs:
+        check_run(run)
+    with arguments():
+        configs = [load_config_of(run) for run in runs]
+    embedding = None if concat is None else "concat" if concat else "final"
+    switches = {"flip": flip, "crops": crops, "embedding": embedding, "expand": expand}
+    tree = configs[0].evaluation.model_dump() | {key: value for key, value in switches.items() if value is not None}
+    options = {key: value for key, value in {"k1": k1, "k2": k2, "weight": weight}.items() if value is not None}
+    if rerank is False and options:
+        raise UsageError(f"--no-rerank: expected without --{next(iter(options))}, which is an option of --rerank")
+    if rerank or options:
+        tree["rerank"] = {**(tree["rerank"] or {}), **options}
+    elif rerank is False:
+        tree["rerank"] = None
+    settings = Evaluation.model_validate(tree)
+    for run, config in zip(runs, configs, strict=True):
+        if settings.embedding == "concat" and not config.model.heads.layers:
+            raise UsageError(
+                f"{run}: has no layer-wise heads to join (model.heads.layers is empty); "
+                "leave out --concat, or evaluation.embedding of its configuration"
+            )
+    return settings
