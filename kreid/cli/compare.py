@@ -1,0 +1,101 @@
+"""kreid-compare: runs beside each other, and beside the paper."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kreid.cli.common import Counter, check_labels, check_run, check_split, load_tensorflow
+from tfrecords_tools.console import UsageError, finish, make_app, note, parse_path, run, warn
+
+app = make_app()
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN",
+            help="Folders that kreid-train wrote, or metrics files of kreid-evaluate.",
+            parser=parse_path,
+        ),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="What kreid-convert wrote, to score runs not scored yet.", parser=parse_path),
+    ] = None,
+    split: Annotated[str, typer.Option(help="The split to compare on: test or valid.")] = "test",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The table, comparison_<split>.md by default.", parser=parse_path),
+    ] = None,
+) -> None:
+    """Put runs into one table: scores with intervals, the paper's own, costs, and paired tests against the first.
+
+    The scores are those that kreid-evaluate left in RUN/metrics_<split>.json. With --data, runs without them, or with
+    those of earlier weights, are scored first, as the section `evaluation` of their configuration says.
+
+    Writes the table as Markdown, and all figures as JSON beside it.
+    """
+    out = out or Path(f"comparison_{split}.md")
+    if out.suffix != ".md":
+        raise UsageError(f"--out {out}: expected a name that ends in .md; the JSON file goes beside it")
+    records = check_split(data, split) if data else None
+    paths = [one if one.is_file() else _scored(one, records, split) for one in runs]
+
+    from kreid.atomic import atomic_file, write_json
+    from kreid.comparison import compare_metrics, read_metrics, system_name, to_markdown
+
+    metrics = [read_metrics(path) for path in paths]
+    names = [system_name(one) for one in metrics]
+    names = [f"{name}, {path}" if names.count(name) > 1 else name for name, path in zip(names, runs, strict=True)]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{names[0]}: the same run is given twice")
+    comparison = compare_metrics(dict(zip(names, metrics, strict=True)))
+    table = to_markdown(comparison)
+    print(table)
+    print(write_json(out.with_suffix(".json"), comparison))
+    with atomic_file(out) as file:
+        file.write(table.encode())
+    finish(out)
+
+
+def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
+    """Return the run's metrics; where these are not there, or of other weights, score it first."""
+    check_run(run_folder)
+    path = run_folder / f"metrics_{split}.json"
+    if not records and not path.is_file():
+        raise UsageError(f"{run_folder}: not scored on {split} yet; run kreid-evaluate, or give --data")
+    if path.is_file() and _is_current(path, run_folder, strict=not records):
+        return path
+    if not records:
+        warn(f"{path}: of other weights than {run_folder} has now; run kreid-evaluate again, or give --data")
+        return path
+    check_labels(records)
+    load_tensorflow()
+    from kreid.atomic import write_json
+    from kreid.evaluation import evaluate_runs
+    from kreid.runs import load_config_of
+
+    note(f"scoring {run_folder}")
+    settings = load_config_of(run_folder).evaluation
+    return write_json(path, evaluate_runs([run_folder], records, split, settings, progress=Counter("embedding")))
+
+
+def _is_current(path: Path, run_folder: Path, strict: bool) -> bool:
+    """Return whether metrics are of the weights that the run has; an unreadable file is an error if `strict`."""
+    from kreid.comparison import read_metrics
+    from kreid.runs import weights_digest
+
+    try:
+        return read_metrics(path)["weights"] == [weights_digest(run_folder)]
+    except ValueError:
+        if strict:
+            raise
+        return False
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)
