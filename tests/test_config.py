@@ -42,6 +42,16 @@ def test_coco_has_stages_of_its_own():
     assert (part.paf_stages, part.confidence_stages) == (6, 6)
 
 
+def test_evaluation_is_plain_by_default_and_rerank_takes_its_own_defaults():
+    two_stream = {"embedder": "two_stream"}
+    evaluation = check({"model": two_stream}).evaluation
+    assert evaluation.model_dump() == {"flip": False, "crops": 1, "embedding": "final", "expand": 0, "rerank": None}
+    for value, expected in ((True, (3, 2, 0.3)), ({"k1": 9}, (9, 2, 0.3))):
+        rerank = check({"model": two_stream, "evaluation": {"rerank": value}}).evaluation.rerank
+        assert (rerank.k1, rerank.k2, rerank.weight) == expected
+    assert check({"model": two_stream, "evaluation": {"rerank": False}}).evaluation.rerank is None
+
+
 def test_scientific_notation_is_the_number_meant(tmp_path):
     assert yaml.safe_load("1e-5") == "1e-5"
     assert load(tmp_path, TWO_STREAM + "train: {learning_rate: 1e-5}").train.learning_rate == 1e-5
@@ -82,6 +92,10 @@ def test_overrides_reach_any_depth(tmp_path):
         ("- a list", [], "expected keys such as `model:`, received list"),
         ("", [], "expected keys such as `model:`, received NoneType"),
         ("model: [", [], "line 1: not YAML"),
+        (TWO_STREAM + "evaluation: {crops: 7}", [], "evaluation.crops: .*less than or equal to 6.*7"),
+        (TWO_STREAM + "evaluation: {embedding: all}", [], "evaluation.embedding: .*'final' or 'concat'.*'all'"),
+        (TWO_STREAM + "evaluation: {rerank: {wieght: 1}}", [], "rerank.wieght: unknown key; did you mean weight?"),
+        (TWO_STREAM + "evaluation: {rerank: {weight: 2}}", [], "evaluation.rerank.weight: .*2"),
         (TWO_STREAM, ["epochs"], "override 'epochs': expected section.key=value"),
         (TWO_STREAM, ["model.embedder.x=1"], "model.embedder is a value, not a section"),
         (TWO_STREAM, ["train.epochs=[1"], "override 'train.epochs=\\[1': line 1: not YAML"),

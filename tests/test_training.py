@@ -179,6 +179,11 @@ def test_a_run_folder_is_not_written_over(records, tiny_one, tmp_path):
     runs_config.write_text((tmp_path / "other" / "config.yaml").read_text())
     with pytest.raises(ValueError, match=r"another configuration \(train.epochs: 2 -> 7\)"):
         train(changed(tiny_one, train={"epochs": 7}), records, tmp_path / "run", resume=True, quiet=True)
+    # How a run is evaluated may change, also where its configuration is older than that section.
+    other = tmp_path / "other"
+    (other / "config.yaml").write_text((other / "config.yaml").read_text().split("evaluation:")[0])
+    train(changed(tiny_one, evaluation={"flip": True, "rerank": {"k1": 5}}), records, other, resume=True, quiet=True)
+    assert runs.load_config_of(other).evaluation.rerank.k1 == 5
 
 
 def test_plain_compile_and_fit_works(records, tiny_one):

@@ -1,0 +1,263 @@
+"""kreid-evaluate, kreid-rank and kreid-compare with their switches, in this process, on runs that nothing trained."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+from tiny_runs import invoke, make_run, with_heads
+
+from kreid.cli.compare import app as compare_app
+from kreid.cli.evaluate import app as evaluate_app
+from kreid.cli.rank import app as rank_app
+from kreid.embedding import embed
+from kreid.ranking import evaluate, rank
+from kreid.ranking_files import score
+from kreid.reranking import combine
+from kreid.runs import WEIGHTS, load_model
+
+SWITCHES = ("--flip", "--concat", "--expand", 1, "--rerank", "--k1", 4)
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_one, tmp_path_factory):
+    """Runs a, with a head, and b, without one and with another seed; tests must not change them."""
+    folder = tmp_path_factory.mktemp("runs")
+    return make_run(folder / "a", with_heads(tiny_one)), make_run(folder / "b", tiny_one, seed=1)
+
+
+@pytest.fixture
+def copies(runs, tmp_path):
+    """Copies of the runs' configurations and weights, to change and to write into."""
+    for one in runs:
+        shutil.copytree(one, tmp_path / one.name, ignore=shutil.ignore_patterns("*.json", "*.html"))
+    return tmp_path / "a", tmp_path / "b"
+
+
+@pytest.fixture(scope="module")
+def truth(records):
+    """What SoccerNet says of the test split."""
+    return records.parent / "tree" / "reid" / "test" / "bbox_info.json"
+
+
+@pytest.fixture(scope="module")
+def switched(runs, records):
+    """Run a, scored and ranked with all switches; the ranking file."""
+    for app in (evaluate_app, rank_app):
+        with pytest.raises(SystemExit) as left:
+            app([str(runs[0]), "--data", str(records), *map(str, SWITCHES)])
+        assert not left.value.code
+    return runs[0] / "ranking_test.json"
+
+
+def rows_of(lines):
+    """The printed table: name -> its cells."""
+    return {line[:18].strip(): line[18:].split() for line in lines}
+
+
+# === Switches ===
+
+
+def test_each_switch_stands_beside_the_plain_ranking_with_its_cost(runs, records, capsys):
+    code, lines, err = invoke(capsys, evaluate_app, runs[0], "--data", records, *SWITCHES, "--ties")
+    assert (code, err) == (0, "")
+    assert lines[-1] == str(runs[0] / "metrics_test.json")
+    metrics = json.loads((runs[0] / "metrics_test.json").read_text())
+    names = ["trained", "flip", "concat", "expand 1", "re-rank", "together"]
+    assert [row["name"] for row in metrics["rows"]] == names
+    assert lines[0].startswith(f"test: {metrics['queries']} queries of 2 actions")
+    assert [line[:12].strip() for line in lines[2:8]] == names
+    plain, *_, together = metrics["rows"]
+    expected = evaluate(rank(embed(load_model(runs[0]), records / "test")))
+    assert [plain[key] for key in ("mAP", "rank1", "rank10")] == [expected[key] for key in ("mAP", "rank1", "rank10")]
+    assert [together[key] for key in ("mAP", "rank1")] == [metrics[key] for key in ("mAP", "rank1")]
+    assert plain["p_value"] is None
+    assert all(0 < row["p_value"] <= 1 for row in metrics["rows"][1:])
+    assert together["seconds"]["embedding"] > plain["seconds"]["embedding"] > 0
+    assert f"{100 * together['mAP']:.1f} [{100 * together['intervals']['mAP'][0]:.1f} " in lines[7]
+    assert metrics["settings"]["rerank"] == {"k1": 4, "k2": 2, "weight": 0.3}
+    best, worst = metrics["ties"]["optimistic"], metrics["ties"]["pessimistic"]
+    assert worst["mAP"] <= metrics["mAP"] <= best["mAP"]
+    assert [line.split()[1] for line in lines[8:10]] == ["optimistic", "pessimistic"]
+
+
+@pytest.mark.parametrize("scorer", ["kreid", "SoccerNet"])
+def test_ranking_files_of_the_command_score_as_the_command_says(switched, truth, scorer):
+    if scorer == "SoccerNet":
+        official = pytest.importorskip(
+            "SoccerNet.Evaluation.ReIdentification", reason="pip install --no-deps SoccerNet brings the official scorer"
+        )
+        figures = official.evaluate(truth, switched)
+        found = {"mAP": figures["mAP"], "rank1": figures["rank-1"]}
+    else:
+        found = score(switched, truth)
+    metrics = json.loads((switched.parent / "metrics_test.json").read_text())
+    assert found["mAP"] == pytest.approx(metrics["mAP"], abs=1e-12)
+    assert found["rank1"] == pytest.approx(metrics["rank1"], abs=1e-6)  # SoccerNet's is float32
+    assert metrics["mAP"] != metrics["rows"][0]["mAP"]
+
+
+def test_the_configuration_decides_where_a_switch_is_left_out(copies, records, truth, capsys):
+    run, _ = copies
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["evaluation"] = {"flip": True, "rerank": {"k1": 5}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [run, "--data", records / "test"]
+    assert invoke(capsys, evaluate_app, *command, "--k2", 1)[0] == 0
+    metrics = json.loads((run / "metrics_test.json").read_text())
+    assert [row["name"] for row in metrics["rows"]] == ["trained", "flip", "re-rank", "together"]
+    assert metrics["settings"]["rerank"] == {"k1": 5, "k2": 1, "weight": 0.3}
+    assert invoke(capsys, rank_app, *command, "--k2", 1)[0] == 0
+    assert score(run / "ranking_test.json", truth)["mAP"] == pytest.approx(metrics["mAP"], abs=1e-12)
+    assert "a, test, flip, re-rank</title>" in (run / "report_test.html").read_text()
+    code, lines, _ = invoke(capsys, evaluate_app, *command, "--no-flip", "--no-rerank")
+    assert code == 0
+    assert len(lines) == 4  # how many, head, trained, path
+
+
+def test_runs_are_joined_to_an_ensemble(copies, records, capsys):
+    one, two = copies
+    code, lines, _ = invoke(capsys, evaluate_app, one, "--with", two, "--data", records, "--expand", 2)
+    assert code == 0
+    path = one / "metrics_test_with_b.json"
+    assert lines[-1] == str(path)
+    metrics = json.loads(path.read_text())
+    assert [row["name"] for row in metrics["rows"]] == ["a", "b", "ensemble", "expand 2"]
+    members = [embed(load_model(run), records / "test") for run in copies]
+    for row, embeddings in zip(metrics["rows"], [*members, combine(members)], strict=False):
+        assert row["mAP"] == evaluate(rank(embeddings))["mAP"]
+    assert not (one / "metrics_test.json").exists()
+    code, lines, err = invoke(capsys, rank_app, one, "--with", two, "--data", records, "--split", "challenge")
+    assert (code, err) == (0, "")
+    assert lines == [str(one / "ranking_challenge_with_b.json"), str(one / "report_challenge_with_b.html")]
+
+
+# === Comparing ===
+
+
+def test_runs_are_scored_where_needed_and_compared(copies, records, capsys, monkeypatch):
+    monkeypatch.chdir(copies[0].parent)
+    code, _, err = invoke(capsys, compare_app, "a", "b")
+    assert (code, err) == (2, "error: a: not scored on test yet; run kreid-evaluate, or give --data\n")
+    code, lines, err = invoke(capsys, compare_app, "a", "b", "--data", records)
+    assert (code, err) == (0, "scoring a\nscoring b\n")
+    assert lines[-2:] == ["comparison_test.json", "comparison_test.md"]
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["a", "b"]
+    table = copies[0].with_name("comparison_test.md").read_text()
+    assert table.splitlines() == lines[: len(table.splitlines())]
+    written = copies[1] / "metrics_test.json"
+    before = written.read_bytes()
+    # What is there is taken; other weights are noticed, and scored anew with --data.
+    assert invoke(capsys, compare_app, "a", "b", "--data", records, "--out", "x.md")[2] == ""
+    shutil.copy(copies[0] / WEIGHTS, copies[1] / WEIGHTS)
+    shutil.copy(copies[0] / "config.yaml", copies[1])
+    code, _, err = invoke(capsys, compare_app, "a", "b")
+    assert code == 0
+    assert "b/metrics_test.json: of other weights than b has now" in err
+    assert written.read_bytes() == before
+    code, lines, err = invoke(capsys, compare_app, "a", "b", "--data", records)
+    assert err == "scoring b\n"
+    assert "+0.0 [0.0 0.0], p 1" in lines[3]
+
+
+def test_scores_of_other_records_are_refused(copies, records, capsys, monkeypatch):
+    monkeypatch.chdir(copies[0].parent)
+    assert invoke(capsys, compare_app, "a", "--data", records, "--split", "valid", "--out", "valid.md")[0] == 0
+    assert invoke(capsys, compare_app, "a", "--data", records)[0] == 0
+    code, lines, err = invoke(capsys, compare_app, "a", "a/metrics_valid.json", "--out", "both.md")
+    assert code == 1
+    assert "a, a/metrics_valid.json: scored on valid, a, a on test" in err
+    assert lines == []
+    assert not (copies[0].parent / "both.md").exists()
+
+
+# === Mistakes ===
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "message"),
+    [
+        (evaluate_app, ["{a}", "--crops", 9], "'--crops'"),
+        (evaluate_app, ["{a}", "--weight", 2], "'--weight'"),
+        (evaluate_app, ["{a}", "--no-rerank", "--k1", 4], "--no-rerank: expected without --k1"),
+        (evaluate_app, ["{b}", "--concat"], "b: has no layer-wise heads to join"),
+        (rank_app, ["{a}", "--with", "{b}", "--concat"], "b: has no layer-wise heads to join"),
+        (rank_app, ["{a}", "--with", "nowhere"], "nowhere: not a run folder"),
+        (compare_app, ["{a}", "--out", "x.txt"], "ends in .md"),
+        (compare_app, ["nowhere"], "nowhere: not a run folder"),
+    ],
+)
+def test_wrong_switches_end_with_2_before_tensorflow(runs, records, capsys, monkeypatch, app, arguments, message):
+    for module in ("compare", "evaluate", "rank"):
+        monkeypatch.setattr(f"kreid.cli.{module}.load_tensorflow", None)  # calling it would fail
+    places = {"a": runs[0], "b": runs[1]}
+    arguments = [str(argument).format(**places) for argument in arguments]
+    code, lines, err = invoke(capsys, app, *arguments, "--data", records)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert lines == []
+
+
+def spoil(index, fault):
+    """Break the labels of a converted split."""
+    with np.load(index) as arrays:
+        content = dict(arrays)
+    rows = np.flatnonzero(content["is_query"])
+    if fault == "duplicate":
+        content["bbox"][rows[1]] = content["bbox"][rows[0]]
+    elif fault == "one_withheld":
+        content["person"][rows[3]] = -1
+    elif fault == "lone":
+        content["action"][rows[0]] = 99
+    np.savez(index, **content)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("duplicate", "index.npz: bbox: 0 stands in rows 0 and 1, both queries"),
+        ("one_withheld", "person: the label of query 3 of action 0 is withheld"),
+        ("challenge", "is withheld, as in the challenge set"),
+    ],
+)
+def test_wrong_labels_end_with_1_before_tensorflow(runs, records, tmp_path, capsys, monkeypatch, fault, message):
+    monkeypatch.setattr("kreid.cli.evaluate.load_tensorflow", None)
+    shutil.copytree(records, tmp_path / "records")
+    split = "challenge" if fault == "challenge" else "test"
+    spoil(tmp_path / "records" / split / "index.npz", fault)
+    before = sorted(runs[0].iterdir())
+    code, lines, err = invoke(capsys, evaluate_app, runs[0], "--data", tmp_path / "records", "--split", split)
+    assert code == 1
+    assert message in err
+    assert err.count("\n") == 1
+    assert lines == []
+    assert sorted(runs[0].iterdir()) == before
+
+
+def test_a_query_alone_in_its_action_is_skipped_and_told(copies, records, tmp_path, capsys):
+    shutil.copytree(records, tmp_path / "records")
+    spoil(tmp_path / "records" / "test" / "index.npz", "lone")
+    code, lines, _ = invoke(capsys, evaluate_app, copies[1], "--data", tmp_path / "records")
+    assert code == 0
+    assert "3 actions, 1 without a match skipped" in lines[0]
+    code, _, err = invoke(capsys, rank_app, copies[1], "--data", tmp_path / "records")
+    assert "1 queries have no gallery image in their action" in err
+
+
+def test_a_network_of_nans_ends_with_1_and_leaves_older_results(copies, tiny_one, records, capsys):
+    run = copies[1]
+    model = load_model(run)
+    model.set_weights([np.full_like(values, np.nan) for values in model.get_weights()])
+    model.save_weights(run / WEIGHTS)
+    for app, name in ((evaluate_app, "metrics_test.json"), (rank_app, "ranking_test.json")):
+        (run / name).write_text("older")
+        code, lines, err = invoke(capsys, app, run, "--data", records, "--flip")
+        assert code == 1
+        assert "vectors: expected finite float32 numbers" in err
+        assert "look for a diverged model" in err
+        assert err.count("\n") == 1
+        assert lines == []
+        assert (run / name).read_text() == "older"
+    assert not list(run.glob(".partial*"))

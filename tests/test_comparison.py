@@ -1,0 +1,147 @@
+"""Comparing scores: the numbers against the rankings they come from, and scores that cannot be compared."""
+
+import json
+
+import numpy as np
+import pytest
+from ranking_cases import drawn
+
+from kreid.comparison import compare_metrics, read_metrics, system_name, to_markdown
+from kreid.config import Evaluation
+from kreid.evaluation import per_query
+from kreid.ranking import Embeddings, average_precision, evaluate, rank
+from kreid.statistics import compare, intervals
+
+
+def rankings(matched=True):
+    """One set of images ranked by clean and by noisy vectors, the second with its rows in another order."""
+    clean = drawn(0, actions=30, matched=matched)
+    rng = np.random.default_rng(1)
+    rows = rng.permutation(len(clean))
+    labels = [getattr(clean, name)[rows] for name in ("person", "action", "bbox", "is_query")]
+    return rank(clean), rank(Embeddings(clean.vectors[rows] + rng.standard_normal(clean.vectors.shape), *labels))
+
+
+def scored(ranking, runs=("a",), **changes):
+    """What kreid-evaluate writes, as far as it is compared."""
+    settings = Evaluation(**changes.pop("settings", {})).model_dump(mode="json")
+    metrics = {"split": "test", "runs": list(runs), "settings": settings, "weights": ["0"], **evaluate(ranking)}
+    metrics["intervals"] = {name: [one.low, one.high] for name, one in intervals(ranking).items()}
+    return {
+        **metrics,
+        "parameters": 2_190_000,
+        "images_per_second": 123.4,
+        "paper": None,
+        **per_query(ranking),
+        **changes,
+    }
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(metrics):
+        (tmp_path / "metrics_test.json").write_text(metrics if isinstance(metrics, str) else json.dumps(metrics))
+        return tmp_path / "metrics_test.json"
+
+    return write
+
+
+def test_every_querys_figures_are_the_rankings():
+    ranking, _ = rankings(matched=False)
+    columns = per_query(ranking)
+    precision = np.array(columns["per_query"]["AP"], dtype=float)
+    np.testing.assert_array_equal(precision, average_precision(ranking))
+    metrics = evaluate(ranking)
+    assert columns["per_query"]["AP"].count(None) == columns["per_query"]["first"].count(None) == metrics["skipped"] > 0
+    assert sum(columns["per_query"]["gallery"]) == len(ranking.gallery)
+    actions = columns["per_action"]
+    whole = sum(mean * count for mean, count in zip(actions["mAP"], actions["queries"], strict=True) if count)
+    assert whole / sum(actions["queries"]) == pytest.approx(metrics["mAP"])
+    assert json.loads(json.dumps(columns, allow_nan=False)) == columns
+
+
+@pytest.mark.parametrize("matched", [True, False])
+def test_tests_agree_with_those_of_the_rankings(write, matched):
+    one, two = rankings(matched)
+    result = compare_metrics({"a": read_metrics(write(scored(one))), "b": read_metrics(write(scored(two)))})
+    assert result["queries"] == len(one)
+    first, second = result["systems"]
+    assert first["against_first"] is None
+    expected = compare(one, two)
+    for name, found in second["against_first"].items():
+        assert found == pytest.approx({key: getattr(expected[name], key) for key in found})
+        assert second[name] - first[name] == pytest.approx(found["difference"])
+
+
+def test_the_table_reads_in_percent_with_the_papers_figures_beside():
+    one, two = rankings()
+    paper = {"system": "Paper (OSNet, 10 %)", "mAP": 0.616, "rank1": 0.512}
+    metrics = [scored(one, paper=paper), scored(two, ("a", "b"), settings={"flip": True, "rerank": {}})]
+    names = [system_name(each) for each in metrics]
+    assert names == ["a", "a + b (flip, re-rank)"]
+    comparison = compare_metrics(dict(zip(names, metrics, strict=True)))
+    lines = to_markdown(comparison).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:4]]
+    assert cells[0][:2] == ["system", "mAP"]
+    assert set(map(len, lines[:4])) == {len(lines[0])}
+    first, second = (dict(zip(cells[0], row, strict=True)) for row in cells[2:])
+    low, high = comparison["systems"][0]["intervals"]["mAP"]
+    assert first["mAP"] == f"{100 * evaluate(one)['mAP']:.1f} [{100 * low:.1f} {100 * high:.1f}]"
+    assert first["paper: mAP / rank-1"] == "61.6 / 51.2"
+    assert first["parameters"] == "2.19 M"
+    assert first["mAP against the first"] == second["paper: mAP / rank-1"] == ""
+    change = comparison["systems"][1]["against_first"]["mAP"]
+    assert second["mAP against the first"].startswith(f"{100 * change['difference']:+.1f} [")
+    assert second["mAP against the first"].endswith(f"p {change['p_value']:.2g}")
+    assert "against" not in to_markdown(compare_metrics({"a|b": metrics[0]})).splitlines()[0]
+    assert "a\\|b" in to_markdown(compare_metrics({"a|b": metrics[0]}))
+
+
+def spoiled(metrics, fault):
+    columns = metrics["per_query"]
+    if fault == "fewer":
+        return metrics | {"per_query": {name: values[1:] for name, values in columns.items()}}
+    if fault == "split":
+        return metrics | {"split": "valid"}
+    change = {"query": 10**6, "action": 10**6, "gallery": 99, "AP": None}[fault]
+    return metrics | {"per_query": columns | {fault: [*columns[fault][:-1], change]}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("fewer", "b: scored on \\d+ queries, a on \\d+; score all of them on the same records"),
+        ("split", "b: scored on valid, a on test"),
+        ("query", "b: query \\d+ has another query than for a"),
+        ("action", "b: query \\d+ has another action than for a"),
+        ("gallery", "b: query \\d+ has gallery of another size than for a"),
+        ("AP", "b: query \\d+ has other labels than for a"),
+    ],
+)
+def test_scores_of_different_queries_are_not_compared(fault, message):
+    metrics = scored(rankings()[0])
+    with pytest.raises(ValueError, match=message):
+        compare_metrics({"a": metrics, "b": spoiled(metrics, fault)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("not JSON", "expected JSON that kreid-evaluate wrote"),
+        ("[1]", "lacks split"),
+        ({"per_query": None}, "run kreid-evaluate again"),
+        ({"per_query": {"query": [1]}}, "run kreid-evaluate again"),
+        (
+            {"per_query": {"query": [1, 2], "action": [0], "gallery": [1], "AP": [1.0], "first": [1]}},
+            "run kreid-evaluate",
+        ),
+        ({"per_query": {key: ["x"] for key in ["query", "action", "gallery", "AP", "first"]}}, "invalid literal"),
+        ({"settings": {"flipp": True}}, "run kreid-evaluate again"),
+        ({"runs": 3}, "run kreid-evaluate again"),
+    ],
+)
+def test_files_that_are_no_scores_are_named(write, change, message):
+    path = write(change if isinstance(change, str) else scored(rankings()[0]) | change)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_metrics(path)
+    assert str(caught.value).startswith(str(path))

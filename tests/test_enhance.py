@@ -1,0 +1,56 @@
+"""What the evaluation settings do to a ranking, and the settings in words."""
+
+import numpy as np
+import pytest
+from ranking_cases import drawn
+
+from kreid.config import Evaluation
+from kreid.embedding import Embedded
+from kreid.enhance import joined, ranked
+from kreid.ranking import rank
+from kreid.reranking import combine, expand_queries, rerank
+from kreid.variants import describe, variants
+
+
+def same(one, other):
+    np.testing.assert_array_equal(one.gallery, other.gallery)
+    np.testing.assert_array_equal(one.distance, other.distance)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_settings_after_the_network(metric):
+    embeddings = drawn(0)
+    plain = rank(embeddings, metric)
+    same(ranked(embeddings, Evaluation(), metric), plain)
+    same(ranked(embeddings, Evaluation(flip=True, crops=3), metric), plain)
+    same(ranked(embeddings, Evaluation(expand=2), metric), rank(expand_queries(embeddings, 2), metric))
+    same(ranked(embeddings, Evaluation(rerank=True), metric), rerank(embeddings, metric=metric))
+    options = {"k1": 5, "k2": 3, "weight": 0.6}
+    both = Evaluation(expand=1, rerank=options)
+    same(ranked(embeddings, both, metric), rerank(expand_queries(embeddings, 1), **options, metric=metric))
+
+
+def test_members_are_joined_and_their_seconds_added():
+    one, two = Embedded(drawn(4), 1.5), Embedded(drawn(4, dim=11), 2.0)
+    assert joined([one], "concat") is one
+    result = joined([one, two], "concat")
+    np.testing.assert_array_equal(result.embeddings.vectors, combine([one.embeddings, two.embeddings]).vectors)
+    assert result.seconds == 3.5
+    with pytest.raises(ValueError, match="6 and 11 wide"):
+        joined([one, two], "mean")
+
+
+def test_settings_are_taken_apart():
+    everything = Evaluation(flip=True, crops=4, embedding="concat", expand=2, rerank={"k1": 7})
+    assert list(describe(everything).values()) == ["flip", "4 crops", "concat", "expand 2", "re-rank"]
+    assert variants(everything) == {
+        "plain": Evaluation(),
+        "flip": Evaluation(flip=True),
+        "4 crops": Evaluation(crops=4),
+        "concat": Evaluation(embedding="concat"),
+        "expand 2": Evaluation(expand=2),
+        "re-rank": Evaluation(rerank={"k1": 7}),
+        "together": everything,
+    }
+    assert list(variants(Evaluation(flip=True))) == ["plain", "flip"]
+    assert list(variants(Evaluation())) == ["plain"]
