@@ -50,8 +50,9 @@ def compare(
     metrics = [read_metrics(path) for path in paths]
     names = [system_name(one) for one in metrics]
     names = [f"{name}, {path}" if names.count(name) > 1 else name for name, path in zip(names, runs, strict=True)]
-    if len(set(names)) < len(names):
-        raise UsageError(f"{names[0]}: the same run is given twice")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"{twice[0]}: given twice")
     comparison = compare_metrics(dict(zip(names, metrics, strict=True)))
     table = to_markdown(comparison)
     print(table)

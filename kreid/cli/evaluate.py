@@ -39,8 +39,9 @@ def evaluate(
     Each switch for better rankings is scored alone and with the others, beside the plain ranking, with the seconds it
     takes; those left out are as the section `evaluation` of RUN's configuration says.
 
-    Writes RUN/metrics_<split>.json, where scores are fractions, the first ones with all switches; the printed rows are
-    in percent, with 95 % intervals over actions and p of a paired test of mAP against the first row.
+    Writes RUN/metrics_<split>.json (metrics_<split>_with_<other run>.json for an ensemble), where scores are fractions,
+    the first ones with all switches; the printed rows are in percent, with 95 % intervals over actions and p of a
+    paired test of mAP against the first row.
     """
     runs = [run_folder, *(with_ or [])]
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
