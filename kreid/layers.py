@@ -245,13 +245,17 @@ class CompactBilinearPooling(BilinearPooling):
     def call(self, inputs: Sequence[Any]) -> Any:
         """Fuse `[appearance, part]` into one sketch an image."""
         appearance, part = inputs
-        c1, c2 = appearance.shape[-1], part.shape[-1]
         signs = self.s1[:, None] * self.s2[None, :]
         bins = ops.mod(self.h1[:, None] + self.h2[None, :], self.output_dim)
         signed = self._outer(appearance, part) * signs
-        pairs = ops.transpose(ops.reshape(signed, (-1, c1 * c2)))  # (C1 * C2, N): segments run along the first axis
-        sketch = ops.segment_sum(pairs, ops.reshape(bins, (c1 * c2,)), num_segments=self.output_dim)
-        return self._finish(ops.transpose(sketch))
+        # One sum for the whole batch, image n at the segments from n * d on: number by number is twice as fast on a
+        # CPU as pair by pair with the images side by side.
+        batch = ops.shape(signed)[0]
+        segments = ops.arange(batch, dtype="int32")[:, None, None] * self.output_dim + bins
+        sketch = ops.segment_sum(
+            ops.reshape(signed, (-1,)), ops.reshape(segments, (-1,)), num_segments=batch * self.output_dim
+        )
+        return self._finish(ops.reshape(sketch, (-1, self.output_dim)))
 
     def compute_output_shape(self, input_shape: Sequence[tuple]) -> tuple:
         """Return `(N, output_dim)`."""
