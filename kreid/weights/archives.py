@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from kreid.weights.messages import one_line
+
 # What `zipfile` raises for changed or missing bytes, depending on where they are.
 DAMAGE = (
     zipfile.BadZipFile,
@@ -39,7 +41,7 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         except DAMAGE as error:
             raise ValueError(
-                f"{path}: a zip archive that is cut short or damaged: {error}; get the file again"
+                f"{path}: a zip archive that is cut short or damaged: {one_line(error)}; get the file again"
             ) from None
         self.sizes = {info.filename: info.file_size for info in self._zip.infolist()}
 
@@ -55,7 +57,7 @@ class Archive:
         try:
             return self._zip.read(name)
         except DAMAGE as error:
-            raise ValueError(f"{self.path}: damaged zip archive: {error}; get the file again") from None
+            raise ValueError(f"{self.path}: damaged zip archive: {one_line(error)}; get the file again") from None
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.weights.archives import Archive
+from kreid.weights.messages import one_line
 
 SAFETENSORS_TYPES = {
     "F64": "<f8",
@@ -50,7 +51,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             try:
                 tensors[member.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
             except _ARRAY_ERRORS as error:
-                raise ValueError(f"{path}: no readable array {member}: {error}") from None
+                raise ValueError(f"{path}: no readable array {one_line(member)}: {one_line(error)}") from None
     return tensors
 
 
@@ -75,8 +76,8 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
         rows = [(name, e["dtype"], tuple(e["shape"]), *e["data_offsets"]) for name, e in entries.items()]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path}: damaged safetensors header: {error}") from None
-    return {name: _array(data, start, row, f"{path}: tensor {name}") for name, *row in rows}
+        raise ValueError(f"{path}: damaged safetensors header: {one_line(error)}") from None
+    return {name: _array(data, start, row, f"{path}: tensor {one_line(name)}") for name, *row in rows}
 
 
 def _array(data: bytes, start: int, row: list, where: str) -> np.ndarray:

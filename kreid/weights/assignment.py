@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kreid.weights.messages import one_line
+
 if TYPE_CHECKING:  # Keras takes seconds to import, and listing a file's tensors needs none of it
     import keras
 
@@ -279,4 +281,4 @@ def _check_single_use(found: list[tuple[_Place, str, np.ndarray]]) -> None:
 
 def _first(names: Any, count: int = 3) -> str:
     """Return the first few of a list, as text."""
-    return ", ".join(map(str, names[:count])) + (", ..." if len(names) > count else "")
+    return ", ".join(map(one_line, names[:count])) + (", ..." if len(names) > count else "")

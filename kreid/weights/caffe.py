@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kreid.weights.messages import one_line
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 
 # What a layer's blobs are called, in their order; BatchNorm divides the first two by the third.
@@ -72,7 +74,7 @@ def read_caffemodel(path: Path) -> dict[str, np.ndarray]:
             if number in GENERATIONS and wire == BYTES:
                 _add_layer(tensors, data, start, stop, GENERATIONS[number])
     except _CutError as error:
-        layer = f" inside layer {error.layer!r}" if error.layer else ""
+        layer = f" inside layer {one_line(error.layer)!r}" if error.layer else ""
         raise ValueError(
             f"{path}: cut short{layer}: {len(data):,} bytes, at least {error.needed:,} expected; get the file again"
         ) from None
@@ -166,7 +168,7 @@ def _add_layer(tensors: dict[str, np.ndarray], data: memoryview, start: int, sto
     try:
         blobs = [_blob(data, begin, end) for begin, end in places]
     except _DamagedError as error:
-        raise _DamagedError(f"layer {name!r}: {error}") from None
+        raise _DamagedError(f"layer {one_line(name)!r}: {error}") from None
 
     arrays = {kind: _unpad(blob, kind, layer_type) for kind, blob in _kinds(layer_type, blobs)}
     if layer_type == "BatchNorm" and "scale_factor" in arrays:
@@ -175,7 +177,7 @@ def _add_layer(tensors: dict[str, np.ndarray], data: memoryview, start: int, sto
         arrays = {kind: array * np.float32(1 / factor if factor else 0) for kind, array in arrays.items()}
     for kind, array in arrays.items():
         if f"{name}.{kind}" in tensors:
-            raise _DamagedError(f"two layers are called {name!r}")
+            raise _DamagedError(f"two layers are called {one_line(name)!r}")
         tensors[f"{name}.{kind}"] = array
 
 

@@ -12,6 +12,7 @@ from kreid.weights.archives import Archive
 from kreid.weights.array_files import read_npz, read_safetensors
 from kreid.weights.caffe import read_caffemodel
 from kreid.weights.keras_files import WEIGHTS_MEMBER, read_h5, read_keras_archive
+from kreid.weights.messages import one_line
 from kreid.weights.torch_files import read_legacy, read_zip
 
 READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
@@ -53,8 +54,10 @@ class Summary:
     parameters: int
 
     def __str__(self) -> str:
-        width = max(len(name) for name, _, _ in self.rows)
-        lines = [f"{name:<{width}}  {dtype:<8} {shape}" for name, shape, dtype in self.rows]
+        names = [one_line(name) for name, _, _ in self.rows]
+        width = max(map(len, names))
+        rows = zip(names, self.rows, strict=True)
+        lines = [f"{name:<{width}}  {dtype:<8} {shape}" for name, (_, shape, dtype) in rows]
         total = f"{self.path}: {self.format}, {len(self.rows)} tensors, {self.parameters:,} values"
         return "\n".join([*lines, total, f"known as: {self.known}" if self.known else "not one of the known files"])
 
@@ -148,7 +151,7 @@ def _zip_format(path: Path) -> str:
         return "Keras archive"
     if members and all(name.endswith(".npy") for name in members):
         return "NumPy"
-    held = ", ".join(members[:3]) or "nothing"
+    held = ", ".join(map(one_line, members[:3])) or "nothing"
     raise ValueError(f"{path}: a zip archive but no checkpoint of PyTorch, NumPy or Keras; it holds {held}")
 
 

@@ -8,12 +8,14 @@ References: keras/src/saving/saving_lib.py; keras/src/legacy/saving/legacy_h5_fo
 """
 
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from kreid.weights.archives import Archive
+from kreid.weights.messages import one_line
 
 if TYPE_CHECKING:
     import h5py
@@ -76,6 +78,8 @@ class _NamelessError(Exception):
 def _read(source: Path | BinaryIO, path: Path) -> dict[str, np.ndarray]:
     import h5py  # a dependency of Keras; slow to import, and only these files need it
 
+    if isinstance(source, Path):
+        _check_heaps(source)
     try:
         with h5py.File(source, "r") as file:
             group = file.get("model_weights", file)  # a whole model keeps its weights in there
@@ -83,14 +87,34 @@ def _read(source: Path | BinaryIO, path: Path) -> dict[str, np.ndarray]:
             tensors = _older(group) if older else _current(file)
     except _NamelessError as error:
         raise ValueError(
-            f"{path}: {error} does not tell its layer's name, as in files of early Keras 3: "
+            f"{path}: {one_line(error)} does not tell its layer's name, as in files of early Keras 3: "
             "load it with model.load_weights and save it again with a newer Keras"
         ) from None
     except _DAMAGE as error:
-        raise ValueError(f"{path}: no readable HDF5 file: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{path}: no readable HDF5 file: {one_line(error)}") from None
     if not tensors:
         raise ValueError(f"{path}: HDF5, but it holds no layer's variables in either of Keras's forms")
     return tensors
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse a file whose global heaps, where HDF5 keeps texts, are damaged: the library would loop in them for ever.
+
+    A heap is `GCOL`, a version, its size, then objects: index (2 bytes), count (2), reserved (4), size (8) and the
+    text, padded to eight bytes. Index 0 is the free space behind them, whose size counts from its start.
+    """
+    data = np.memmap(path, np.uint8, "r")
+    for match in re.finditer(b"GCOL\x01\0\0\0", data):
+        start = match.start()
+        end = start + int.from_bytes(data[start + 8 : start + 16], "little")
+        place = start + 16
+        while place + 16 <= end <= len(data):
+            index, size = (int.from_bytes(data[place + at : place + at + n], "little") for at, n in ((0, 2), (8, 8)))
+            if index == 0 and place + size != end:
+                break
+            place += 16 + -(-size // 8) * 8 if index else size
+        if not end - 16 < place <= end <= len(data) or end - start < 4096:
+            raise ValueError(f"{path}: no readable HDF5 file: the texts at byte {start:,} are damaged; get it again")
 
 
 def _older(group: "h5py.Group") -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ Reference: torch/serialization.py and torch/_utils.py of PyTorch 2.
 import io
 import pickle
 import pickletools
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from kreid.weights.archives import Archive
+from kreid.weights.messages import one_line
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -98,7 +100,7 @@ def read_zip(path: Path) -> dict[str, np.ndarray]:
         def load(storage: _Storage) -> bytes:
             name = f"{root}data/{storage.key}"
             if archive.sizes.get(name, -1) < storage.nbytes:
-                raise ValueError(f"{path}: damaged checkpoint: {name} is missing or too small")
+                raise ValueError(f"{path}: damaged checkpoint: {one_line(name)} is missing or too small")
             return archive.read(name)
 
         return _arrays(content, load, ">" if big else "<", path)
@@ -127,7 +129,7 @@ def read_legacy(path: Path) -> dict[str, np.ndarray]:
 
     def load(storage: _Storage) -> bytes:
         if storage.key not in blocks:
-            raise ValueError(f"{path}: damaged checkpoint: storage {storage.key} is missing")
+            raise ValueError(f"{path}: damaged checkpoint: storage {one_line(storage.key)} is missing")
         return blocks[storage.key]
 
     return _arrays(content, load, "<", path)
@@ -141,10 +143,12 @@ def _legacy_blocks(file: BinaryIO, keys: Any, storages: dict[str, "_Storage"], p
         storage = storages.get(str(key))
         count = int.from_bytes(file.read(8), "little", signed=True)
         if storage is None or count != storage.size:
-            raise ValueError(f"{path}: damaged checkpoint: storage {key} is not the one that was announced")
+            raise ValueError(f"{path}: damaged checkpoint: storage {one_line(key)} is not the one that was announced")
         left -= 8 + storage.nbytes
         if left < 0:
-            raise ValueError(f"{path}: cut short inside storage {key}, {-left:,} bytes are missing; get the file again")
+            raise ValueError(
+                f"{path}: cut short inside storage {one_line(key)}, {-left:,} bytes are missing; get it again"
+            )
         blocks[storage.key] = file.read(storage.nbytes)
     return blocks
 
@@ -258,15 +262,16 @@ class _Unpickler(pickle.Unpickler):
 
 def _unpickle(unpickler: _Unpickler, path: Path) -> Any:
     try:
-        return unpickler.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged text can hold an escape sequence that Python deprecates
+            return unpickler.load()
     except _ForbiddenError as error:
         raise ValueError(
-            f"{path}: its pickle asks for {str(error)!r}, which no state dict needs: refused, nothing was run. "
+            f"{path}: its pickle asks for {one_line(error)!r}, which no state dict needs: refused, nothing was run. "
             "If you trust its origin, open it with PyTorch and save model.state_dict() alone"
         ) from None
     except _PICKLE_ERRORS as error:
-        reason = " ".join(str(error).split())  # it may quote bytes of the file, line breaks too
-        raise ValueError(f"{path}: damaged checkpoint, its pickle cannot be read: {reason}") from None
+        raise ValueError(f"{path}: damaged checkpoint, its pickle cannot be read: {one_line(error)}") from None
 
 
 def _arrays(content: Any, load: Callable[[_Storage], bytes], order: str, path: Path) -> dict[str, np.ndarray]:
@@ -280,7 +285,7 @@ def _arrays(content: Any, load: Callable[[_Storage], bytes], order: str, path: P
         key = note.storage.key
         if key not in storages:
             storages[key] = _elements(load(note.storage), note.storage, order)
-        arrays[name] = _view(note, storages[key], f"{path}: tensor {name}")
+        arrays[name] = _view(note, storages[key], f"{path}: tensor {one_line(name)}")
     return arrays
 
 
@@ -294,7 +299,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, _Tensor]:
             notes = {str(name): note for name, note in dict.items(candidate) if isinstance(note, _Tensor)}
             if notes:
                 return notes
-    entries = ", ".join(map(str, list(content)[:5])) or "none"
+    entries = ", ".join(map(one_line, list(content)[:5])) or "none"
     raise ValueError(f"{path}: no tensors, neither by themselves nor under {', '.join(WRAPPERS)}; entries: {entries}")
 
 
