@@ -29,6 +29,7 @@ def inspect(file: File) -> None:
     """Print name, type and shape of every tensor, and which published file it is."""
     from kreid.weights.files import describe
 
+    _check_file(file)
     print(describe(file))
 
 
@@ -44,8 +45,7 @@ def convert(
     """Write FILE's tensors as Keras weights for a backbone, which `model.*.weights` takes in a configuration."""
     if not out.name.endswith(".weights.h5"):
         raise UsageError(f"--out {out}: expected a name that ends in .weights.h5")
-    if not file.is_file():
-        raise UsageError(f"{file}: no such file")
+    _check_file(file)
     load_tensorflow()
     from kreid import weights as files
     from kreid.atomic import atomic_path
@@ -54,9 +54,15 @@ def convert(
     with arguments():
         backbone = build_backbone(to, width_divisor=width_divisor, **({"variant": variant} if variant else {}))
     with atomic_path(out) as temporary:
-        note(f"{file}: {files.identify(file) or 'not one of the known files'}")
-        note(f"{file}: {files.convert(file, backbone, temporary, prefix=prefix)}")
+        report = files.convert(file, backbone, temporary, prefix=prefix)
+    note(f"{file}: {files.identify(file) or 'not one of the known files'}")
+    note(f"{file}: {report}")
     finish(out)
+
+
+def _check_file(file: Path) -> None:
+    if not file.is_file():
+        raise UsageError(f"{file}: {'a folder, expected a file' if file.is_dir() else 'no such file'}")
 
 
 def main() -> None:

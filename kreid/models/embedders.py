@@ -6,6 +6,7 @@ the triplet loss trains (a batch-norm neck, concatenated heads), the trained vec
 """
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -54,7 +55,10 @@ def build_model(config: Any, pretrained: bool = True) -> keras.Model:
         feature = layers.Concatenate(dtype="float32", name="concat")(vectors) if len(vectors) > 1 else vectors[0]
     if not plain:
         outputs["embedding"] = _unit("embedding", feature)
-    return keras.Model(image, outputs, name=config.embedder)
+    model = keras.Model(image, outputs, name=config.embedder)
+    if pretrained and config.appearance.weights not in (None, "imagenet"):
+        _load_fc(model, config.appearance.weights)
+    return model
 
 
 def _two_stream(config: Any, image: Any, pretrained: bool) -> tuple[dict, Any]:
@@ -134,10 +138,25 @@ def _trim(backbone: keras.Model, keys: dict[str, str], name: str) -> keras.Model
 
 def _load(backbone: keras.Model, path: str, key: str) -> None:
     """Load a weight file by upstream layer names; the complaint opens with the configuration's key."""
+    if not Path(path).is_file():
+        raise ConfigError(f"{key}: {path}: no such file")
     try:
         weights.load(backbone, path)
     except (OSError, ValueError) as error:
         raise ValueError(f"{key}: {error}") from None
+
+
+def _load_fc(model: keras.Model, path: str) -> None:
+    """Load torchreid's fully connected layers too, where the appearance stream's file has them in the same size."""
+    own = [layer.name for layer in model.layers if layer.name.startswith(("fc.", "fc_fusion."))]
+    tensors = {name: value for name, value in weights.read(path).items() if name.rpartition(".")[0] in own}
+    if not tensors:
+        return
+    try:
+        report = weights.assign(model, tensors, names=lambda layer: layer if layer in own else None, strict=False)
+    except ValueError as error:
+        raise ValueError(f"model.appearance.weights: {path}: {error}") from None
+    log.info("%s: fully connected layers: %s", path, report)
 
 
 def _appearance(config: Any, maps: dict) -> Any:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Groups of Keras 3's files that hold no layers.
 NOT_LAYERS = ("optimizer", "metrics", "_metrics", "seed_generator")
+DEFLATE = 1100  # no stored byte of a compressed dataset stands for more bytes
 WEIGHTS_MEMBER = "model.weights.h5"  # of a .keras archive
 
 
@@ -163,7 +164,12 @@ def _current(file: "h5py.File") -> dict[str, np.ndarray]:
 
 
 def _array(dataset: "h5py.Dataset") -> np.ndarray:
+    stored = dataset.id.get_storage_size()
+    most = stored if dataset.chunks is None else stored * DEFLATE  # before HDF5 makes room for what is not there
+    if dataset.nbytes > most:
+        raise ValueError(f"{dataset.name} needs {dataset.nbytes:,} bytes, the file has {stored:,} for it")
     array = dataset[()]
-    if dataset.attrs.get("dtype") == "bfloat16":  # stored as two opaque bytes: the upper half of a float32
+    # bfloat16 is stored as two opaque bytes: the upper half of a float32.
+    if dataset.attrs.get("dtype") == "bfloat16":
         return (array.view("<u2").astype("u4") << 16).view("f4")
     return np.asarray(array)

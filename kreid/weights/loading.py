@@ -41,11 +41,12 @@ def load(
         >>> report = load(build_backbone("openpose_coco"), "pose_iter_440000.caffemodel")
     """
     tensors = read(path)
-    log.info("%s: %s", path, identify(path) or "not one of the known files")
+    known = identify(path)
     try:
         report = assign(model, tensors, names=names, prefix=prefix, strict=strict)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}{f' ({known})' if known else ''}: {error}") from None
+    log.info("%s: %s", path, known or "not one of the known files")
     log.info("%s: %s", path, report)
     return report
 

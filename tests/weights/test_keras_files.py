@@ -163,3 +163,47 @@ def test_a_cut_file_is_noticed(tmp_path, name):
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=rf"{name}: .*(no readable HDF5 file|cut short or damaged)"):
         read(tmp_path / name)
+
+
+def patch(path, place, value):
+    """Overwrite eight bytes of a file with a number."""
+    content = bytearray(path.read_bytes())
+    content[place : place + 8] = value.to_bytes(8, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "place, value",
+    [
+        pytest.param(8, 1 << 40, id="a heap larger than the file"),
+        pytest.param(8, 16, id="a heap smaller than any"),
+        pytest.param(24, 25, id="a text longer than it is"),
+        pytest.param(24, 0, id="a text shorter than it is"),
+        pytest.param(24, (1 << 64) - 1, id="a text larger than any memory"),
+    ],
+)
+def test_texts_in_which_hdf5_would_loop_for_ever_are_refused(tmp_path, place, value):
+    """Found by changing bytes at random: the library walks over its heap of texts without looking where it ends."""
+    path = tmp_path / "x.weights.h5"
+    flat(1).save_weights(path)
+    patch(path, path.read_bytes().index(b"GCOL") + place, value)
+    with pytest.raises(
+        ValueError, match=r"x\.weights\.h5: no readable HDF5 file: the texts at byte [\d,]+ are damaged"
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1 << 20,), "compression": "gzip"}], ids=["plain", "compressed"])
+def test_numbers_that_the_file_does_not_have_get_no_room(tmp_path, options):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("layers/dense/vars/0", shape=(1 << 40,), dtype="f4", **options)
+        file["layers/dense/vars"].attrs["name"] = "head"
+    with pytest.raises(ValueError, match="/layers/dense/vars/0 needs 4,398,046,511,104 bytes, the file has 0 for it"):
+        read(tmp_path / "x.h5")
+
+
+def test_a_compressed_dataset_is_read(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("layers/dense/vars/0", data=np.zeros(1 << 20, "f4"), compression="gzip", compression_opts=9)
+        file["layers/dense/vars"].attrs["name"] = "head"
+    np.testing.assert_array_equal(read(tmp_path / "x.h5")["head.0"], np.zeros(1 << 20))
