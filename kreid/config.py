@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from kreid.errors import ConfigError
 
@@ -21,10 +30,17 @@ def _no_truth_value(value: Any) -> Any:
     return value
 
 
+def _least_first(values: tuple[float, float]) -> tuple[float, float]:
+    if values[0] > values[1]:
+        raise ValueError("input should be the least, then the most")
+    return values
+
+
 Integer = Annotated[int, BeforeValidator(_no_truth_value)]
 Number = Annotated[float, BeforeValidator(_no_truth_value)]
 Positive = Annotated[Integer, Field(gt=0)]
 Share = Annotated[Number, Field(gt=0, le=1)]
+ShareRange = Annotated[tuple[Share, Share], AfterValidator(_least_first)]
 Weight = Annotated[Number, Field(ge=0)]
 Probability = Annotated[Number, Field(ge=0, le=1)]
 
@@ -164,13 +180,33 @@ class Loss(Section):
 
 
 class Data(Section):
-    """What is drawn: a batch is `persons` x `views` images, at most `views` of a person; `fraction` of the actions."""
+    """What is drawn: a batch is `persons` x `views` images, at most `views` of a person; `fraction` of the actions.
+
+    Training images are changed at random, in this order; the defaults leave all but the flip out, as the paper does:
+    - `flip`: probability to mirror the image.
+    - `hue`: the colours are turned by up to this part of a full circle either way. `saturation`, `contrast`,
+      `brightness`: the distance to grey, the distance to the image's mean grey and everything is multiplied by a
+      factor in 1 +- this.
+    - `crop_padding`: the image is shifted by up to this many pixels of the network's input, down or up and left or
+      right, which is a crop of its size out of the image padded so far.
+    - `erase`: probability to fill a rectangle (Zhong et al. 2020) of `erase_area` (least, most) of the image's area,
+      uniform; its height / width lies between `erase_aspect` and 1 / `erase_aspect`, uniform in the logarithm, as far
+      as such a rectangle fits. Of `erase_area` and `erase_aspect` the defaults are that paper's.
+    """
 
     persons: Positive = 8
     views: Annotated[Integer, Field(ge=2)] = 4
     fraction: Share = 1.0
     sampler: Literal["same_action", "persons", "uniform"] = "same_action"
     flip: Probability = 0.5
+    hue: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
+    saturation: Probability = 0.0
+    contrast: Probability = 0.0
+    brightness: Probability = 0.0
+    crop_padding: Annotated[Integer, Field(ge=0)] = 0
+    erase: Probability = 0.0
+    erase_area: ShareRange = (0.02, 0.4)
+    erase_aspect: Share = 0.3
 
 
 class Train(Section):
@@ -243,6 +279,16 @@ class Config(Section):
     data: Data = Data()
     train: Train = Train()
     evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _crop_leaves_some_of_the_image(self) -> "Config":
+        padding, size = self.data.crop_padding, self.model.image_size
+        if padding >= min(size):
+            raise ValueError(
+                f"data.crop_padding: expected less than the image's height and width, {size[0]} and {size[1]} pixels, "
+                f"received {padding}"
+            )
+        return self
 
 
 class _Loader(yaml.SafeLoader):
@@ -344,6 +390,8 @@ def _complaint(item: dict, tree: dict) -> str:
     if item["type"] == "missing":
         return f"{key}: missing; add it"
     message = item["msg"].removeprefix("Value error, ")
+    if not place:  # about several sections; it names its keys itself
+        return message
     return f"{key}: {message[0].lower()}{message[1:]}, received {_short(item['input'])}"
 
 

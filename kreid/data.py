@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kreid.augmentation import augment
 from kreid.sampling import Sampler
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index
@@ -124,12 +125,6 @@ def training_batches(
     dataset = tf.data.Dataset.from_generator(draws, output_signature=signature).prefetch(2).unbatch()
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(replica_batch or part, drop_remainder=True).prefetch(2)
-
-
-def augment(image: Any, seed: Any, config: Any) -> Any:
-    """Augment one image as the `data` section says; the same `seed` `(2,)` gives the same pixels."""
-    flipped = tf.random.stateless_uniform((), seed) < config.flip
-    return tf.cond(flipped, lambda: tf.image.flip_left_right(image), lambda: image)
 
 
 def first_damaged(index: Index, rows: Sequence[int]) -> str | None:

@@ -34,6 +34,8 @@ def test_paper_defaults():
     assert (loss.margin, loss.mining, loss.distance, loss.same_action) == (0.3, "hard", "euclidean", True)
     assert loss.identity_weight == 0
     assert data.persons * data.views == 32
+    assert (data.flip, data.crop_padding, data.erase) == (0.5, 0, 0.0), "the flip alone"
+    assert data.hue == data.saturation == data.contrast == data.brightness == 0.0
     assert (train.optimizer, train.learning_rate, train.epochs) == ("adam", 1e-5, 60)
 
 
@@ -85,6 +87,9 @@ def test_overrides_reach_any_depth(tmp_path):
         (TWO_STREAM + "data: {fraction: 0}", [], "data.fraction: .*greater than 0.*0"),
         (TWO_STREAM + "data: {fraction: 1.5}", [], "data.fraction: .*less than or equal to 1.*1.5"),
         (TWO_STREAM + "data: {views: 1}", [], "data.views: .*2.*1"),
+        (TWO_STREAM + "data: {erase_area: [0.4, 0.02]}", [], "data.erase_area: .*least, then the most.*0.4, 0.02"),
+        (TWO_STREAM + "data: {hue: 0.6}", [], "data.hue: .*less than or equal to 0.5.*0.6"),
+        (TWO_STREAM + "data: {crop_padding: 128}", [], "data.crop_padding: .*less than .*256 and 128.*received 128$"),
         (TWO_STREAM + "train: {epochs: 1}\ntrain: {epochs: 2}", [], "line 3: key 'train' is given twice"),
         (TWO_STREAM + "train: {weight_decay: 5e-4}", [], "adamw"),
         ("model: {embedder: two_stream, part: {paf_stages: 5}}", [], "body_25 has at most 4 paf_stages"),

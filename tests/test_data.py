@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from configurations import EVERYTHING
 from PIL import Image
 
 from kreid.config import Data
-from kreid.data import TrainingSet, augment, decode_and_resize, file_batches, record_batches, training_batches
+from kreid.data import TrainingSet, decode_and_resize, file_batches, record_batches, training_batches
 from tfrecords_tools import schema
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "resize.npz")
@@ -54,7 +55,7 @@ def test_labels_are_dense_and_people_stay_in_their_action(records):
 
 
 def test_a_resumed_stream_continues_the_unbroken_one(records):
-    training_set = TrainingSet(records, Data(persons=4, views=2), seed=1)
+    training_set = TrainingSet(records, Data(persons=4, views=2, **EVERYTHING), seed=1)
     plan = list(itertools.islice(training_set.sampler.epoch(0), 4))
     whole = list(training_batches(training_set, (32, 16), iter(plan)))
     rest = list(training_batches(training_set, (32, 16), iter(plan[2:]), first_draw=2 * 8))
@@ -64,7 +65,7 @@ def test_a_resumed_stream_continues_the_unbroken_one(records):
 
 
 def test_workers_share_every_batch(records):
-    training_set = TrainingSet(records, Data(persons=4, views=2), seed=1)
+    training_set = TrainingSet(records, Data(persons=4, views=2, **EVERYTHING), seed=1)
     plan = list(itertools.islice(training_set.sampler.epoch(0), 2))
     whole = [image.numpy() for image, _ in training_batches(training_set, (32, 16), iter(plan))]
     halves = [
@@ -75,14 +76,14 @@ def test_workers_share_every_batch(records):
         np.testing.assert_array_equal(batch, np.concatenate(parts))
 
 
-def test_flip_follows_its_seed_and_probability():
-    image = tf.reshape(tf.range(24, dtype=tf.float32), (2, 4, 3))
-    seeds = [tf.constant([7, draw], tf.int64) for draw in range(200)]
-    flipped = [not np.array_equal(augment(image, seed, Data(flip=0.3)), image) for seed in seeds]
-    assert flipped == [not np.array_equal(augment(image, seed, Data(flip=0.3)), image) for seed in seeds]
-    assert 0.2 < np.mean(flipped) < 0.4
-    assert not any((augment(image, seed, Data(flip=0.0)) != image).numpy().any() for seed in seeds)
-    np.testing.assert_array_equal(augment(image, seeds[0], Data(flip=1.0)), image[:, ::-1])
+def test_augmentation_is_for_training_alone(records):
+    """The same images through both ways, every change switched on: evaluation knows of none."""
+    training_set = TrainingSet(records, Data(persons=4, views=2, **EVERYTHING), seed=1)
+    encoded = [schema.parse(tf.constant(one))["image"] for one in training_set.index.read(range(8))]
+    plain = np.stack([decode_and_resize(one, (32, 16)) for one in encoded])
+    np.testing.assert_array_equal(next(iter(record_batches(records / "train", (32, 16), batch_size=8))), plain)
+    images, _ = next(iter(training_batches(training_set, (32, 16), [np.arange(8)])))
+    assert (np.abs(images - plain).max(axis=(1, 2, 3)) > 1).all()
 
 
 def test_records_and_files_give_equal_pixels(records, tmp_path):
