@@ -12,6 +12,7 @@ draws the same plan and takes its own part.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,14 +27,15 @@ class Sampler:
     Args:
         person: `(M,)` integers, the person of each image.
         action: `(M,)` integers, the action of each image.
-        persons: with `views`, sets the batch size `persons * views`; `sampler="persons"` draws that many people.
+        persons: with `views`, sets the batch size `persons * views`.
         views: most images of one person in a batch.
-        sampler: `"same_action"` (see the module), `"persons"` (P people x K views out of the whole set, views drawn
-            again where a person has fewer) or `"uniform"` (images in random order).
+        sampler: `"same_action"` (see the module), `"persons"` (people out of the whole set, `views` images of each,
+            drawn again where a person has fewer; people with one view once, spread evenly) or `"uniform"` (images in
+            random order).
         seed: seed of every draw.
 
     Raises:
-        ValueError: where no batch could hold a triplet, or the set is smaller than a batch.
+        ConfigError: where no batch could hold a triplet, or the set is smaller than a batch.
 
     Example:
         >>> batches = list(Sampler(person, action, persons=8, views=4).epoch(0))
@@ -63,21 +65,28 @@ class Sampler:
 
     def _check(self) -> None:
         people, first, count = np.unique(self.person, return_index=True, return_counts=True)
-        capped = self.sampler == "same_action"
-        drawn = int(np.minimum(count, self.views).sum()) if capped else len(self.person)
-        if drawn < self.batch_size:
-            limit = f" (at most {self.views} of a person)" if capped else ""
+        drawn, limit = {  # by an epoch
+            "same_action": (np.minimum(count, self.views), f" (at most {self.views} of a person)"),
+            "persons": (np.where(count > 1, self.views, 1), f" ({self.views} of a person, or 1 of who has no more)"),
+            "uniform": (count, ""),
+        }[self.sampler]
+        if drawn.sum() < self.batch_size:
             raise ConfigError(
                 f"data.persons x data.views is {self.batch_size} images a batch, but the training set has "
-                f"{drawn}{limit}; use a larger data.fraction or a smaller batch"
+                f"{drawn.sum()}{limit}; use a larger data.fraction or a smaller batch"
             )
-        in_action = np.bincount(np.unique(self.action[first], return_inverse=True)[1])
+        if self.sampler == "persons" and self.persons < 2:
+            raise ConfigError("data.persons: 1 person has no negatives; give 2 or more, or another data.sampler")
         if not (count > 1).any():
             raise ConfigError("no person of the training set has two images, so there is no triplet to learn from")
-        if len(people) < 2 or (self.sampler == "same_action" and in_action.max() < 2):
-            raise ConfigError("no action of the training set has two people, so there is no negative to learn from")
-        if self.sampler == "persons" and len(people) < self.persons:
-            raise ConfigError(f"data.persons: {self.persons} people a batch, but the training set has {len(people)}")
+        if len(people) < 2:
+            raise ConfigError("the training set has one person, so there is no negative to learn from")
+        in_action = np.unique(self.action[first], return_inverse=True)[1]
+        if self.sampler == "same_action" and not (np.bincount(in_action)[in_action[count > 1]] > 1).any():
+            raise ConfigError(
+                "no action of the training set has a person with two images beside another person, so there is no "
+                "triplet to learn from"
+            )
 
     def epoch(self, number: int) -> Iterator[np.ndarray]:
         """Yield the batches of an epoch: `(persons * views,)` row numbers each."""
@@ -90,11 +99,15 @@ class Sampler:
             yield order[start : start + self.batch_size]
 
     def _persons(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        groups = _rows_of(self.person)
-        order = rng.permutation(len(groups))
-        for start in range(0, len(order) - self.persons + 1, self.persons):
-            chosen = [groups[g] for g in order[start : start + self.persons]]
-            yield np.concatenate([_draw_views(rng, rows, self.views) for rows in chosen])
+        people = _rows_of(self.person)
+        several = [people[i] for i in rng.permutation(len(people)) if len(people[i]) > 1]
+        single = rng.permutation([rows[0] for rows in people if len(rows) == 1]).astype(int)
+        batches = (len(several) * self.views + len(single)) // self.batch_size
+        shares = np.linspace(0, min(len(several), batches * self.persons), batches + 1).astype(int)
+        for start, end in pairwise(shares):
+            drawn = [_draw_views(rng, rows, self.views) for rows in several[start:end]]
+            alone, single = np.split(single, [self.batch_size - self.views * len(drawn)])
+            yield np.concatenate([*drawn, alone])
 
     def _same_action(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
         waiting = [self._people(rng, self._groups[g]) for g in rng.permutation(len(self._groups))]

@@ -13,7 +13,7 @@ def real_shaped(actions=300, seed=0):
     for a in range(actions):
         wanted = 2 + int(rng.gamma(7, 3.6))
         while wanted > 0:
-            views = min(int(rng.choice([1, 2, 3, 4, 6], p=[0.548, 0.335, 0.081, 0.026, 0.010])), wanted)
+            views = int(rng.choice([1, 2, 3, 4, 6], p=[0.548, 0.335, 0.081, 0.026, 0.010]))
             person += [people] * views
             action += [a] * views
             people += 1
@@ -26,6 +26,25 @@ def anchors(person, action):
     same = person[:, None] == person
     other = (action[:, None] == action) & ~same
     return (same.sum(1) > 1) & other.any(1)
+
+
+def test_what_batches_hold_of_a_set_like_the_real_one():
+    """27 images an action, 36 % of the people with a second view: what a batch of 32 and one of 64 is made of."""
+    person, action = real_shaped(1000)
+    views = np.bincount(person)
+    assert 25 < len(person) / 1000 < 29
+    np.testing.assert_allclose([(views == n).mean() for n in (1, 2)], [0.548, 0.335], atol=0.01)
+    for persons, whole, actions in ((8, 0.65, 4), (16, 0.8, 6)):
+        batches = np.array(list(Sampler(person, action, persons, 4).epoch(0))[:-1])
+        parts = np.concatenate([np.unique(action[batch]) for batch in batches])
+        assert (np.bincount(parts) == 1).mean() > whole, "actions that stay whole"
+        per_batch = [len(np.unique(action[batch])) for batch in batches]
+        assert max(per_batch) <= actions
+        assert np.mean(per_batch) > 1.5
+        single = (views[person[batches]] == 1).mean(axis=1)
+        assert single.min() > 0, "people with one view are in every batch, as negatives"
+        assert single.max() < 0.9
+        assert single.mean() == pytest.approx((views[person] == 1).mean(), abs=0.01)
 
 
 def test_an_epoch_takes_every_image_once():
@@ -85,12 +104,35 @@ def test_actions_larger_than_a_batch_are_divided_between_people():
         assert (np.bincount(person[batch])[np.unique(person[batch])] == 3).all()
 
 
-def test_people_sampler_draws_p_times_k():
-    person, action = real_shaped(60)
-    for batch in Sampler(person, action, 6, 4, "persons").epoch(0):
+def test_people_sampler_repeats_second_views_and_never_single_ones():
+    person, action = real_shaped(100)
+    views = np.bincount(person)
+    batches = list(Sampler(person, action, 6, 4, "persons").epoch(0))
+    anchors = []
+    for batch in batches:
         people, counts = np.unique(person[batch], return_counts=True)
-        assert len(people) == 6
-        assert (counts == 4).all()
+        assert len(batch) == 24
+        assert (counts == np.where(views[people] > 1, 4, 1)).all()
+        drawn_twice = [len(np.unique(batch[person[batch] == one])) for one in people]
+        assert (drawn_twice == np.minimum(views[people], 4)).all()
+        anchors.append((counts > 1).sum())
+    assert max(anchors) - min(anchors) <= 1, "evenly over the epoch"
+    assert len(np.unique(person[np.concatenate(batches)])) > len(views) - 24
+
+
+def test_people_sampler_sees_every_image_over_epochs():
+    person, action = real_shaped(20)
+    sampler = Sampler(person, action, 4, 2, "persons")
+    seen = np.unique(np.concatenate([batch for epoch in range(20) for batch in sampler.epoch(epoch)]))
+    np.testing.assert_array_equal(seen, np.arange(len(person)))
+
+
+def test_people_sampler_holds_its_size_whoever_there_is():
+    for several, single in ((9, 0), (9, 5), (3, 40), (40, 1)):
+        person = np.concatenate([np.repeat(np.arange(several), 3), several + np.arange(single)])
+        batches = list(Sampler(person, np.zeros_like(person), 4, 4, "persons").epoch(0))
+        assert len(batches) == (several * 4 + single) // 16
+        assert {len(batch) for batch in batches} == {16}
 
 
 @pytest.mark.parametrize(
@@ -99,9 +141,13 @@ def test_people_sampler_draws_p_times_k():
         ([0, 0, 1, 1], [0] * 4, {"persons": 4, "views": 2}, "8 images a batch, but the training set has 4"),
         ([0] * 20 + [1] * 20, [0] * 40, {}, "has 8 \\(at most 4 of a person\\)"),
         (range(40), [0] * 40, {}, "no person .* two images"),
-        ([0] * 40, [0] * 40, {"persons": 1}, "no action .* two people"),
-        (np.repeat(range(20), 2), np.repeat(range(20), 2), {}, "no action .* two people"),
-        ([0] * 20 + [1] * 20, [0] * 40, {"sampler": "persons"}, "8 people a batch, but the training set has 2"),
+        ([0] * 40, [0] * 40, {"persons": 1}, "has one person"),
+        (np.repeat(range(20), 2), np.repeat(range(20), 2), {}, "no action .* beside another person"),
+        ([0, 0, 1, 2], [0, 0, 1, 1], {"persons": 2, "views": 2}, "no action .* two images beside another person"),
+        ([0] * 20 + [1] * 20, [0] * 40, {"sampler": "persons"}, "has 8 \\(4 of a person, or 1 of who has no more\\)"),
+        ([0] * 20 + [1] * 20, [0] * 40, {"sampler": "persons", "persons": 1}, "1 person has no negatives"),
+        ([0] * 40, [0] * 40, {"sampler": "uniform"}, "has one person"),
+        ([], [], {}, "but the training set has 0"),
         (np.repeat(range(20), 2), [0] * 40, {"sampler": "random"}, "data.sampler: .*'random'"),
     ],
 )
