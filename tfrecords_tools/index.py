@@ -138,7 +138,10 @@ class Index:
             raise IndexError(f"rows: expected positions in 0..{len(self) - 1}, received {row}")
         shard, length = int(self.shard[row]), int(self.length[row])
         # The length in front of the payload comes along: it tells a record of another file from the one meant.
-        data = os.pread(self._handle(shard), HEADER + length, int(self.offset[row]) - HEADER)
+        try:
+            data = os.pread(self._handle(shard), HEADER + length, int(self.offset[row]) - HEADER)
+        except OSError as error:  # the disk fails, or a server has gone
+            raise ValueError(f"{self.shards[shard]}: {error.strerror}; {_AGAIN}") from error
         if len(data) != HEADER + length or struct.unpack_from("<Q", data)[0] != length:
             raise ValueError(f"{self.shards[shard]}: record {row} is not where {INDEX_NAME} says; {_AGAIN}")
         return data[HEADER:]
@@ -146,10 +149,7 @@ class Index:
     def _handle(self, shard: int) -> int:
         with self._lock:
             if shard not in self._open:
-                try:
-                    self._open[shard] = os.open(self.shards[shard], os.O_RDONLY | os.O_CLOEXEC)
-                except OSError as error:
-                    raise ValueError(f"{self.shards[shard]}: {error.strerror}; {_AGAIN}") from error
+                self._open[shard] = os.open(self.shards[shard], os.O_RDONLY | os.O_CLOEXEC)
             return self._open[shard]
 
 
