@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.augmentation import augment
+from kreid.errors import ConfigError
 from kreid.sampling import Sampler
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index
@@ -61,7 +62,8 @@ class TrainingSet:
         sampler: the `Sampler` over the kept rows.
 
     Raises:
-        ValueError: where the records are missing, of another version, or hold no triplet under `config`.
+        ValueError: where the records are missing or of another version.
+        ConfigError: a ValueError, where they hold no batch or no triplet under `config`.
 
     Example:
         >>> training_set = TrainingSet("records", config.data, seed=1)
@@ -70,7 +72,10 @@ class TrainingSet:
     def __init__(self, data: str | Path, config: Any, seed: int) -> None:
         self.config = config
         self.index: Index = read_index(split_folder(data, "train"))
-        self.rows = self.index.fraction_rows(config.fraction)
+        try:
+            self.rows = self.index.fraction_rows(config.fraction)
+        except ValueError as error:
+            raise ConfigError(f"data.{error}") from None
         person = np.unique(self.index.person[self.rows], return_inverse=True)[1]
         action = np.unique(self.index.action[self.rows], return_inverse=True)[1]
         self.label = np.stack([person, action], axis=1).astype(np.int32)
@@ -135,11 +140,16 @@ def training_batches(
 
 
 def first_damaged(index: Index, rows: Sequence[int]) -> str | None:
-    """Name the first of these records whose image cannot be decoded, for messages; None where all can."""
+    """Name the first of these records whose image cannot be decoded, for messages; None where all can.
+
+    Raises:
+        ValueError: naming the file, where it has vanished or been cut since.
+    """
     for row in rows:
+        record = index.read([row])[0]
         try:
-            tf.io.decode_jpeg(schema.parse(tf.constant(index.read([row])[0]))["image"], channels=3)
-        except (tf.errors.OpError, ValueError):
+            tf.io.decode_jpeg(schema.parse(tf.constant(record))["image"], channels=3)
+        except tf.errors.OpError:
             return f"{index.shards[index.shard[row]]}: action {index.action[row]} bbox {index.bbox[row]}"
     return None
 

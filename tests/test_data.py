@@ -1,7 +1,10 @@
 """Pixels: equal to Pillow's, equal to the plan, augmented by a seed alone."""
 
+import dataclasses
 import io
 import itertools
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,18 @@ from configurations import EVERYTHING
 from PIL import Image
 
 from kreid.config import Data
-from kreid.data import TrainingSet, decode_and_resize, file_batches, record_batches, training_batches
+from kreid.data import (
+    TrainingSet,
+    decode_and_resize,
+    file_batches,
+    first_damaged,
+    record_batches,
+    training_batches,
+)
+from kreid.errors import ConfigError
 from tfrecords_tools import schema
+from tfrecords_tools.index import read_index
+from tfrecords_tools.soccernet import scan
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "resize.npz")
 
@@ -89,16 +102,56 @@ def test_augmentation_is_for_training_alone(records):
 def test_records_and_files_give_equal_pixels(records, tmp_path):
     (images, *_) = record_batches(records / "test", (64, 32), batch_size=5)
     tree = records.parent / "tree"
-    from tfrecords_tools.index import read_index
-    from tfrecords_tools.soccernet import scan
-
     index = read_index(records / "test")
     paths = {(e.thumbnail.bbox, e.subset == "query"): e.path for e in scan(tree, "test")}
     first = [paths[int(b), bool(q)] for b, q in zip(index.bbox[:5], index.is_query[:5], strict=True)]
     np.testing.assert_array_equal(next(iter(file_batches(first, (64, 32)))), images)
 
 
+def test_only_what_is_drawn_is_read(records, monkeypatch):
+    training_set = TrainingSet(records, Data(persons=2, views=2), seed=1)
+    plan = list(itertools.islice(training_set.sampler.epoch(0), 3))
+    read, rows = training_set.index.read, []
+    monkeypatch.setattr(type(training_set.index), "read", lambda index, some: rows.extend(some) or read(some))
+    assert len(list(training_batches(training_set, (32, 16), plan))) == 3
+    np.testing.assert_array_equal(rows, training_set.rows[np.concatenate(plan)])
+
+
+def test_a_file_cut_while_training_is_named(records, tmp_path):
+    shutil.copytree(records, tmp_path / "copy")
+    training_set = TrainingSet(tmp_path / "copy", Data(persons=2, views=2), seed=1)
+    batches = iter(training_batches(training_set, (32, 16), training_set.sampler.epoch(0)))
+    next(batches)
+    os.truncate(training_set.index.shards[0], 1000)
+    with pytest.raises(tf.errors.OpError, match=r"train-00000-of-00001.tfrecord: record \d+ is not where"):
+        list(batches)
+    with pytest.raises(ValueError, match=r"train-00000-of-00001.tfrecord: record \d+ is not where .*kreid-convert"):
+        first_damaged(training_set.index, training_set.rows)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux for the memory in use")
+def test_memory_stays_flat_over_epochs(records):
+    training_set = TrainingSet(records, Data(persons=4, views=2, **EVERYTHING), seed=1)
+    epochs = [list(training_set.sampler.epoch(number)) for number in range(10)]
+    batches = iter(training_batches(training_set, (128, 64), itertools.chain(*epochs)))
+    resident, drawn = [], []
+    for epoch in epochs:
+        drawn.append(sum(next(batches)[0].numpy().nbytes for _ in epoch))
+        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    assert resident[-1] - resident[1] < sum(drawn[2:]) / 4
+    assert sum(drawn[2:]) > 100e6
+
+
 def test_fraction_keeps_the_first_actions(records):
     whole, half = (TrainingSet(records, Data(persons=2, views=2, fraction=f), seed=0) for f in (1.0, 0.5))
     assert set(half.index.action[half.rows]) == {0, 1, 2, 3}
     assert len(half.rows) < len(whole.rows) == len(whole.index)
+
+
+def test_a_fraction_that_is_not_there_is_a_mistake_of_the_configuration(records, monkeypatch):
+    with pytest.raises(ConfigError, match=r"is 64 images a batch, but the training set has \d+ .*larger data.fraction"):
+        TrainingSet(records, Data(persons=16, fraction=0.125), seed=0)
+    part = dataclasses.replace(read_index(records / "train"), fraction=0.25)
+    monkeypatch.setattr("kreid.data.read_index", lambda folder: part)
+    with pytest.raises(ConfigError, match=r"data.fraction: 0.5 was asked for, but .* holds only 0.25"):
+        TrainingSet(records, Data(persons=2, views=2, fraction=0.5), seed=0)
