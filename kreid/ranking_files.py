@@ -6,7 +6,7 @@ integers, best first. The challenge's server and `SoccerNet.Evaluation.ReIdentif
 
 import json
 import reprlib
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from kreid.ranking import evaluate
 from kreid.ranking_embeddings import Embeddings, Images
 from kreid.ranking_lists import Ranking
 from kreid.ranking_truth import read_groundtruth
+
+_SHOWN = 3  # faults of a kind that are named, the rest are counted
 
 
 def to_json(ranking: Ranking) -> dict[str, list[int]]:
@@ -61,7 +63,7 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
 
     Raises:
         ValueError: the file is larger than any ranking of these images, is not JSON, or is not a complete ranking. One
-            line says for each kind of fault how many there are and which is the first.
+            line says for each kind of fault how many there are, and names the first few.
     """
     images = _images(groundtruth)
     answers = _parse(Path(path), _most_bytes(images))
@@ -77,7 +79,7 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
                 queries.append(row)
                 sizes.append(len(entries))
     for key in answers:
-        faults.add("keys that are no query", lambda key=key: reprlib.repr(key))
+        faults.add("keys that are no query", lambda key=key: _brief(key))
     if faults.found:
         raise ValueError(f"{path}: not a ranking of these images: {faults}")
     offsets = np.cumsum([0, *sizes], dtype=np.int64)
@@ -99,44 +101,52 @@ def score(
         ranks: the k of the rank-k figures.
 
     Raises:
-        ValueError: as `read`, or the labels are withheld.
+        ValueError: as `read`, or the labels are withheld; by then the file is known to be a complete ranking.
     """
-    return evaluate(read(path, groundtruth), ranks)
+    ranking = read(path, groundtruth)
+    if (ranking.images.person < 0).any():
+        raise ValueError(
+            f"{path}: a complete ranking of {len(ranking):,} queries, but their labels are withheld, as in the "
+            "challenge set, so it cannot be scored here; send it to the challenge's server"
+        )
+    return evaluate(ranking, ranks)
 
 
 class _Faults:
     """What is wrong with a ranking file: per kind, how often and where first."""
 
     def __init__(self, images: Images) -> None:
-        self.gallery = set(images.bbox[~images.is_query].tolist())
-        self.found: dict[str, tuple[int, str]] = {}
+        gallery = ~images.is_query
+        self.action = dict(zip(images.bbox[gallery].tolist(), images.action[gallery].tolist(), strict=True))
+        self.found: dict[str, tuple[int, list[str]]] = {}
 
     def __str__(self) -> str:
-        return "; ".join(f"{kind}: {count} (first: {where})" for kind, (count, where) in self.found.items())
+        return "; ".join(f"{kind}: {count:,} ({_some(first, count)})" for kind, (count, first) in self.found.items())
 
-    def add(self, kind: str, where: Callable[[], str], count: int = 1) -> None:
-        """Count a fault. `where` is asked for the first of a kind only: there may be millions."""
-        before, first = self.found.get(kind) or (0, where())
-        self.found[kind] = (before + count, first)
+    def add(self, kind: str, where: Callable[[], str]) -> None:
+        """Count a fault. `where` is asked for the first few of a kind only: there may be millions."""
+        before, first = self.found.get(kind) or (0, [])
+        if before < _SHOWN:
+            first.append(where())
+        self.found[kind] = (before + 1, first)
 
     def none_in(self, key: str, entries: Any, wanted: Set[int]) -> bool:
         """Return whether `entries` is each of `wanted` once, and note what else it is, in linear time."""
         if entries is None:
-            self.add("queries without a list", lambda: f"query {key}")
+            self.add("queries left out", lambda: key)
             return False
         if not isinstance(entries, list):
-            self.add("values that are no list", lambda: f"query {key} has {reprlib.repr(entries)}")
+            self.add("values that are no list", lambda: f"{_brief(entries)} for query {key}")
             return False
         listed: set[int] = set()
         for entry in entries:
             kind = self._kind(entry, wanted, listed)
             if kind:
-                self.add(kind, lambda entry=entry: f"{reprlib.repr(entry)} in query {key}")
+                self.add(kind, lambda entry=entry: f"{self._name(entry)} in query {key}")
             else:
                 listed.add(entry)
-        left_out = wanted - listed
-        if left_out:
-            self.add("gallery images left out", lambda: f"{min(left_out)} in query {key}", len(left_out))
+        for entry in sorted(wanted - listed):
+            self.add("gallery images left out", lambda entry=entry: f"{entry} in query {key}")
         return len(listed) == len(entries) == len(wanted)
 
     def _kind(self, entry: Any, wanted: Set[int], listed: set[int]) -> str | None:
@@ -146,7 +156,20 @@ class _Faults:
             return "gallery images listed again"
         if entry in wanted:
             return None
-        return "gallery images of another action" if entry in self.gallery else "entries that are no gallery image"
+        return "gallery images of another action" if entry in self.action else "entries that are no gallery image"
+
+    def _name(self, entry: Any) -> str:
+        known = type(entry) is int and entry in self.action
+        return f"{entry} of action {self.action[entry]}" if known else _brief(entry)
+
+
+def _brief(value: Any) -> str:
+    """A file's value in a few characters."""
+    return reprlib.repr(value)
+
+
+def _some(first: Iterable[str], count: int) -> str:
+    return ", ".join(first) + (", ..." if count > _SHOWN else "")
 
 
 def _images(groundtruth: Images | Embeddings | str | Path) -> Images:
@@ -156,9 +179,9 @@ def _images(groundtruth: Images | Embeddings | str | Path) -> Images:
 
 
 def _most_bytes(images: Images) -> int:
-    """Return a generous bound on a ranking file's size: 64 bytes an entry (7 are usual), 128 a query, 1 MiB."""
+    """Return a generous bound on a file's size: 32 bytes an entry (7 are usual, 15 indented), 128 a query, 1 MiB."""
     entries = sum(len(query) * len(gallery) for query, gallery in images.actions())
-    return 64 * entries + 128 * len(images) + (1 << 20)
+    return 32 * entries + 128 * len(images) + (1 << 20)
 
 
 def _parse(path: Path, most: int) -> dict[str, Any]:
@@ -184,5 +207,6 @@ def _parse(path: Path, most: int) -> dict[str, Any]:
     if not isinstance(answers, dict):
         raise ValueError(f'{path}: expected {{"<query bbox>": [gallery bbox, ...]}}, got a {type(answers).__name__}')
     if repeated:
-        raise ValueError(f"{path}: keys that stand twice: {len(repeated)} (first: {reprlib.repr(repeated[0])})")
+        first = _some(map(_brief, repeated[:_SHOWN]), len(repeated))
+        raise ValueError(f"{path}: queries that stand twice: {len(repeated):,} ({first})")
     return answers

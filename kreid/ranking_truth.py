@@ -1,44 +1,63 @@
-"""The labels that a ranking file is scored by, from SoccerNet's JSON or from this project's records; NumPy only."""
+"""The labels that a ranking file is scored by, from SoccerNet's files or from this project's records; NumPy only."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from kreid.ranking_embeddings import Images, read_npz
+from tfrecords_tools.soccernet import scan
 
 _NAMES = ("index.npz", "bbox_info.json", "test_bbox_info.json")
+_SUBSETS = ("query", "gallery")
 
 
 def read_groundtruth(path: str | Path) -> Images:
     """Read the labels of a split's query and gallery images.
 
     Args:
-        path: SoccerNet's `bbox_info.json`, the `index.npz` beside converted records, an `Embeddings` file, or a folder
-            that holds one of the first two.
+        path: SoccerNet's `bbox_info.json`, the `index.npz` beside converted records, an `Embeddings` file, or a split's
+            folder: of records, or of SoccerNet's tree, whose file names say the labels where it has no such list.
 
     Returns:
-        The labels; person is -1 where the file has none.
+        The labels; person is -1 where they are withheld.
 
     Raises:
-        ValueError: the file is something else or an entry is wrong; names file and entry.
+        ValueError: the file or folder is something else or an entry is wrong; names it and the entry.
     """
     path = Path(path)
     if path.is_dir():
         found = [path / name for name in _NAMES if (path / name).is_file()]
-        if not found:
-            raise ValueError(f"{path}: expected {' or '.join(_NAMES)} in this folder")
-        path = found[0]
+        if not found and all((path / subset).is_dir() for subset in _SUBSETS):
+            return _scan(path)
+        path = found[0] if found else _refuse(path)
     if path.suffix == ".npz":
         arrays = read_npz(path, ("person", "action", "bbox", "is_query"))
         columns = [arrays[name] for name in ("person", "action", "bbox", "is_query")]
     else:
         columns = _read_bbox_info(path)
     try:
-        return Images(*columns)
+        images = Images(*columns)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    if not images.is_query.any():
+        raise ValueError(f"{path}: no queries, as in the training set; give the labels of valid, test or challenge")
+    return images
+
+
+def _refuse(folder: Path) -> NoReturn:
+    splits = {one.parent for name in _NAMES for part in ("*", "reid/*") for one in folder.glob(f"{part}/{name}")}
+    hint = f"; give one split: {', '.join(map(str, sorted(splits)))}" if splits else ""
+    raise ValueError(f"{folder}: expected {' or '.join(_NAMES)} in this folder{hint}")
+
+
+def _scan(folder: Path) -> Images:
+    entries = scan(folder.parent, folder.name)
+    names = [entry.thumbnail for entry in entries]
+    person = [-1 if name.person is None else name.person for name in names]
+    is_query = np.array([entry.subset == "query" for entry in entries])
+    return Images(person, [name.action for name in names], [name.bbox for name in names], is_query)
 
 
 def _read_bbox_info(path: Path) -> list[np.ndarray]:
@@ -47,7 +66,7 @@ def _read_bbox_info(path: Path) -> list[np.ndarray]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON: {error!s:.100}") from error
     rows = []
-    for subset in ("query", "gallery"):
+    for subset in _SUBSETS:
         entries = info.get(subset) if isinstance(info, dict) else None
         if not isinstance(entries, dict):
             raise ValueError(f'{path}: expected {{"query": {{...}}, "gallery": {{...}}}}, got no object named {subset}')

@@ -52,3 +52,16 @@ def tiny_one():
     appearance["variant"] = "torchvision"  # its batch norms follow quickly
     model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [16]}
     return check({"model": model, "data": {"persons": 4, "views": 4}, "train": TINY_TRAIN})
+
+
+@pytest.fixture(scope="session")
+def run_folder(tiny_one, tmp_path_factory):
+    """A run as training leaves it, but for the training."""
+    from kreid import runs
+    from kreid.config import dump
+    from kreid.models.embedders import build_model
+
+    folder = tmp_path_factory.mktemp("run")
+    (folder / runs.CONFIG).write_text(dump(tiny_one), encoding="utf-8")
+    build_model(tiny_one.model, pretrained=False).save_weights(folder / runs.WEIGHTS)
+    return folder

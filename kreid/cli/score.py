@@ -1,0 +1,58 @@
+"""kreid-score: from a ranking file, whoever wrote it, to its scores."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run
+
+app = make_app()
+
+
+@app.command()
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help='{"<query bbox>": [gallery bbox, ...], ...}, best first.', parser=parse_path
+        ),
+    ],
+    groundtruth: Annotated[
+        Path,
+        typer.Argument(
+            metavar="GROUNDTRUTH",
+            help="The split's bbox_info.json, or its folder: SoccerNet/reid/test or records/test.",
+            parser=parse_path,
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the scores here, as JSON.", parser=parse_path)
+    ] = None,
+) -> None:
+    """Score a ranking file in SoccerNet's form, from any program: mAP and rank-k in percent (--out: as fractions).
+
+    The figures are those of SoccerNet's own scorer. A file that is not a complete ranking of the split is refused, and
+    what is wrong with it is named and counted.
+    """
+    for path, name in ((file, "FILE"), (groundtruth, "GROUNDTRUTH")):
+        if not path.exists():
+            raise UsageError(f"{name} {path}: no such file")
+    if file.is_dir():
+        raise UsageError(f"FILE {file}: expected a ranking file, got a folder; the split's folder comes second")
+    from kreid import ranking_files
+    from kreid.atomic import write_json
+
+    metrics = ranking_files.score(file, groundtruth)
+    skipped = f", {metrics['skipped']:,} without a match left out" if metrics["skipped"] else ""
+    print(f"{file}: {metrics['queries']:,} queries{skipped}")
+    print(f"{'mAP':>8}{'rank-1':>8}{'rank-5':>8}{'rank-10':>9}")
+    mean, *ranks = (100 * metrics[name] for name in ("mAP", "rank1", "rank5", "rank10"))
+    print(f"{mean:>8.1f}{ranks[0]:>8.1f}{ranks[1]:>8.1f}{ranks[2]:>9.1f}")
+    if out:
+        finish(write_json(out, {"ranking": str(file), "groundtruth": str(groundtruth), **metrics}))
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)
