@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kreid.ranking import Ranking, first_hit
-from kreid.report_images import WEBP, Sheet, shrink
 from kreid.report_numbers import closeness
+from kreid.report_thumbnails import WEBP, Sheet, shrink
 
 _LOOKED_QUERIES, _LOOKED_PLACES, _LOOK_HEIGHT = 50, 3, 256
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib import resources
 from typing import Any
@@ -14,8 +14,8 @@ import numpy as np
 from kreid import report_charts as charts
 from kreid.ranking import Ranking
 from kreid.report_charts import element, percent
-from kreid.report_images import Sheet
 from kreid.report_numbers import HEADLINE, Headline, Scores, histogram
+from kreid.report_thumbnails import Sheet
 
 _SCRIPTS = ("page.js", "search.js", "list.js", "details.js")
 _MEANING = {
@@ -58,35 +58,47 @@ def assemble(
         sheets: thumbnails, one sheet per action.
         maps: what the network looks at, by position of the image.
     """
-    style = _read("page.css")
-    script = "\n".join(map(_read, _SCRIPTS))
-    policy = {
-        "default-src": "'none'",
-        "img-src": "data:",
-        "style-src": _hash(style),
-        "script-src": _hash(script),
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
     parts = {
-        "policy": escape("; ".join(f"{name} {value}" for name, value in policy.items())),
         "title": escape(title),
-        "style": style,
-        "script": script,
         "counts": escape(_counts(ranking)),
-        "notes": "".join(
-            element("p", escape(note), class_="note") for note in _notes(ranking, listed, labelled, scores)
-        ),
+        "notes": notes(_notes(ranking, listed, labelled, scores)),
         "figures": _figures(scores, paper) if scores else "",
         "data": _json(data),
     }
-    # One pass: what is filled in is never looked through again.
-    yield re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
+    yield fill("page.html", ("page.css",), _SCRIPTS, parts)
     for number, sheet in enumerate(sheets):
         yield _stored(f"sheet-{number}", sheet.webp)
     for number, image in maps.items():
         yield _stored(f"look-{number}", image)
     yield "</body>\n</html>\n"
+
+
+def fill(template: str, styles: Sequence[str], scripts: Sequence[str], parts: Mapping[str, str]) -> str:
+    """Return a template filled in, with a Content-Security-Policy under which its own style and script alone work.
+
+    Args:
+        template: a file of `report_page`, as all names here; `{{name}}` stands where a part comes.
+        styles: style sheets, joined as the part "style".
+        scripts: scripts, joined as the part "script"; none for a page without.
+        parts: markup, with everything that comes from outside escaped.
+    """
+    style, script = ("\n".join(map(_read, names)) for names in (styles, scripts))
+    policy = {"default-src": "'none'", "img-src": "data:", "style-src": _hash(style)}
+    policy |= {"script-src": _hash(script)} if scripts else {}
+    policy |= {"base-uri": "'none'", "form-action": "'none'"}
+    known = {
+        "policy": escape("; ".join(f"{name} {value}" for name, value in policy.items())),
+        "style": style,
+        "script": script,
+        **parts,
+    }
+    # One pass: what is filled in is never looked through again.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: known[found[1]], _read(template))
+
+
+def notes(texts: Iterable[str]) -> str:
+    """Return sentences that stand above a page's content."""
+    return "".join(element("p", escape(text), class_="note") for text in texts)
 
 
 def _figures(scores: Scores, paper: Mapping[str, object]) -> str:

@@ -1,34 +1,24 @@
-"""The pictures of a report: thumbnails shrunk and joined into one WebP image per action, smaller than single files."""
+"""What a report takes from records: the fields of images, and their pictures joined into one sheet per action."""
 
-import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from kreid.ranking import Images
+from kreid.report_thumbnails import Sheet, join
 from tfrecords_tools.index import Index
 from tfrecords_tools.schema import parse
 
 HEIGHTS = (128, 96, 80, 64, 56, 48)  # pixels; the largest with which the page stays small is taken
-WEBP = {"format": "WEBP", "quality": 70, "method": 2}  # method 4, the default, takes twice the time for 4 % less
-_WIDEST, _HIGHEST = 4096, 16383  # pixels: a strip continues below, a WebP image ends
 _CHUNK = 128  # records parsed at a time
 FIELDS = ("role", "jersey", "game", "height", "width")  # of a record, beside its picture
 _SAMPLE = 6  # actions encoded to foretell the size
 
 Progress = Callable[[int, int], None]
-
-
-class Sheet(NamedTuple):
-    """The thumbnails of one action: a WebP image, and where in it each one is: x, y, width, height in pixels."""
-
-    webp: bytes
-    boxes: list[tuple[int, int, int, int]]
 
 
 def find_records(images: Images, index: Index) -> np.ndarray:
@@ -62,35 +52,6 @@ def read_fields(index: Index, rows: np.ndarray) -> Iterator[dict[str, np.ndarray
     dataset = tf.data.Dataset.from_generator(serialized, output_signature=tf.TensorSpec((None,), tf.string)).unbatch()
     dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     yield from dataset.batch(_CHUNK).as_numpy_iterator()
-
-
-def join(images: Sequence[bytes], height: int, names: Sequence[str]) -> Sheet:
-    """Decode, shrink and join thumbnails; small ones stay as they are.
-
-    Args:
-        images: encoded images.
-        height: the tallest a thumbnail becomes, in pixels; the widest is twice that.
-        names: what to call each image in a message.
-
-    Raises:
-        ValueError: an image cannot be decoded (it is named), or there are several thousand.
-    """
-    small = [shrink(image, height, name) for image, name in zip(images, names, strict=True)]
-    boxes, x, y, right = [], 0, 0, 1
-    for one in small:
-        if x + one.width > _WIDEST:
-            x, y = 0, y + height
-        boxes.append((x, y, one.width, one.height))
-        x += one.width + one.width % 2  # even, for the chroma of two neighbours is one pixel
-        right = max(right, x)
-    if y + height > _HIGHEST:
-        raise ValueError(f"{names[0]} and {len(names) - 1:,} more: too many pictures in one action for a page")
-    strip = Image.new("RGB", (right, y + height))
-    for one, box in zip(small, boxes, strict=True):
-        strip.paste(one, box[:2])
-    file = io.BytesIO()
-    strip.save(file, **WEBP)
-    return Sheet(file.getvalue(), boxes)
 
 
 def choose_height(index: Index, rows: np.ndarray, action: np.ndarray, budget: float) -> tuple[int, float]:
@@ -143,17 +104,6 @@ def collect(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def shrink(image: bytes, height: int, name: str) -> Image.Image:
-    """Decode an image to RGB, at most `height` tall and twice that wide; ValueError with `name` if that fails."""
-    try:
-        with Image.open(io.BytesIO(image)) as file:
-            scale = min(1, height / file.height, 2 * height / file.width)
-            size = (max(1, round(file.width * scale)), max(1, round(file.height * scale)))
-            return file.convert("RGB").resize(size, Image.Resampling.BICUBIC, reducing_gap=2)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: expected an image, {type(error).__name__}: {error!s:.100}") from error
 
 
 def _pictures(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
+from kreid.cli.common import Counter, RunFolder, check_run, image_files, load_tensorflow
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
@@ -34,7 +34,7 @@ def embed(
     if records and endpoint:
         raise UsageError("--endpoint takes images, not a folder of records")
     with arguments():
-        files = [] if records else _files(images)
+        files = [] if records else image_files(images)
     load_tensorflow()
     import numpy as np
 
@@ -49,22 +49,6 @@ def embed(
     with atomic_file(out) as file:
         np.savez(file, **arrays)
     finish(out)
-
-
-def _files(paths: list[Path]) -> list[Path]:
-    """The image files among `paths`, those of folders sorted by name."""
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-            if not found:
-                raise ValueError(f"{path}: no PNG or JPEG file in this folder")
-            files += found
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise ValueError(f"{path}: no such file or folder")
-    return files
 
 
 def _locally(run_folder: Path, files: list[Path], records: Path | None) -> dict:
