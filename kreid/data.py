@@ -1,5 +1,6 @@
 """From TFRecords or image files to batches of pixels; one decode-and-resize for training, evaluation and serving."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,7 @@ def record_batches(folder: str | Path, image_size: tuple[int, int], batch_size: 
 
 def file_batches(paths: Sequence[str | Path], image_size: tuple[int, int], batch_size: int = 64) -> tf.data.Dataset:
     """Images of files in the order given: `(B, height, width, 3)` float32 RGB 0-255."""
-    dataset = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
+    dataset = tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
     dataset = dataset.map(
         lambda path: decode_and_resize(tf.io.read_file(path), image_size),
         num_parallel_calls=tf.data.AUTOTUNE,

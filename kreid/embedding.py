@@ -1,5 +1,6 @@
 """From images to embeddings with labels: the step between a trained model and everything that is NumPy."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -125,7 +126,7 @@ def embed_files(
 def _first_unreadable(paths: Sequence[str | Path]) -> str | Path:
     for path in paths:
         try:
-            tf.io.decode_jpeg(tf.io.read_file(str(path)), channels=3)
+            tf.io.decode_jpeg(tf.io.read_file(os.fsencode(path)), channels=3)
         except tf.errors.OpError:
             return path
     return "one of the images"
