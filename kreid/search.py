@@ -1,5 +1,6 @@
 """Exact nearest neighbours in a gallery of any size, in bounded memory; NumPy, or faiss where it is asked for."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from kreid.ranking_distances import check_metric, paired, unit_float32
 
 _PRODUCTS = 1 << 23  # products of queries and gallery rows held at once (32 MiB)
+_VALUES = 1 << 24  # numbers of gallery vectors held at once
 _ENTRIES = 1 << 20  # vector entries gathered at once for true distances (8 MiB)
 _LONGEST = 1e15  # products of vectors up to this length stay well inside float32
 
@@ -30,8 +32,9 @@ def search(
     gallery: np.ndarray,
     k: int = 10,
     metric: str = "euclidean",
-    block: int = 32768,
+    block: int | None = None,
     backend: str = "numpy",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Found:
     """Return the k nearest gallery vectors of every query, exactly.
 
@@ -41,12 +44,14 @@ def search(
 
     Args:
         queries: (Q, D) finite real numbers.
-        gallery: (N, D) finite real numbers; may be a memory map (`np.load(path, mmap_mode="r")`), read once, in order.
+        gallery: (N, D) finite real numbers; may be a memory map (`np.load(path, mmap_mode="r")`) or whatever else has a
+            shape and gives arrays for slices of rows, such as `kreid.gallery.Rows`; read once, in order.
         k: neighbours to return (default 10); all N where the gallery is smaller.
         metric: "euclidean" (default; plain L2), "sqeuclidean" (its square) or "cosine" (1 - cosine).
-        block: gallery rows held at once (default 32,768, which is 64 MiB of 512-d float32).
+        block: gallery rows held at once (default: 64 MiB in float32, which is 32,768 rows of 512 numbers).
         backend: "numpy" (default), or "faiss" to let `faiss.knn` choose the candidates in each block; which of equally
             near rows it finds is then up to faiss and its float32 arithmetic.
+        progress: called with the gallery rows searched and their number.
 
     Returns:
         Rows of `gallery` and their distances, each (Q, min(k, N)).
@@ -62,6 +67,7 @@ def search(
     check_metric(metric)
     if np.ndim(queries) != 2 or np.ndim(gallery) != 2 or np.shape(queries)[1] != np.shape(gallery)[1]:
         raise ValueError(f"queries, gallery: expected (Q, D), (N, D), got {np.shape(queries)}, {np.shape(gallery)}")
+    block = max(1, _VALUES // max(np.shape(gallery)[1], 1)) if block is None else block
     if k < 1 or block < 1:
         raise ValueError(f"k, block: expected 1 or more, got {k} and {block}")
     if backend not in ("numpy", "faiss"):
@@ -80,6 +86,8 @@ def search(
                 owner, found = np.repeat(np.arange(len(near)), near.shape[1]), near.ravel()
             distance = _measure(part.rows, rows.rows, owner, found, metric)
             best[number] = _merge(best[number], owner, found + start, distance, k)
+        if progress:
+            progress(min(start + block, len(gallery)), len(gallery))
     width = min(k, len(gallery))
     index = np.concatenate([np.zeros((0, width), np.int64), *(found.index for found in best)])
     return Found(index, np.concatenate([np.zeros((0, width)), *(found.distance for found in best)]))
@@ -87,7 +95,7 @@ def search(
 
 def _vectors(rows: np.ndarray, name: str, start: int, metric: str) -> _Vectors:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
-        single = np.ascontiguousarray(rows, dtype=np.float32)
+        single = np.require(rows, np.float32, "CA")  # a map into an archive may begin at any byte
         squared = np.vecdot(single, single)
     wrong = ~(squared <= _LONGEST**2)  # catches NaN too
     if metric == "cosine":

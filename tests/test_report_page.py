@@ -1,10 +1,14 @@
 """The report as a person meets it: opened from disk in a real browser, by pointer and by keys."""
 
+import numpy as np
 import pytest
 from browser import open_browser
 from tiny_report import HOSTILE, colour, make_ranking, picture
 
+from kreid.gallery import Crops
 from kreid.report import write_report
+from kreid.search import search as find
+from kreid.search_results import Results, write_results
 
 WAIT = "new Promise(done => setTimeout(done, {}))"
 
@@ -251,3 +255,23 @@ def test_query_without_gallery(browser, tmp_path):
     browser.click(".row")
     assert "no gallery" in browser.run("document.getElementById('pair').innerText")
     assert browser.messages == []
+
+
+@pytest.mark.parametrize("width, dark", [(1280, False), (390, True)])
+def test_search_results_open_quietly(browser, tmp_path, width, dark):
+    vectors = np.random.default_rng(0).standard_normal((30, 4)).astype(np.float32)
+    name = lambda row: f"{'long' * 20}/{HOSTILE['role']}{row}"  # noqa: E731
+    crops = Crops(vectors, name, lambda row: picture(row, 60 + row, 60) if row else None)
+    results = Results(HOSTILE["game"], crops, crops, find(vectors, vectors, 12), "euclidean")
+    page = write_results(results, tmp_path / "search.html")
+    browser.open(page, width, 900, dark)
+    assert browser.run("document.title") == HOSTILE["game"]
+    assert browser.run("document.documentElement.scrollWidth") == width
+    shown = "[...document.querySelectorAll('img')].map(one => one.naturalHeight)"
+    assert browser.run(shown).count(60 + 1) == np.count_nonzero(find(vectors, vectors, 12).index == 1) + 1
+    assert browser.run("document.querySelectorAll('article:first-of-type li').length") == 12
+    background = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, background[4:-1].split(","))) < 150) == dark
+    assert browser.run("window.hacked ?? null") is None
+    assert browser.messages == []
+    assert [url for url in browser.requests if not url.startswith("data:image/webp") and url != page.as_uri()] == []

@@ -1,20 +1,24 @@
 """kreid-rank: from a run to ranked galleries."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kreid.cli import switches
-from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, check_split, load_tensorflow
-from tfrecords_tools.console import finish, make_app, run, warn
+from kreid.cli import searching, switches
+from kreid.cli.common import Counter, Metric, RunFolder, check_split, load_tensorflow
+from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run, warn
 
 app = make_app()
 
 
-@app.command()
+@app.command(cls=searching.SeveralValues)
 def rank(
+    context: typer.Context,
     run_folder: RunFolder,
-    data: DataFolder,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="What kreid-convert wrote.", parser=parse_path)
+    ] = None,
     split: Annotated[str, typer.Option(help="The split to rank: valid, test or challenge.")] = "test",
     metric: Annotated[Metric, typer.Option(help="Distance between embeddings.")] = Metric.euclidean,
     flip: switches.Flip = None,
@@ -27,17 +31,28 @@ def rank(
     weight: switches.Weight = None,
     with_: switches.With = None,
     join: switches.JoinBy = switches.Join.concat,
+    gallery: searching.Gallery = None,
+    query: searching.Query = None,
+    top: searching.Top = 10,
+    out: searching.Out = None,
+    backend: searching.BackendOption = searching.Backend.numpy,
 ) -> None:
-    """Rank, for each query, the gallery of its action.
+    """Rank, for each query, the gallery of its action; or search among crops of any action.
 
-    The switches ask for better rankings than the plain one; those left out are as the section `evaluation` of RUN's
-    configuration says.
+    A split: --data DIR [--split SPLIT]. Writes RUN/ranking_<split>.json, the file that SoccerNet's scorer and challenge
+    server take, and RUN/report_<split>.html, a page to look at. The switches ask for better rankings than the plain
+    one; those left out are as the section `evaluation` of RUN's configuration says.
 
-    Writes RUN/ranking_<split>.json, the file that SoccerNet's scorer and challenge server take, and
-    RUN/report_<split>.html, a page to look at.
+    A search: --gallery CROPS... --query CROPS... Writes the nearest of the gallery for each query to --out. Embed a
+    large gallery once by kreid-embed: its .npz is searched without reading it into memory, up to millions of crops.
     """
     runs = [run_folder, *(with_ or [])]
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
+    if searching.wanted(context):
+        searching.search_crops(run_folder, gallery, query, metric, top, out, backend)
+        return
+    if data is None:
+        raise UsageError("--data: missing; give what kreid-convert wrote, or --gallery and --query for a search")
     records = check_split(data, split)
     load_tensorflow()
     from kreid import ranking_files

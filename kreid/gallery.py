@@ -1,0 +1,147 @@
+"""Search beyond one action: crops from files, records or embeddings, their vectors, names and pictures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kreid.npz_maps import map_arrays
+from kreid.ranking_embeddings import Images, describe
+
+Progress = Callable[[int, int], None]
+_LABELS = ("person", "action", "bbox", "is_query")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some rows of an array, read when they are asked for: what a search takes in place of a copy.
+
+    Args:
+        array: (M, D); may be a memory map.
+        rows: (N,) positions in it.
+    """
+
+    array: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+        return (len(self.rows), *self.array.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Of `array`."""
+        return self.array.ndim
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self.array[self.rows[part]]
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Crops to search with or among.
+
+    Args:
+        vectors: (N, D) embeddings; may be a memory map or `Rows`.
+        name: of a row, for people: the file's path, or where the crop stands in its records.
+        picture: of a row, encoded, or None where there is none.
+    """
+
+    vectors: np.ndarray | Rows
+    name: Callable[[int], str]
+    picture: Callable[[int], bytes | None]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+def crops_of_files(model: Any, files: Sequence[Path], progress: Progress | None = None) -> Crops:
+    """Embed image files; see `kreid.embedding.embed_files`."""
+    from kreid.embedding import embed_files
+
+    return Crops(
+        embed_files(model, files, progress=progress), lambda row: str(files[row]), lambda row: _read(files[row])
+    )
+
+
+def crops_of_records(model: Any, folder: str | Path, queries: bool, progress: Progress | None = None) -> Crops:
+    """Embed a folder of records and take its queries, or its gallery.
+
+    Args:
+        model: with an `embedding` output.
+        folder: of one split, such as `records/test`; all images of the training set are gallery images.
+        queries: take the queries, not the gallery.
+        progress: called with the images done and their total.
+
+    Raises:
+        ValueError: where it has none of them, or as `kreid.embedding.embed`.
+    """
+    from kreid.embedding import embed
+    from tfrecords_tools.index import read_index
+    from tfrecords_tools.schema import parse
+
+    index = read_index(folder)
+    images = Images(index.person, index.action, index.bbox, index.is_query)
+    rows = _chosen(folder, images, queries)
+    vectors = embed(model, folder, progress=progress).vectors
+    return Crops(
+        Rows(vectors, rows),
+        lambda row: f"{folder}: {describe(images, rows[row])}",
+        lambda row: parse(index.read([rows[row]])[0])["image"].numpy(),
+    )
+
+
+def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
+    """Open a file of embeddings, without reading it into memory.
+
+    Args:
+        path: a `.npz` that kreid-embed or `Embeddings.save` wrote, or a `.npy` of (N, D) vectors.
+        queries: of a `.npz` with labels take the queries, not the gallery; of others, everything is taken.
+
+    Returns:
+        The crops; those of a `.npz` with paths have pictures as long as the files lie there.
+
+    Raises:
+        ValueError: naming the file, if it is something else or holds none of them.
+    """
+    arrays = map_arrays(path)
+    vectors = arrays.get("vectors")
+    if vectors is None or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+        got = "none" if vectors is None else f"{vectors.dtype} of shape {vectors.shape}"
+        raise ValueError(f"{path}: expected vectors, (N, D) real numbers, as kreid-embed writes them, got {got}")
+    if not len(vectors):
+        raise ValueError(f"{path}: holds no vectors")
+    lengths = {name: len(arrays[name]) for name in ("path", *_LABELS) if name in arrays and arrays[name].ndim}
+    if set(lengths.values()) - {len(vectors)}:
+        raise ValueError(f"{path}: expected {len(vectors)} of each, as there are vectors, got {lengths}")
+    if "path" in lengths:
+        paths = arrays["path"]
+        return Crops(vectors, lambda row: str(paths[row]), lambda row: _read(Path(str(paths[row]))))
+    if lengths.keys() >= set(_LABELS):
+        try:
+            images = Images(*(np.array(arrays[name]) for name in _LABELS))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        rows = _chosen(path, images, queries)
+        return Crops(Rows(vectors, rows), lambda row: f"{path}: {describe(images, rows[row])}", lambda row: None)
+    return Crops(vectors, lambda row: f"{path}: row {row}", lambda row: None)
+
+
+def _chosen(where: str | Path, images: Images, queries: bool) -> np.ndarray:
+    rows = np.flatnonzero(images.is_query == queries)
+    if not len(rows):
+        raise ValueError(f"{where}: no {'query' if queries else 'gallery'} image among its {len(images):,} images")
+    return rows
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

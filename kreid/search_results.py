@@ -1,0 +1,93 @@
+"""What a search found, as a JSON, CSV or HTML file by the ending of its name."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kreid.atomic import atomic_file
+from kreid.gallery import Crops
+from kreid.search import Found
+
+ENDINGS = (".html", ".json", ".csv")
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The nearest crops of a gallery for every query.
+
+    Args:
+        title: heading of the page.
+        queries: what was looked for.
+        gallery: what was looked through.
+        found: rows of `gallery` and their distances for each row of `queries`, from `kreid.search.search`.
+        metric: of the distances.
+    """
+
+    title: str
+    queries: Crops
+    gallery: Crops
+    found: Found
+    metric: str
+
+    def rows(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
+        """Yield the name of each query, and names and distances of what was found, nearest first."""
+        for query, (index, distance) in enumerate(zip(self.found.index, self.found.distance, strict=True)):
+            names = map(self.gallery.name, index.tolist())
+            yield self.queries.name(query), list(zip(names, distance.tolist(), strict=True))
+
+
+def check_ending(path: Path) -> None:
+    """Raise ValueError unless `path` ends in one of `ENDINGS`."""
+    if path.suffix not in ENDINGS:
+        raise ValueError(f"{path}: expected a name that ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+
+
+def write_results(results: Results, path: str | Path) -> Path:
+    """Write the results, whole or not at all.
+
+    Args:
+        results: what was found.
+        path: `.json`: {"metric": ..., "gallery": size, "queries": [{"query": name, "ranking": [{"image": name,
+            "distance": number}, ...]}, ...]}, a query a line; `.csv`: query, place, image, distance, a place a line;
+            `.html`: a page to look at, see `kreid.report_search`.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: for another ending.
+    """
+    path = Path(path)
+    check_ending(path)
+    if path.suffix == ".html":
+        from kreid.report_search import search_page
+
+        pieces = search_page(results)
+    else:
+        pieces = _json(results) if path.suffix == ".json" else _csv(results)
+    with atomic_file(path) as file:
+        for piece in pieces:
+            # A file name that is not UTF-8 keeps its bytes in CSV; JSON and HTML are ASCII there.
+            file.write(piece.encode("utf-8", "surrogateescape"))
+    return path
+
+
+def _json(results: Results) -> Iterator[str]:
+    yield f'{{"metric": {json.dumps(results.metric)}, "gallery": {len(results.gallery)}, "queries": ['
+    separator = "\n"
+    for query, found in results.rows():
+        ranking = [{"image": name, "distance": distance} for name, distance in found]
+        yield separator + json.dumps({"query": query, "ranking": ranking})
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def _csv(results: Results) -> Iterator[str]:
+    yield "query,place,image,distance\r\n"
+    for query, found in results.rows():
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows((query, place, *one) for place, one in enumerate(found, start=1))
+        yield text.getvalue()
