@@ -65,8 +65,9 @@ def _two_stream(config: Any, image: Any, pretrained: bool) -> tuple[dict, Any]:
     """Appearance and part stream, one grid, bilinear pooling (paper Fig. 2)."""
     maps = _appearance_stream(config, pretrained)(image)
     appearance = _appearance(config.appearance, maps)
-    part = _part_stream(config.part, config.image_size, pretrained)(image)
-    part = layers.Concatenate(name="part_concat")(list(part.values())) if len(part) > 1 else next(iter(part.values()))
+    parts = _part_stream(config.part, config.image_size, pretrained)(image)
+    parts = [parts[name] for name in _fused_parts(config.part)]
+    part = layers.Concatenate(name="part_concat")(parts) if len(parts) > 1 else parts[0]
     part = _align(part, appearance, config.align)
     if config.part.embed_dim:
         part = layers.Conv2D(config.part.embed_dim, 3, padding="same", name="part_embed")(part)
@@ -112,7 +113,7 @@ def _appearance_stream(config: Any, pretrained: bool) -> keras.Model:
 
 
 def _part_stream(config: Any, image_size: tuple[int, int], pretrained: bool) -> keras.Model:
-    """OpenPose, as far as the maps that are fused need it: last confidence, or [PAF, confidence, trunk]."""
+    """OpenPose, as far as the maps that are fused need it."""
     if config.arch == "body_25":
         stages = {"paf_stages": config.paf_stages, "confidence_stages": config.confidence_stages}
     else:
@@ -123,17 +124,27 @@ def _part_stream(config: Any, image_size: tuple[int, int], pretrained: bool) -> 
         _load(backbone, config.weights, "model.part.weights")
     elif pretrained:
         log.warning("part stream: random weights, not OpenPose's; give model.part.weights to start from a pose network")
+    return _trim(backbone, dict.fromkeys(_fused_parts(config), "model.part.features"), "part")
+
+
+def _fused_parts(config: Any) -> list[str]:
+    """Names of the maps of the part stream that are fused, in order: last confidence, or [PAF, confidence, trunk]."""
     paf, confidence = f"paf_{config.paf_stages}", f"confidence_{config.confidence_stages}"
     fused = {"confidence": [confidence], "confidence+paf": [paf, confidence], "concat": [paf, confidence, "feature"]}
-    return _trim(backbone, dict.fromkeys(fused[config.features], "model.part.features"), "part")
+    return fused[config.features]
 
 
 def _trim(backbone: keras.Model, keys: dict[str, str], name: str) -> keras.Model:
-    """The backbone with only the maps in `keys`, so that no layer computes what nothing uses."""
+    """The backbone as far as the maps in `keys` need it, so that no layer computes what nothing uses.
+
+    Maps on the way to those stay outputs as well: they cost nothing, and `kreid.look` shows them.
+    """
     for wanted, key in keys.items():
         if wanted not in backbone.output:
             raise ConfigError(f"{key}: {backbone.name} has no map {wanted!r}; it has {', '.join(backbone.output)}")
-    return keras.Model(backbone.input, {wanted: backbone.output[wanted] for wanted in keys}, name=name)
+    used = {layer.name for layer in keras.Model(backbone.input, [backbone.output[wanted] for wanted in keys]).layers}
+    maps = {key: value for key, value in backbone.output.items() if value._keras_history.operation.name in used}
+    return keras.Model(backbone.input, maps, name=name)
 
 
 def _load(backbone: keras.Model, path: str, key: str) -> None:

@@ -17,8 +17,18 @@ from keras import layers
 from kreid.layers import ImagePreprocessing
 from kreid.models.blocks import check_input_shape, narrow
 
-BODY_25_PAF, BODY_25_CONFIDENCE = 52, 26  # 26 limbs x (x, y); 25 key points and the background
-COCO_PAF, COCO_CONFIDENCE = 38, 19  # 19 limbs x (x, y); 18 key points and the background
+# What the channels of a confidence map stand for, in OpenPose's order (its doc/02_output.md, "Keypoint Ordering").
+COCO_PARTS = (
+    *("nose", "neck", "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist"),
+    *("right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle"),
+    *("right eye", "left eye", "right ear", "left ear", "background"),
+)
+BODY_25_PARTS = (
+    *(*COCO_PARTS[:8], "middle hip", *COCO_PARTS[8:18]),
+    *("left big toe", "left small toe", "left heel", "right big toe", "right small toe", "right heel", "background"),
+)
+BODY_25_PAF, BODY_25_CONFIDENCE = 52, len(BODY_25_PARTS)  # 26 limbs x (x, y); 25 key points and the background
+COCO_PAF, COCO_CONFIDENCE = 38, len(COCO_PARTS)  # 19 limbs x (x, y); 18 key points and the background
 
 # The first ten convolutions of VGG-19: (name, filters), all 3x3; a bare name is a 2x2 max pool.
 _VGG = (
