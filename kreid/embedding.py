@@ -1,6 +1,5 @@
 """From images to embeddings with labels: the step between a trained model and everything that is NumPy."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from kreid.averaging import Picture, cut, pictures
 from kreid.config import Evaluation
-from kreid.data import file_batches, first_damaged, record_batches
+from kreid.data import file_batches, first_damaged, read_image, record_batches
 from kreid.ranking import Embeddings, Images
 from kreid.ranking_distances import unit_float32
 from kreid.variants import PLAIN
@@ -119,17 +118,9 @@ def embed_files(
     try:
         return _vectors(model, batches, len(paths), progress, [plain])[plain][0]
     except tf.errors.OpError:
-        bad = _first_unreadable(paths)
-        raise ValueError(f"{bad}: not a whole PNG or JPEG image; leave it out or get it again") from None
-
-
-def _first_unreadable(paths: Sequence[str | Path]) -> str | Path:
-    for path in paths:
-        try:
-            tf.io.decode_jpeg(tf.io.read_file(os.fsencode(path)), channels=3)
-        except tf.errors.OpError:
-            return path
-    return "one of the images"
+        for path in paths:
+            read_image(path)  # complains of the first that is none
+        raise
 
 
 def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Callable[[Any], Any]:
