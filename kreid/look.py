@@ -1,0 +1,141 @@
+"""What a network sees in an image, as arrays: activation maps, part maps, and what makes two images alike.
+
+`look_pictures` draws them.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from kreid.errors import ConfigError
+from kreid.look_pairs import PARTS, Pair, explain, tails
+
+
+class Seen(NamedTuple):
+    """What the network makes of one image.
+
+    Attributes:
+        activation: by layer, `(h, w)`: the L2 norm over the channels of each place, never negative.
+        parts: `(h, w, P)`, the last confidence map, channels as in `Viewer.parts`; linear, hence of any sign. None
+            without a part stream.
+        limbs: `(h, w)`, the L2 norm over the channels of the last part affinity field; None without one.
+        embedding: `(D,)`, of length one.
+        pooled: what `Viewer.compare` works on: the maps behind each vector of the embedding.
+    """
+
+    activation: dict[str, np.ndarray]
+    parts: np.ndarray | None
+    limbs: np.ndarray | None
+    embedding: np.ndarray
+    pooled: list[list[np.ndarray]]
+
+
+class Viewer:
+    """Looks into a model: any that `build_model` or `load_model` made.
+
+    Args:
+        model: the model; its weights are used as they are.
+
+    Attributes:
+        layers: maps of the appearance stream that can be looked at, from the first to the last in use.
+        stages: the layers that `see` takes by default: `layers` without single blocks of a stage, such as `conv5_1`.
+        parts: what the channels of the part maps stand for, in order; empty without a part stream.
+        image_size: height and width of the model's input in pixels.
+
+    Raises:
+        ValueError: the model has none of the layers that an embedder has.
+
+    Example:
+        >>> viewer = Viewer(load_model("saved_models/two_stream"))
+        >>> first, second = viewer.see(images)  # (2, 256, 128, 3), RGB 0-255
+        >>> first.activation["conv3"].shape
+        (32, 16)
+        >>> viewer.compare(first, second).similarity
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        names = {layer.name for layer in model.layers}
+        if not {"appearance", "embedding"} <= names:
+            raise ValueError("model: expected one that build_model or load_model made, with an appearance stream")
+        self.image_size: tuple[int, int] = tuple(model.input_shape[1:3])
+        maps = _outputs(model, "appearance")
+        self.layers = tuple(maps)
+        self.stages = tuple(name for name in maps if re.sub(r"_\d+$", "", name) not in {*maps} - {name})
+        outputs = {f"map {name}": tensor for name, tensor in maps.items()}
+        self.parts: tuple[str, ...] = ()
+        if "part" in names:
+            kinds = {re.sub(r"_\d+$", "", name): tensor for name, tensor in _outputs(model, "part").items()}
+            outputs["parts"] = kinds["confidence"]
+            if "paf" in kinds:
+                outputs["limbs"] = kinds["paf"]
+            self.parts = PARTS[kinds["confidence"].shape[-1]]
+        self._tails = tails(model)
+        pooled = [tail.maps for tail in self._tails]
+        self._network = keras.Model(model.input, [outputs, pooled, model.output["embedding"]])
+
+    def see(self, images: Any, layers: Sequence[str] | None = None) -> list[Seen]:
+        """Look at a batch.
+
+        The norm over channels is the usual summary of a map (its square is the attention map of Zagoruyko and
+        Komodakis, "Paying More Attention to Attention", arXiv 1612.03928, equation 2): it says how strongly a place
+        speaks, whatever about, and a place where everything is zero adds nothing to a pooled embedding. A map covers
+        the whole image; only those of `inception_v4`, which does not pad, leave out the borders, the more the deeper.
+
+        Args:
+            images: `(N, H, W, 3)`, RGB 0-255, of `image_size`.
+            layers: of `activation`, in the order wanted; by default `stages`, as in the paper's Fig. 5.
+
+        Returns:
+            A `Seen` for each image.
+
+        Raises:
+            ConfigError: a ValueError naming the layers there are, where one does not exist.
+        """
+        layers = self.stages if layers is None else tuple(layers)
+        self.check_layers(layers)
+        outputs, pooled, embeddings = self._network(np.asarray(images, np.float32), training=False)
+        maps = {name: _norm(outputs[f"map {name}"]) for name in layers}
+        parts = np.asarray(outputs["parts"]) if "parts" in outputs else None
+        limbs = _norm(outputs["limbs"]) if "limbs" in outputs else None
+        pooled = [[np.asarray(one) for one in inputs] for inputs in pooled]
+        return [
+            Seen(
+                {name: values[row] for name, values in maps.items()},
+                None if parts is None else parts[row],
+                None if limbs is None else limbs[row],
+                embedding,
+                [[one[row] for one in inputs] for inputs in pooled],
+            )
+            for row, embedding in enumerate(np.asarray(embeddings))
+        ]
+
+    def check_layers(self, layers: Sequence[str]) -> None:
+        """Raise the ConfigError of `see` for the first of `layers` that does not exist."""
+        for name in layers:
+            if name not in self.layers:
+                raise ConfigError(f"layers: no map {name!r} in this network; it has {', '.join(self.layers)}")
+
+    def compare(self, first: Seen, second: Seen) -> Pair:
+        """Share the similarity of two images out among their places and parts, see `look_pairs.explain`."""
+        both = list(zip(first.pooled, second.pooled, strict=True))
+        maps = [[np.stack(pair) for pair in zip(*inputs, strict=True)] for inputs in both]
+        return explain(self._tails, maps, np.stack([first.embedding, second.embedding]))
+
+
+def relative(values: np.ndarray) -> np.ndarray:
+    """Scale a map to 0-1, from its lowest to its highest value; all zeros where these are equal."""
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+def _outputs(model: keras.Model, name: str) -> dict[str, Any]:
+    """The maps of a nested backbone, as tensors of the model that it stands in."""
+    backbone = model.get_layer(name)
+    return keras.tree.pack_sequence_as(backbone.output, backbone._inbound_nodes[-1].output_tensors)
+
+
+def _norm(values: Any) -> np.ndarray:
+    return np.sqrt(np.square(np.asarray(values, np.float32)).sum(-1))
