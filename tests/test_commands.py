@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -79,6 +80,58 @@ def test_embed_takes_files_folders_and_records(run, records, tmp_path):
         np.testing.assert_allclose(np.linalg.norm(folder["vectors"], axis=1), 1, atol=1e-5)
     with np.load(tmp_path / "records.npz") as test:
         assert set(test.files) == {"vectors", "person", "action", "bbox", "is_query"}
+
+
+def test_look_draws_images_and_pairs(run, records, tmp_path):
+    query, gallery = (records.parent / "tree" / "reid" / "challenge" / name for name in ("query", "gallery"))
+    one, two = sorted(query.glob("*.png"))[:2]
+    (tmp_path / one.name).write_bytes(sorted(gallery.glob("*.png"))[0].read_bytes())  # another image of the same name
+    done = command(
+        "kreid-look", run, one, two, one.name, "--layers", "conv3,conv1", "--pairs", "--out", "seen", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    a, b = one.stem, two.stem
+    names = [f"{a}_look", f"{b}_look", f"{a}_{b}_pair", f"{a}-2_look", f"{a}_{a}-2_pair"]
+    assert done.stdout.splitlines() == [f"seen/{name}.png" for name in names]
+    drawn = [np.asarray(Image.open(tmp_path / "seen" / f"{name}.png")) for name in names]
+    assert drawn[0].shape == drawn[3].shape
+    assert (drawn[0] != drawn[3]).any()
+    assert (drawn[2] != drawn[4]).any()
+
+
+def test_look_says_what_is_wrong(run, records, tmp_path, capsys):
+    from kreid.cli.look import app
+    from tfrecords_tools import console
+
+    image = sorted((records.parent / "tree" / "reid" / "challenge" / "query").glob("*.png"))[0]
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "a_look.png"):
+        (tmp_path / "images" / name).write_bytes(image.read_bytes())
+    (tmp_path / "cut.png").write_bytes(image.read_bytes()[:-300])
+    images, out, file = tmp_path / "images", tmp_path / "out", tmp_path / "cut.png"
+    for code, arguments, message in (
+        (2, [tmp_path, image, "--out", out], "not a run folder"),
+        (2, [run, tmp_path / "none.png", "--out", out], "none.png: no such file or folder"),
+        (2, [run, image, "--out", file], "cut.png: is a file; give a folder"),
+        (2, [run, image, "--out", out, "--pairs"], "--pairs: expected two images or more"),
+        (2, [run, images / "a.png", images / "a_look.png", "--out", images], "a_look.png is one of the images"),
+        (2, [run, images, "--out", images / "new"], "give another folder"),
+        (
+            2,
+            [run, image, "--out", out, "--layers", "conv3, conv4"],
+            "no map 'conv4' in this network; it has conv1, conv2,",
+        ),
+        (1, [run, image, file, "--out", out], "cut.png: not a whole PNG or JPEG image"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            console.run(app, [str(one) for one in arguments])
+        said = capsys.readouterr()
+        assert left.value.code == code, said
+        assert message in said.err
+        assert said.err.count("\n") == 1
+        assert said.out == ""
+    assert not out.exists()
+    assert sorted(path.name for path in images.iterdir()) == ["a.png", "a_look.png"]
 
 
 def test_export_writes_the_next_version(run):

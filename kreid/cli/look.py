@@ -1,0 +1,137 @@
+"""kreid-look: from a run and images to pictures of what the network sees."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kreid.cli.common import Counter, RunFolder, check_run, image_files, load_tensorflow
+from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from kreid.look import Viewer
+
+app = make_app()
+_BATCH = 16  # images that the network sees at a time
+_LONGEST = 100  # letters of a file's name that are kept
+
+
+@app.command()
+def look(
+    run_folder: RunFolder,
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGES", help="PNG or JPEG files, or folders of them.", parser=parse_path),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.", parser=parse_path)],
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Activation maps to draw, as in conv3,conv5; all stages by default."),
+    ] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Draw what makes the first image and each other one alike, too.")
+    ] = False,
+) -> None:
+    """Draw what the network of RUN sees: activation maps, part maps, and what makes pairs of images alike.
+
+    Writes DIR/NAME_look.png for each image and, with --pairs, DIR/FIRST_NAME_pair.png; older pictures are replaced.
+    Part maps carry the names of OpenPose's key points, which mean something where the part stream started from
+    OpenPose's weights.
+    """
+    check_run(run_folder)
+    wanted = None if layers is None else [name.strip() for name in layers.split(",")]
+    with arguments():
+        files = image_files(images)
+        targets = _targets(files, out, pairs)
+        _check_apart(images, out)
+    load_tensorflow()
+    from kreid.data import read_image
+    from kreid.errors import ConfigError
+    from kreid.look import Viewer
+    from kreid.runs import load_model
+
+    viewer = Viewer(load_model(run_folder))
+    try:
+        viewer.check_layers(wanted or ())
+    except ConfigError as error:
+        raise UsageError(f"--{error}") from None
+    for file in files:  # before anything is written
+        read_image(file)
+    done, progress, first = 0, Counter("looking"), None
+    for start in range(0, len(files), _BATCH):
+        views, found = _see(viewer, files[start : start + _BATCH], wanted)
+        first = first or (views[0], found[0])
+        for view, seen in zip(views, found, strict=True):
+            _draw(viewer, first, (view, seen), targets[done])
+            done += 1
+            progress(done, len(files))
+    for path in (path for both in targets for path in both if path):
+        finish(path)
+
+
+def _targets(files: list[Path], out: Path, pairs: bool) -> list[tuple[Path, Path | None]]:
+    """The picture of each file and, for all but the first, that of its pair; no two alike."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: is a file; give a folder")
+    if pairs and len(files) < 2:
+        raise UsageError("--pairs: expected two images or more, received one")
+    names: list[str] = []
+    for file in files:
+        stem, number = file.stem[:_LONGEST], 1
+        name = stem
+        while name in names:
+            number += 1
+            name = f"{stem}-{number}"
+        names.append(name)
+    targets = [(out / f"{name}_look.png", out / f"{names[0]}_{name}_pair.png" if pairs else None) for name in names]
+    targets[0] = (targets[0][0], None)
+    inputs = {file.resolve() for file in files}
+    for path in (path for both in targets for path in both if path):
+        if path.resolve() in inputs:
+            raise UsageError(
+                f"--out {out}: {path.name} is one of the images and would be replaced; give another folder"
+            )
+    return targets
+
+
+def _check_apart(images: list[Path], out: Path) -> None:
+    for folder in images:
+        if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"--out {out}: inside {folder}, so the next time its pictures would be looked at as well; "
+                "give another folder"
+            )
+
+
+def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> tuple[list, list]:
+    import numpy as np
+
+    from kreid.data import read_image, resize
+    from kreid.look_pictures import make_view
+
+    pixels = [read_image(file) for file in files]
+    views = [make_view(file.name, one, viewer.image_size) for file, one in zip(files, pixels, strict=True)]
+    return views, viewer.see(np.stack([resize(one, viewer.image_size) for one in pixels]), layers)
+
+
+def _draw(viewer: "Viewer", first: tuple, other: tuple, targets: tuple[Path, Path | None]) -> None:
+    from kreid.look_pictures import image_picture, pair_picture
+
+    _save(image_picture(*other, viewer.parts), targets[0])
+    if targets[1]:
+        pair = viewer.compare(first[1], other[1])
+        _save(pair_picture([first[0], other[0]], pair), targets[1])
+
+
+def _save(picture: "Image", path: Path) -> None:
+    from kreid.atomic import atomic_file
+
+    with atomic_file(path) as file:
+        picture.save(file, "PNG", optimize=True)
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)
