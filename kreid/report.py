@@ -4,14 +4,14 @@ The page needs no network and no server. Whatever comes from records stands in i
 Content-Security-Policy lets nothing run but the page's own script.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from kreid.atomic import atomic_file
 from kreid.ranking import Ranking, average_precision
-from kreid.report_data import looks, page_data
+from kreid.report_data import Looker, looks, page_data
 from kreid.report_html import assemble
 from kreid.report_images import Progress, choose_height, collect, find_records
 from kreid.report_numbers import check_paper_row, hardest_first, score
@@ -28,7 +28,7 @@ def write_report(
     *,
     limit: int | None = None,
     paper_row: Mapping[str, object] | None = None,
-    look: Callable[[int], bytes | None] | None = None,
+    look: Looker | None = None,
     progress: Progress | None = None,
     budget: int = BUDGET,
 ) -> Path:
@@ -45,9 +45,9 @@ def write_report(
             `budget` has room for.
         paper_row: figures to stand beside, as fractions: {"system": "...", "mAP": 0.637, "rank1": 0.528, "rank5": ...},
             any of them.
-        look: called with a row of `ranking.images`; returns an encoded image of what the network looks at there, such
-            as activation and part maps, or None. Asked for the hardest 50 queries, the first 3 gallery images of each
-            and its first match.
+        look: called once with `(K, 2)` rows of `ranking.images`, a query and one of its gallery images each; gives for
+            each pair, in order, a `Look` at what the network sees there, or None: see `kreid.look_report`. Asked for
+            the hardest 50 queries, with the first 3 gallery images of each and its first match.
         progress: called with the records read and their total.
         budget: bytes that thumbnails may take in the file (default 30 MB, ours: it opens in about a second). They
             become smaller, down to 48 pixels, before queries are left out.
@@ -86,7 +86,7 @@ def write_report(
         scores = score(ranking, of_queries, paper_row)
     shown_fields = {name: values[shown] for name, values in fields.items()}
     data = page_data(ranking, listed, rows[shown], shown_fields, sheets, precision)
-    maps = looks(ranking, listed, rows[shown], look) if look else {}
+    maps, data["looks"] = looks(ranking, listed, rows[shown], look) if look else ({}, None)
     with atomic_file(path) as file:
         for part in assemble(title, ranking, len(listed), labelled, scores, paper_row or {}, data, sheets, maps):
             file.write(part.encode("utf-8"))

@@ -1,17 +1,34 @@
 """What the page's script works on: images, queries and ranked galleries as flat lists, a few megabytes at real size."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from kreid.ranking import Ranking, first_hit
 from kreid.report_numbers import closeness
-from kreid.report_thumbnails import WEBP, Sheet, shrink
+from kreid.report_thumbnails import WEBP, Sheet
 
-_LOOKED_QUERIES, _LOOKED_PLACES, _LOOK_HEIGHT = 50, 3, 256
+LOOKED_QUERIES, LOOKED_PLACES = 50, 3
+
+
+class Look(NamedTuple):
+    """What the network sees in a query and in a picture of its gallery.
+
+    Attributes:
+        picture: `(H, W, 3)` uint8, RGB: tiles of one size beside one another, the query's in a row and the gallery
+            picture's below it.
+        groups: by heading, what is written below each tile, in order; a line break starts a second line.
+    """
+
+    picture: np.ndarray
+    groups: dict[str, list[str]]
+
+
+Looker = Callable[[np.ndarray], Iterable[Look | None]]
 
 
 def page_data(
@@ -66,9 +83,9 @@ def page_data(
 
 
 def looks(
-    ranking: Ranking, listed: np.ndarray, rows: np.ndarray, look: Callable[[int], bytes | None]
-) -> dict[int, bytes]:
-    """Return what the network looks at in the hardest listed queries and their best gallery images.
+    ranking: Ranking, listed: np.ndarray, rows: np.ndarray, look: Looker
+) -> tuple[dict[str, bytes], dict[str, list]]:
+    """Return what the network sees in the hardest listed queries, each beside its best gallery images.
 
     Args:
         ranking: what is shown.
@@ -77,26 +94,29 @@ def looks(
         look: see `write_report`.
 
     Returns:
-        WebP images by position in `rows`; decoded and encoded anew, so that the page holds pictures and nothing else.
+        By the two images' positions in `rows`, as in "3-17": WebP images, and lists of [heading, [text of each tile]].
 
     Raises:
-        ValueError: `look` returned something that is no image.
+        ValueError: `look` returned something else than pictures.
     """
     match = ranking.match if (ranking.images.person >= 0).all() else np.zeros(len(ranking.gallery), bool)
-    wanted: dict[int, None] = {}
-    for query in listed[:_LOOKED_QUERIES]:
+    pairs = []
+    for query in listed[:LOOKED_QUERIES]:
         start, stop = ranking.offsets[query : query + 2]
-        places = {*range(start, min(start + _LOOKED_PLACES, stop)), *(start + np.flatnonzero(match[start:stop])[:1])}
-        wanted |= dict.fromkeys([int(ranking.query[query]), *ranking.gallery[sorted(places)].tolist()])
+        places = {*range(start, min(start + LOOKED_PLACES, stop)), *(start + np.flatnonzero(match[start:stop])[:1])}
+        pairs += [(ranking.query[query], row) for row in ranking.gallery[sorted(places)]]
     place = {int(row): number for number, row in enumerate(rows)}
-    found = {}
-    for row in wanted:
-        encoded = look(row)
-        if encoded is not None:
+    pictures, texts = {}, {}
+    for pair, found in zip(pairs, look(np.array(pairs, np.int64).reshape(-1, 2)), strict=True):
+        if found is not None:
+            key = "-".join(str(place[int(row)]) for row in pair)
+            if np.ndim(found.picture) != 3 or np.shape(found.picture)[2] != 3 or found.picture.dtype != np.uint8:
+                raise ValueError(f"look: pair {key}: expected a picture, (H, W, 3) uint8")
             file = io.BytesIO()
-            shrink(encoded, _LOOK_HEIGHT, f"look({row})").save(file, **WEBP)
-            found[place[row]] = file.getvalue()
-    return found
+            Image.fromarray(found.picture).save(file, **WEBP)
+            pictures[key] = file.getvalue()
+            texts[key] = [[heading, list(tiles)] for heading, tiles in found.groups.items()]
+    return pictures, texts
 
 
 def _numbered(texts: np.ndarray) -> dict[str, list]:

@@ -43,7 +43,7 @@ def assemble(
     paper: Mapping[str, object],
     data: Mapping[str, Any],
     sheets: Sequence[Sheet],
-    maps: Mapping[int, bytes],
+    maps: Mapping[str, bytes],
 ) -> Iterator[str]:
     """Yield the page, piece by piece.
 
@@ -56,7 +56,7 @@ def assemble(
         paper: see `write_report`.
         data: `page_data`'s.
         sheets: thumbnails, one sheet per action.
-        maps: what the network looks at, by position of the image.
+        maps: what the network sees in pairs, see `report_data.looks`.
     """
     parts = {
         "title": escape(title),
@@ -68,8 +68,8 @@ def assemble(
     yield fill("page.html", ("page.css",), _SCRIPTS, parts)
     for number, sheet in enumerate(sheets):
         yield _stored(f"sheet-{number}", sheet.webp)
-    for number, image in maps.items():
-        yield _stored(f"look-{number}", image)
+    for pair, image in maps.items():
+        yield _stored(f"look-{pair}", image)
     yield "</body>\n</html>\n"
 
 

@@ -65,7 +65,19 @@ def test_rank_writes_every_gallery_of_the_challenge_once(run, records):
     assert set(ranking) == {str(b) for b in bbox[query]}
     for b, a in zip(bbox[query], action[query], strict=True):
         assert sorted(ranking[str(b)]) == sorted(bbox[~query & (action == a)].tolist())
-    assert "<html" in (run / "report_challenge.html").read_text(encoding="utf-8")[:500]
+    page = (run / "report_challenge.html").read_text(encoding="utf-8")
+    assert "<html" in page[:500]
+    assert page.count('id="look-') > len(ranking)  # what the network sees in each query and its best gallery images
+
+
+def test_rank_without_looks(run, records):
+    from kreid.cli.rank import app
+    from tfrecords_tools import console
+
+    with pytest.raises(SystemExit) as left:
+        console.run(app, [str(run), "--data", str(records), "--split", "valid", "--no-look"])
+    assert left.value.code == 0
+    assert 'id="look-' not in (run / "report_valid.html").read_text(encoding="utf-8")
 
 
 def test_embed_takes_files_folders_and_records(run, records, tmp_path):

@@ -2,17 +2,20 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from tiny_report import HOSTILE, make_ranking, picture
+from PIL import Image
+from tiny_report import HOSTILE, make_ranking
 
 from kreid.ranking import average_precision, evaluate
 from kreid.ranking_files import to_json
 from kreid.report import write_report
+from kreid.report_data import Look
 from tfrecords_tools.index import read_index
 
 
@@ -184,29 +187,43 @@ def test_page_asks_for_nothing_and_runs_its_own_script_only(tiny):
     assert not any("style" in attributes for _, attributes in page.elements)  # the policy would drop it
 
 
-def test_look_is_asked_for_the_hardest_and_encoded_anew(tiny):
+def test_look_is_asked_for_the_hardest_beside_their_best(tiny):
     ranking, records, path = tiny
     asked = []
 
-    def look(row):
-        asked.append(row)
-        return None if ranking.images.is_query[row] else picture(3, 20, 30) + b"</script><script>bad()</script>"
+    def look(pairs):
+        for query, gallery in pairs.tolist():
+            asked.append((query, gallery))
+            red = np.full((4, 6, 3), (250, 10, 20), np.uint8)
+            yield None if query == ranking.query[0] else Look(red, {"Here": ["<b>one</b>"], "There": ["two", "three"]})
 
     write_report(ranking, records, path, "A run", look=look)
     page = read(path)
-    assert len(asked) == len(set(asked))
-    assert set(ranking.query.tolist()) <= set(asked)
-    best = {
-        row
-        for start, stop in zip(ranking.offsets, ranking.offsets[1:], strict=False)
-        for row in ranking.gallery[start:stop][:3]
+    expected = set()
+    for query, start, stop in zip(ranking.query, ranking.offsets, ranking.offsets[1:], strict=False):
+        match = start + np.flatnonzero(ranking.match[start:stop])[0]
+        expected |= {(int(query), int(ranking.gallery[place])) for place in {*range(start, start + 3), match}}
+    assert len(asked) == len(expected)
+    assert set(asked) == expected
+    rows = {}  # of the page's images, by what they are
+    for number, bbox in enumerate(page.data["images"]["bbox"]):
+        rows.setdefault((bbox, number in page.data["queries"]["image"]), number)
+    images = ranking.images
+    shown = {
+        "-".join(str(rows[int(images.bbox[row]), bool(images.is_query[row])]) for row in pair)
+        for pair in expected
+        if pair[0] != ranking.query[0]
     }
-    first = ranking.gallery[ranking.match]  # one match per query, so all of them are first
-    assert set(asked) == {*ranking.query, *best, *first}
+    assert set(page.data["looks"]) == shown
+    assert all(
+        texts == [["Here", ["<b>one</b>"]], ["There", ["two", "three"]]] for texts in page.data["looks"].values()
+    )
     stored = {name: text for name, text in page.texts.items() if name.startswith("look-")}
-    assert len(stored) == len({*best, *first})
-    assert all(base64.b64decode(text)[8:12] == b"WEBP" for text in stored.values())
-    assert "bad()" not in path.read_text()
+    assert set(stored) == {f"look-{pair}" for pair in shown}
+    with Image.open(io.BytesIO(base64.b64decode(next(iter(stored.values()))))) as image:
+        assert (image.format, image.size) == ("WEBP", (6, 4))
+        assert image.convert("RGB").getpixel((3, 2)) == pytest.approx((250, 10, 20), abs=12)
+    assert not any(tag == "b" and not attributes for tag, attributes in page.elements)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +233,10 @@ def test_look_is_asked_for_the_hardest_and_encoded_anew(tiny):
         ({"paper_row": {"map": 0.5}}, "paper_row: expected the keys .* got 'map'"),
         ({"paper_row": {"mAP": 63.7}}, "fraction from 0 to 1"),
         ({"paper_row": {"rank1": "52"}}, "fraction from 0 to 1"),
-        ({"look": lambda row: b"no image"}, r"look\(\d+\): expected an image"),
+        (
+            {"look": lambda pairs: [Look(np.zeros((4, 4)), {})] * len(pairs)},
+            r"look: pair \d+-\d+: expected a picture",
+        ),
     ],
 )
 def test_mistakes_are_named_and_leave_nothing(tiny, arguments, message):

@@ -7,6 +7,7 @@ from tiny_report import HOSTILE, colour, make_ranking, picture
 
 from kreid.gallery import Crops
 from kreid.report import write_report
+from kreid.report_data import Look
 from kreid.search import search as find
 from kreid.search_results import Results, write_results
 
@@ -23,7 +24,16 @@ def browser(tmp_path_factory):
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     ranking, records = make_ranking(folder / "records", actions=((8, 20),) * 40, noise=1.2)
-    look = lambda row: picture(int(row), 30, 20)  # noqa: E731
+
+    def look(pairs):
+        person = ranking.images.person
+        for pair in pairs:
+            tiles = [
+                [np.full((12, 8, 3), colour(person[row] + column), np.uint8) for column in (0, 1, 2)] for row in pair
+            ]
+            picture = np.concatenate([np.concatenate(row, axis=1) for row in tiles])
+            yield Look(picture, {"Alike": ["everywhere\n+0.500"], "Maps": ["<conv1>", "conv2"]})
+
     paper = {"system": "Theirs", "mAP": 0.637, "rank1": 0.528}
     return write_report(ranking, records, folder / "report.html", "A run", paper_row=paper, look=look)
 
@@ -180,16 +190,35 @@ def test_keys_reach_everything(browser, report):
     assert browser.messages == []
 
 
-def test_pair_shows_both_pictures_and_what_the_network_looks_at(browser, report):
+def test_pair_shows_both_pictures(browser, report):
     browser.open(report)
     browser.click(".row")
     query, gallery = browser.run("[images.person[queries.image[shown[0]]], images.person[opened.gallery[0].image]]")
-    assert pixel(browser, ".two > :first-child canvas") == pytest.approx(colour(query), abs=12)
-    assert pixel(browser, ".two > :last-child canvas") == pytest.approx(colour(gallery), abs=12)
-    looked = "[...document.querySelectorAll('.two img')].map(image => image.decode().then(() => image.naturalHeight))"
-    assert browser.run(f"Promise.all({looked})") == [30, 30]
+    assert pixel(browser, "#pair .two > :first-child canvas") == pytest.approx(colour(query), abs=12)
+    assert pixel(browser, "#pair .two > :last-child canvas") == pytest.approx(colour(gallery), abs=12)
     browser.click("#close")
     assert not browser.run("document.getElementById('details').open")
+
+
+@pytest.mark.parametrize("width, height", [(1280, 900), (390, 844)])
+def test_pair_shows_what_the_network_sees(browser, report, width, height):
+    browser.open(report, width, height)
+    browser.click(".row")
+    for place in (0, 1):
+        person = browser.run(f"[queries.image[shown[0]], opened.gallery[{place}].image].map(i => images.person[i])")
+        for side, who in zip(("first", "last"), person, strict=True):
+            for column, (group, child) in enumerate((("first", 1), ("last", 1), ("last", 2))):
+                tile = f"#tiles > section:{group}-child .two > :{side}-child figure:nth-child({child})"
+                assert pixel(browser, f"{tile} canvas") == pytest.approx(colour(who + column), abs=14)
+        captions = browser.run("[...document.querySelectorAll('#tiles figcaption')].map(one => one.innerText)")
+        assert captions == ["everywhere\n+0.500"] * 2 + ["<conv1>", "conv2"] * 2
+        assert browser.run("document.querySelector('#tiles canvas').ariaLabel") == "everywhere +0.500, query"
+        browser.click(f"#place-{place + 1}")
+    assert browser.run("document.querySelector('.columns').scrollWidth") <= width
+    browser.run("choosePlace(opened.gallery.findLastIndex(one => !one.kind))")  # far behind
+    assert browser.run("document.querySelectorAll('#tiles canvas').length") == 0
+    assert "hardest queries only" in browser.run("document.getElementById('looks').innerText")
+    assert browser.messages == []
 
 
 def test_link_opens_its_query(browser, report):
@@ -244,6 +273,7 @@ def test_withheld_labels(browser, tmp_path):
     assert browser.run("document.getElementById('outcome')") is None
     browser.click(".row")
     assert "Distance" in browser.run("document.getElementById('pair').innerText")
+    assert browser.run("document.getElementById('looks').hidden")  # none was asked for
     assert browser.run("document.querySelectorAll('.hit, .miss').length") == 0
     assert browser.messages == []
 

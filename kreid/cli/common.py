@@ -90,22 +90,6 @@ def image_files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def image_files(paths: list[Path]) -> list[Path]:
-    """The image files among `paths`, those of folders sorted by name."""
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-            if not found:
-                raise ValueError(f"{path}: no PNG or JPEG file in this folder")
-            files += found
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise ValueError(f"{path}: no such file or folder")
-    return files
-
-
 class Counter:
     """Rewrites `what done/total` on a terminal.
 

@@ -31,6 +31,9 @@ def rank(
     weight: switches.Weight = None,
     with_: switches.With = None,
     join: switches.JoinBy = switches.Join.concat,
+    look: Annotated[
+        bool, typer.Option(help="Show in the report what the network sees in the hardest queries and their gallery.")
+    ] = True,
     gallery: searching.Gallery = None,
     query: searching.Query = None,
     top: searching.Top = 10,
@@ -57,6 +60,7 @@ def rank(
     load_tensorflow()
     from kreid import ranking_files
     from kreid.enhance import rank_records
+    from kreid.look_report import pair_looks
     from kreid.paper import paper_row
     from kreid.report import write_report
     from kreid.runs import load_config_of, load_model, result_path
@@ -71,7 +75,8 @@ def rank(
     report = result_path(runs, f"report_{split}.html")
     title = ", ".join([" + ".join(run.resolve().name for run in runs), split, *describe(settings).values()])
     row = paper_row(load_config_of(run_folder), split) if len(runs) == 1 else None
-    finish(write_report(ranking, records, report, title, paper_row=row, progress=Counter("report")))
+    looker = pair_looks(models[0], ranking, records) if look else None
+    finish(write_report(ranking, records, report, title, paper_row=row, look=looker, progress=Counter("report")))
 
 
 def main() -> None:

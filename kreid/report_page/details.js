@@ -19,7 +19,7 @@ function openDetails(place) {
   choosePlace(0);
   if (!$("details").open) $("details").showModal();
   $("gallery").focus({ preventScroll: true });
-  for (const section of document.querySelectorAll(".columns, .columns > section")) section.scrollTop = 0;
+  for (const section of document.querySelectorAll(".columns, .chosen, .columns > section")) section.scrollTop = 0;
   history.replaceState(null, "", `#query-${images.bbox[image]}`);
 }
 
@@ -53,6 +53,37 @@ function showPair(one) {
   const verdict = make("p", { class: `verdict ${one?.kind ?? ""}` }, words(one));
   $("pair").replaceChildren(verdict, make("div", { class: "two" }, ...sides));
   $("distances").replaceChildren(...(one ? [distanceLine()] : []));
+  showLooks(image, one);
+}
+
+// What the network sees in both pictures: one image, the query's tiles in a row and the other's below them.
+function showLooks(query, one) {
+  $("looks").hidden = !data.looks || !one;
+  if ($("looks").hidden) return;
+  const pair = `${query}-${one.image}`;
+  const groups = data.looks[pair] ?? [];
+  const columns = groups.flatMap(([, captions]) => captions).length;
+  const source = groups.length ? load(`look-${pair}`) : null;
+  let column = 0;
+  $("tiles").replaceChildren(...groups.map(([heading, captions]) => {
+    const half = (row) => make("div", {}, ...captions.map((caption, place) => tile(source, column + place, columns, row, caption)));
+    const group = make("section", {}, make("h3", {}, heading), make("div", { class: "two" }, half(0), half(1)));
+    column += captions.length;
+    return group;
+  }));
+  $("looks-about").textContent = groups.length
+    ? "Orange makes the two more alike, blue less; the numbers are shares of the cosine similarity of their embeddings. In the other maps light is high; both pictures share a scale."
+    : "What the network sees is kept for the hardest queries only, beside the first places of their gallery and the first match.";
+}
+
+function tile(source, column, columns, row, caption) {
+  const canvas = make("canvas", { role: "img", "aria-label": `${caption.replace("\n", " ")}, ${row ? "gallery picture" : "query"}` });
+  source.then((image) => {
+    canvas.width = image.naturalWidth / columns;
+    canvas.height = image.naturalHeight / 2;
+    canvas.getContext("2d").drawImage(image, -column * canvas.width, -row * canvas.height);
+  });
+  return make("figure", {}, canvas, make("figcaption", {}, caption));
 }
 
 function words(one) {
@@ -71,12 +102,6 @@ function side(name, image) {
   const scale = Math.min(170 / w, (narrow() ? 170 : 300) / h);
   const node = make("div", {}, make("p", {}, name), thumbnail(image, Math.round(w * scale), Math.round(h * scale)));
   if (data.labelled) node.append(make("p", { class: "who" }, describe(image)));
-  const looked = $(`look-${image}`);
-  if (looked) {
-    const map = make("img", { alt: `What the network looks at in the ${name === "Query" ? "query" : "gallery picture"}` });
-    map.src = `data:image/webp;base64,${looked.textContent}`;
-    node.append(map);
-  }
   node.append(list);
   return node;
 }

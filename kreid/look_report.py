@@ -1,0 +1,99 @@
+"""What the network sees in the pairs that a report shows: tiles of activation, part maps and what makes them alike."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kreid.data import decode, resize
+from kreid.look import Seen, Viewer, relative
+from kreid.look_colours import lay_over, lay_over_signed
+from kreid.look_pairs import Pair
+from kreid.look_pictures import by_part, draw_size
+from kreid.ranking import Ranking
+from kreid.report_data import Look, Looker
+from kreid.report_images import find_records
+from tfrecords_tools import schema
+from tfrecords_tools.index import Index, read_index
+
+WIDTH = 64  # pixels across a tile
+_PAIRS = 24  # looked at together: their images, some thirty, are in memory
+_TILES = 3  # of each kind
+
+
+def pair_looks(model: keras.Model, ranking: Ranking, records: str | Path) -> Looker:
+    """Return the `look` of `write_report` for a model.
+
+    Args:
+        model: the model that made the ranking; where several did, or averaged pictures, what is explained is this
+            model's embedding of the whole image.
+        ranking: what is shown.
+        records: the split's record folder.
+
+    Example:
+        >>> write_report(ranking, records, "report.html", "two streams", look=pair_looks(model, ranking, records))
+    """
+
+    def look(pairs: np.ndarray) -> Iterator[Look]:
+        viewer = Viewer(model)
+        layers = spread(viewer.stages, _TILES)
+        with read_index(records) as index:
+            record = find_records(ranking.images, index)
+            for start in range(0, len(pairs), _PAIRS):
+                part = pairs[start : start + _PAIRS]
+                rows = np.unique(part)
+                pixels = [_read(index, record[row]) for row in rows]
+                images = np.stack([resize(one, viewer.image_size) for one in pixels])
+                small = [draw_size(one, viewer.image_size, WIDTH) for one in pixels]
+                found = dict(zip(rows.tolist(), zip(small, viewer.see(images, layers), strict=True), strict=True))
+                for both in part.tolist():
+                    drawn, seen = zip(*(found[row] for row in both), strict=True)
+                    yield tiles(drawn, seen, viewer.compare(*seen), viewer.parts)
+
+    return look
+
+
+def tiles(drawn: Sequence[np.ndarray], seen: Sequence[Seen], pair: Pair, parts: Sequence[str]) -> Look:
+    """Draw the tiles of a query and a gallery image.
+
+    Args:
+        drawn: the two images, `(h, w, 3)` uint8.
+        seen: what `Viewer.see` found in each.
+        pair: what `Viewer.compare` found.
+        parts: `Viewer.parts`.
+    """
+    order = by_part(pair) if len(pair.parts) > 1 else []
+    alike = [("all together", pair.similarity, pair.values.sum(-1))]
+    alike += [(pair.parts[number], share, pair.values[..., number]) for number, share in order[: _TILES - 1]]
+    groups = {"What makes them alike": [f"{name}\n{share:+.3f}" for name, share, _ in alike]}
+    peaks = [np.abs(alike[0][2]).max(), max((np.abs(values).max() for *_, values in alike[1:]), default=0)]
+    columns = [
+        [lay_over_signed(image, values[row] / (peaks[number > 0] or 1)) for row, image in enumerate(drawn)]
+        for number, (*_, values) in enumerate(alike)
+    ]
+    groups["Activation"] = list(seen[0].activation)
+    columns += [_maps(drawn, [one.activation[name] for one in seen]) for name in seen[0].activation]
+    named = [
+        (pair.parts[number], parts.index(pair.parts[number])) for number, _ in order if pair.parts[number] in parts
+    ]
+    if named:
+        groups["Part maps"] = [name for name, _ in named[:_TILES]]
+        columns += [_maps(drawn, [one.parts[..., number] for one in seen]) for _, number in named[:_TILES]]
+    return Look(np.concatenate([np.concatenate(column) for column in columns], axis=1), groups)
+
+
+def spread(names: Sequence[str], count: int) -> list[str]:
+    """Choose so many names, evenly from the first to the last."""
+    return list(dict.fromkeys(names[round(at)] for at in np.linspace(0, len(names) - 1, count)))
+
+
+def _maps(drawn: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """A map of both images, over them, on one scale: what is more in one of them is lighter there."""
+    both = relative(np.stack(maps))
+    return [lay_over(image, values) for image, values in zip(drawn, both, strict=True)]
+
+
+def _read(index: Index, record: int) -> np.ndarray:
+    return decode(schema.parse(tf.constant(index.read([record])[0]))["image"]).numpy()
