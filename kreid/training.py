@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,7 @@ from tfrecords_tools.index import read_index
 log = logging.getLogger(__name__)
 
 Logs = dict[str, float]
+Hook = Callable[[int, Logs], None]
 
 
 def make_strategy() -> tf.distribute.Strategy:
@@ -47,7 +48,14 @@ def make_strategy() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def train(config: Config, data: str | Path, out: str | Path, resume: bool = False, quiet: bool = False) -> Path:
+def train(
+    config: Config,
+    data: str | Path,
+    out: str | Path,
+    resume: bool = False,
+    quiet: bool = False,
+    on_validation: Hook | None = None,
+) -> Path:
     """Train a model and leave a run folder.
 
     Args:
@@ -56,6 +64,8 @@ def train(config: Config, data: str | Path, out: str | Path, resume: bool = Fals
         out: the run folder; it must not exist, unless `resume`.
         resume: go on from the newest checkpoint of `out`.
         quiet: no progress lines.
+        on_validation: called on the chief after each validation, once the epoch is kept, with the number of epochs done
+            and the epoch's figures (`loss`, `valid_mAP`, ...). What it raises ends the run and reaches the caller.
 
     Returns:
         `out`.
@@ -79,7 +89,7 @@ def train(config: Config, data: str | Path, out: str | Path, resume: bool = Fals
         trainer.restore()
     trainer.write_config()
     try:
-        trainer.run(split_folder(data, "valid"), quiet)
+        trainer.run(split_folder(data, "valid"), quiet, on_validation)
     except ValueError:
         if trainer.is_chief and not (out / "checkpoints").exists():
             shutil.rmtree(out)  # nothing to go on from, and nothing in the way of another try
@@ -208,8 +218,8 @@ class Trainer:
 
     # --- the run ------------------------------------------------------------------------------------------------
 
-    def run(self, valid: Path, quiet: bool = False) -> None:
-        """Train to the last epoch; validate on the record folder `valid` where there is one."""
+    def run(self, valid: Path, quiet: bool = False, on_validation: Hook | None = None) -> None:
+        """Train to the last epoch; validate on the record folder `valid` where there is one, then call the hook."""
         state, settings = self.state, self.config.train
         writer = tf.summary.create_file_writer(str(self.out / "tensorboard")) if self.is_chief else None
         steps = iter(self._batches())
@@ -222,7 +232,9 @@ class Trainer:
                 logs = self._step(*self._next(steps, plan))
                 self._count(logs, plan[state.step])
                 progress.update(state)
-            self._finish_epoch(len(plan), valid, writer, progress)
+            logs = self._finish_epoch(len(plan), valid, writer, progress)
+            if on_validation and "valid_mAP" in logs:
+                on_validation(state.epoch, logs)
         progress.close()
         if self.is_chief:
             self._write_summary()
@@ -285,8 +297,8 @@ class Trainer:
         self.state.step += 1
         self.state.images += len(batch)
 
-    def _finish_epoch(self, steps: int, valid: Path, writer: Any, progress: Progress) -> None:
-        """Validate, log, keep weights and a state to resume from."""
+    def _finish_epoch(self, steps: int, valid: Path, writer: Any, progress: Progress) -> Logs:
+        """Validate, log, keep weights and a state to resume from; return the epoch's figures."""
         state, settings = self.state, self.config.train
         logs = {name: value / steps for name, value in state.sums.items()}
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
@@ -300,6 +312,7 @@ class Trainer:
                 checkpoints.save(self.out / "checkpoints", self._variables(), vars(state), settings.keep)
             self._log(logs, writer)
             progress.epoch_done(state, logs)
+        return logs
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:

@@ -39,6 +39,26 @@ def test_a_run_leaves_what_its_readme_says(records, tiny_one, tmp_path):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
+def test_a_hook_sees_every_validation_and_may_stop_the_run(records, tiny_one, tmp_path):
+    class Enough(Exception):
+        pass
+
+    seen = []
+
+    def stop_at_the_second(epoch, logs):
+        seen.append((epoch, logs["valid_mAP"]))
+        if len(seen) == 2:
+            raise Enough
+
+    config = changed(tiny_one, train={"epochs": 5, "steps_per_epoch": 1, "validate_every": 2, "validate_actions": 1})
+    with pytest.raises(Enough):
+        train(config, records, tmp_path / "run", quiet=True, on_validation=stop_at_the_second)
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert seen == [(int(row["epoch"]), pytest.approx(float(row["valid_mAP"]))) for row in rows if row["valid_mAP"]]
+    assert [epoch for epoch, _ in seen] == [2, 4]
+    assert (tmp_path / "run" / "checkpoints" / "state-00004-0000000.npz").exists()
+
+
 def test_the_loss_falls(records, tiny_one, tmp_path):
     config = changed(tiny_one, train={"epochs": 4, "steps_per_epoch": 10, "validate_every": 0})
     run = train(config, records, tmp_path / "run", quiet=True)
