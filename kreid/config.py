@@ -5,6 +5,7 @@ misspelt key, which one was probably meant. `1e-5`, which YAML 1.1 reads as a st
 """
 
 import difflib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ from pydantic import (
 )
 
 from kreid.errors import ConfigError
+from kreid.trees import set_key
 
 
 def _no_truth_value(value: Any) -> Any:
@@ -322,17 +324,28 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     Example:
         >>> config = load_config("configs/two_stream.yaml", overrides=["train.epochs=5"])
     """
+    return check(load_tree(path, overrides), f"configuration {path}")
+
+
+def load_tree(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> dict:
+    """Read a configuration file as `load_config` does, but leave it unchecked: only what the user wrote, as dicts."""
+    tree = read_yaml(path, "configuration", "`model:`")
+    for override in overrides:
+        _override(tree, override)
+    return tree
+
+
+def read_yaml(path: str | Path, what: str, such_as: str) -> dict:
+    """Read a YAML file of keys; `what` it is opens the error message, `such_as` is a key it could have."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path}: cannot be read ({error}); give the path of a YAML file") from None
-    tree = _parse(text, f"configuration {path}")
+        raise ConfigError(f"{what} {path}: cannot be read ({error}); give the path of a YAML file") from None
+    tree = _parse(text, f"{what} {path}")
     if not isinstance(tree, dict):
-        raise ConfigError(f"configuration {path}: expected keys such as `model:`, received {type(tree).__name__}")
-    for override in overrides:
-        _override(tree, override)
-    return check(tree, f"configuration {path}")
+        raise ConfigError(f"{what} {path}: expected keys such as {such_as}, received {type(tree).__name__}")
+    return tree
 
 
 def check(tree: dict, where: str = "configuration") -> Config:
@@ -340,8 +353,12 @@ def check(tree: dict, where: str = "configuration") -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        lines = [_complaint(item, tree) for item in error.errors()]
-        raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
+        raise ConfigError(f"{where}: {complaints(error.errors(), lambda place: known_keys(place, tree))}") from None
+
+
+def complaints(errors: Sequence[dict], known_keys: Callable[[list], list[str]]) -> str:
+    """What is wrong, in one line, from what pydantic found; `known_keys` tells the keys of the section at a place."""
+    return "; ".join(dict.fromkeys(_complaint(item, known_keys) for item in errors))
 
 
 def dump(config: Config) -> str:
@@ -363,25 +380,18 @@ def _parse(text: str, where: str) -> Any:
 def _override(tree: dict, override: str) -> None:
     """Set one `a.b=c` in the tree of plain dicts."""
     key, equals, value = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
+    if not equals or not all(key.strip().split(".")):
         raise ConfigError(f"override {override!r}: expected section.key=value, such as train.epochs=5")
-    node = tree
-    for depth, part in enumerate(parts[:-1], start=1):
-        if node.get(part) is None:
-            node[part] = {}
-        node = node[part]
-        if not isinstance(node, dict):
-            raise ConfigError(f"override {override!r}: {'.'.join(parts[:depth])} is a value, not a section")
-    node[parts[-1]] = _parse(value, f"override {override!r}")
+    where = f"override {override!r}"
+    set_key(tree, key.strip(), _parse(value, where), where)
 
 
-def _complaint(item: dict, tree: dict) -> str:
+def _complaint(item: dict, known_keys: Callable[[list], list[str]]) -> str:
     """One line for one pydantic error."""
-    place = [part for part in item["loc"] if part not in ("two_stream", "one_stream")]
+    place = place_of(item)
     key = ".".join(str(part) for part in place)
     if item["type"] == "extra_forbidden":
-        known = _known_keys(place[:-1], tree)
+        known = known_keys(place[:-1])
         close = difflib.get_close_matches(str(place[-1]), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
         return f"{key}: unknown key; {hint}"
@@ -395,12 +405,17 @@ def _complaint(item: dict, tree: dict) -> str:
     return f"{key}: {message[0].lower()}{message[1:]}, received {_short(item['input'])}"
 
 
+def place_of(item: dict) -> list:
+    """Where a pydantic error is, in the user's keys: without the names of the alternatives that pydantic tried."""
+    return [part for part in item["loc"] if part not in ("two_stream", "one_stream") and "[" not in str(part)]
+
+
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _known_keys(place: list, tree: dict) -> list[str]:
+def known_keys(place: list, tree: dict) -> list[str]:
     """Keys of the section at `place`, found by walking the model classes beside the user's tree."""
     section: type[BaseModel] = Config
     for part in place:

@@ -26,6 +26,7 @@ from kreid.models.embedders import build_model
 from kreid.objective import build_losses
 from kreid.optimizers import build_optimizer, learning_rate
 from kreid.progress import Progress
+from kreid.trees import differences
 from kreid.validation import validate
 from tfrecords_tools.index import read_index
 
@@ -120,21 +121,11 @@ def _check_run_folder(out: Path, config: Config, resume: bool) -> None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"{out}: exists already; give another --out, remove it, or go on with --resume")
         return
-    before, now = (_flatten(one.model_dump(mode="json")) for one in (runs.load_config_of(out), config))
     # How the finished run is ranked is nothing that training has used.
-    trained = [key for key in {**before, **now} if not key.startswith("evaluation.")]
-    keys = [key for key in trained if before.get(key) != now.get(key)]
-    if keys:
-        changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys[:4])
-        raise ConfigError(f"{out}: cannot resume with another configuration ({changes})")
-
-
-def _flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
-    """Dotted keys of nested sections."""
-    flat = {}
-    for key, value in tree.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+    before, now = (one.model_dump(mode="json", exclude={"evaluation"}) for one in (runs.load_config_of(out), config))
+    changes = differences(before, now)
+    if changes:
+        raise ConfigError(f"{out}: cannot resume with another configuration ({', '.join(changes[:4])})")
 
 
 def _check_batch(config: Config, strategy: tf.distribute.Strategy) -> None:
