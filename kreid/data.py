@@ -74,8 +74,11 @@ class TrainingSet:
         data: what `kreid-convert` wrote, with a `train` folder.
         config: the `data` section of a configuration.
         seed: seed of the sampler.
+        held_out: actions to leave out, to score on them in cross-validation.
 
     Attributes:
+        rows: `(M,)` positions in the index of the images that are drawn from.
+        held_out: positions of the images left out; None where nothing was held out.
         label: `(M, 2)` int32, person and action numbered from 0.
         num_classes: how many people there are.
         sampler: the `Sampler` over the kept rows.
@@ -88,13 +91,16 @@ class TrainingSet:
         >>> training_set = TrainingSet("records", config.data, seed=1)
     """
 
-    def __init__(self, data: str | Path, config: Any, seed: int) -> None:
+    def __init__(self, data: str | Path, config: Any, seed: int, held_out: Sequence[int] | None = None) -> None:
         self.config = config
         self.index: Index = read_index(split_folder(data, "train"))
         try:
-            self.rows = self.index.fraction_rows(config.fraction)
+            self.rows, self.held_out = self.index.fraction_rows(config.fraction), None
         except ValueError as error:
             raise ConfigError(f"data.{error}") from None
+        if held_out is not None:
+            held = np.isin(self.index.action[self.rows], held_out)
+            self.rows, self.held_out = self.rows[~held], self.rows[held]
         person = np.unique(self.index.person[self.rows], return_inverse=True)[1]
         action = np.unique(self.index.action[self.rows], return_inverse=True)[1]
         self.label = np.stack([person, action], axis=1).astype(np.int32)
@@ -173,14 +179,20 @@ def first_damaged(index: Index, rows: Sequence[int]) -> str | None:
     return None
 
 
-def record_batches(folder: str | Path, image_size: tuple[int, int], batch_size: int = 64) -> tf.data.Dataset:
-    """Every image of a record folder in the order of its index: `(B, height, width, 3)` float32 RGB 0-255."""
+def record_batches(
+    folder: str | Path, image_size: tuple[int, int], batch_size: int = 64, rows: Sequence[int] | None = None
+) -> tf.data.Dataset:
+    """Images of a record folder in the order of its index, or those at `rows`: `(B, h, w, 3)` float32 RGB 0-255."""
     index = read_index(folder)
 
     def load(record: Any) -> Any:
         return decode_and_resize(schema.parse(record)["image"], image_size)
 
-    dataset = tf.data.TFRecordDataset([str(shard) for shard in index.shards])
+    if rows is None:
+        dataset = tf.data.TFRecordDataset([str(shard) for shard in index.shards])
+    else:
+        spec = tf.TensorSpec((), tf.string)
+        dataset = tf.data.Dataset.from_generator(lambda: (index.read([row])[0] for row in rows), output_signature=spec)
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size).prefetch(2)
 

@@ -40,6 +40,7 @@ def embed(
     batch_size: int = 64,
     progress: Progress | None = None,
     settings: Evaluation = PLAIN,
+    rows: Sequence[int] | None = None,
 ) -> Embeddings:
     """Embed every image of a record folder.
 
@@ -50,9 +51,10 @@ def embed(
         progress: called with the images done and their total.
         settings: the `evaluation` section of a configuration, of which `flip`, `crops` and `embedding` count here; by
             default the model's embedding of the whole image.
+        rows: positions in the folder's index of the images to embed; all by default.
 
     Returns:
-        Vectors and labels, in the order of the records; the person is -1 in the challenge split.
+        Vectors and labels, in the order of the records or of `rows`; the person is -1 in the challenge split.
 
     Raises:
         ValueError: where the folder holds no readable records, or the model lacks the heads that are asked for.
@@ -60,7 +62,7 @@ def embed(
     Example:
         >>> embeddings = embed(model, "records/test")
     """
-    return embed_each(model, records, [settings], batch_size, progress)[0].embeddings
+    return embed_each(model, records, [settings], batch_size, progress, rows)[0].embeddings
 
 
 def embed_each(
@@ -69,6 +71,7 @@ def embed_each(
     settings: Sequence[Evaluation],
     batch_size: int = 64,
     progress: Progress | None = None,
+    rows: Sequence[int] | None = None,
 ) -> list[Embedded]:
     """Embed a record folder in several ways at once: every image is read, and every picture embedded, only once.
 
@@ -78,6 +81,7 @@ def embed_each(
         settings: one for each result; see `embed`.
         batch_size: images at a time.
         progress: called with the images done and their total.
+        rows: see `embed`.
 
     Returns:
         One for each of `settings`; where these differ in `expand` and `rerank` alone, the same one.
@@ -86,13 +90,15 @@ def embed_each(
         ValueError: see `embed`.
     """
     index = read_index(records)
-    images = Images(index.person, index.action, index.bbox, index.is_query)  # complains before the network works
-    batches = record_batches(records, model.input_shape[1:3], batch_size)
+    some, rows = rows, np.arange(len(index)) if rows is None else np.asarray(rows)
+    # Complains before the network works.
+    images = Images(*(column[rows] for column in (index.person, index.action, index.bbox, index.is_query)))
+    batches = record_batches(records, model.input_shape[1:3], batch_size, some)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     try:
-        found = _vectors(model, batches, len(index), progress, list(dict.fromkeys(recipes)))
+        found = _vectors(model, batches, len(rows), progress, list(dict.fromkeys(recipes)))
     except tf.errors.OpError as error:
-        damaged = first_damaged(index, range(len(index))) or f"{records}: {str(error).splitlines()[0]}"
+        damaged = first_damaged(index, rows) or f"{records}: {str(error).splitlines()[0]}"
         raise ValueError(f"{damaged}: the record is damaged; run kreid-convert again") from None
     labels = (images.person, images.action, images.bbox, images.is_query)
     embedded = {recipe: Embedded(Embeddings(vectors, *labels), cost) for recipe, (vectors, cost) in found.items()}
@@ -128,8 +134,9 @@ def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Ca
     vectors = [model.output[name] for name in outputs]
     single = keras.Model(model.input, keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0])
     if keras.backend.backend() == "tensorflow":
-        signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-        return tf.function(lambda images: single(images, training=False), input_signature=signature)
+        # Traced once, here: TensorFlow would warn of the many functions that one training after another makes.
+        signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        return tf.function(lambda images: single(images, training=False)).get_concrete_function(signature)
     return lambda images: single.predict_on_batch(np.asarray(images))
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -56,6 +56,7 @@ def train(
     resume: bool = False,
     quiet: bool = False,
     on_validation: Hook | None = None,
+    held_out: Sequence[int] | None = None,
 ) -> Path:
     """Train a model and leave a run folder.
 
@@ -67,6 +68,7 @@ def train(
         quiet: no progress lines.
         on_validation: called on the chief after each validation, once the epoch is kept, with the number of epochs done
             and the epoch's figures (`loss`, `valid_mAP`, ...). What it raises ends the run and reaches the caller.
+        held_out: training actions that are not trained on but validated on, in place of the valid split.
 
     Returns:
         `out`.
@@ -80,8 +82,9 @@ def train(
     """
     out = Path(out)
     strategy = make_strategy()
-    training_set = TrainingSet(data, config.data, config.train.seed)
-    _check_valid(split_folder(data, "valid"), config)
+    training_set = TrainingSet(data, config.data, config.train.seed, held_out)
+    valid = split_folder(data, "valid" if held_out is None else "train")
+    _check_valid(valid, config)
     config = resolve(config, training_set)
     _check_run_folder(out, config, resume)
     _check_batch(config, strategy)
@@ -90,7 +93,7 @@ def train(
         trainer.restore()
     trainer.write_config()
     try:
-        trainer.run(split_folder(data, "valid"), quiet, on_validation)
+        trainer.run(valid, quiet, on_validation)
     except ValueError:
         if trainer.is_chief and not (out / "checkpoints").exists():
             shutil.rmtree(out)  # nothing to go on from, and nothing in the way of another try
@@ -297,7 +300,7 @@ class Trainer:
             try:
                 with self._averaged_weights():
                     if self._validates(valid):
-                        logs |= validate(self.model, valid, settings.validate_actions)
+                        logs |= validate(self.model, valid, settings.validate_actions, self.training_set.held_out)
                     self._keep_weights(logs.get("valid_mAP"))
             finally:  # an epoch is not lost to a validation that fails
                 checkpoints.save(self.out / "checkpoints", self._variables(), vars(state), settings.keep)

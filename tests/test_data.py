@@ -142,6 +142,25 @@ def test_memory_stays_flat_over_epochs(records):
     assert sum(drawn[2:]) > 100e6
 
 
+def test_held_out_actions_are_neither_drawn_nor_lost(records):
+    whole = TrainingSet(records, Data(persons=2, views=2), seed=0)
+    part = TrainingSet(records, Data(persons=2, views=2), seed=0, held_out=[0, 5])
+    assert whole.held_out is None
+    assert set(part.index.action[part.held_out]) == {0, 5}
+    np.testing.assert_array_equal(np.sort(np.concatenate([part.rows, part.held_out])), whole.rows)
+    assert part.num_classes == len(np.unique(part.index.person[part.rows]))
+    drawn = np.concatenate(list(part.sampler.epoch(0)))
+    assert not np.isin(part.index.action[part.rows[drawn]], [0, 5]).any()
+
+
+def test_rows_of_records_come_in_their_order(records):
+    (whole,) = record_batches(records / "test", (16, 8), batch_size=1000)
+    rows = [7, 0, 40, 7]
+    some = record_batches(records / "test", (16, 8), batch_size=3, rows=rows)
+    for _ in range(2):  # a dataset can be gone through again
+        np.testing.assert_array_equal(np.concatenate(list(some)), whole.numpy()[rows])
+
+
 def test_fraction_keeps_the_first_actions(records):
     whole, half = (TrainingSet(records, Data(persons=2, views=2, fraction=f), seed=0) for f in (1.0, 0.5))
     assert set(half.index.action[half.rows]) == {0, 1, 2, 3}

@@ -13,6 +13,7 @@ from kreid import runs
 from kreid.data import TrainingSet
 from kreid.objective import build_losses
 from kreid.training import Trainer, make_strategy, train
+from kreid.validation import validate
 
 
 def weights_of(run):
@@ -57,6 +58,17 @@ def test_a_hook_sees_every_validation_and_may_stop_the_run(records, tiny_one, tm
     assert seen == [(int(row["epoch"]), pytest.approx(float(row["valid_mAP"]))) for row in rows if row["valid_mAP"]]
     assert [epoch for epoch, _ in seen] == [2, 4]
     assert (tmp_path / "run" / "checkpoints" / "state-00004-0000000.npz").exists()
+
+
+def test_held_out_actions_are_validated_on_and_not_trained_on(records, tiny_one, tmp_path):
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1})
+    seen = []
+    run = train(
+        config, records, tmp_path / "run", quiet=True, held_out=[1, 6], on_validation=lambda *one: seen.append(one)
+    )
+    training_set = TrainingSet(records, config.data, config.train.seed, held_out=[1, 6])
+    scores = validate(runs.load_model(run), records / "train", rows=training_set.held_out)
+    assert [(epoch, logs["valid_mAP"]) for epoch, logs in seen] == [(1, pytest.approx(scores["valid_mAP"]))]
 
 
 def test_the_loss_falls(records, tiny_one, tmp_path):
