@@ -40,7 +40,7 @@ class Progress:
         left = (self.epochs - state.epoch) * self._steps - state.step
         line = f"epoch {state.epoch + 1}/{self.epochs} step {state.step}/{self._steps}  "
         line += describe({name: value / state.step for name, value in state.sums.items()})
-        line += f"  {speed:.1f} images/s  {_duration(left * self._batch_size / max(speed, 1e-9))} left"
+        line += f"  {speed:.1f} images/s  {duration(left * self._batch_size / max(speed, 1e-9))} left"
         self._print(line, rewrite=True)
 
     def epoch_done(self, state: Any, logs: dict[str, float]) -> None:
@@ -73,7 +73,8 @@ def describe(logs: dict[str, float]) -> str:
     return "  ".join(parts)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as a clock shows them."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -11,8 +11,11 @@ import pytest
 import yaml
 from PIL import Image
 
+from kreid.config import load_config
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+TUNE = ("{yaml}", "--data", "{records}", "--space", "{space}")
 
 
 def command(name, *arguments, cwd=None):
@@ -153,6 +156,31 @@ def test_export_writes_the_next_version(run):
     assert (run / "serving" / "1" / "saved_model.pb").exists()
 
 
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    """What a search may try: two layers, of which only one exists."""
+    path = tmp_path_factory.mktemp("space") / "space.yaml"
+    path.write_text("model.heads.layers: {choice: [[conv1], [conv9]]}", encoding="utf-8")
+    return path
+
+
+def test_tune_writes_a_configuration(records, space, tmp_path):
+    appearance = {"weights": None, "layer": "conv2", "width_divisor": 8, "variant": "torchvision"}
+    model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance}
+    small = {"model": model, "data": {"persons": 4}, "train": {"epochs": 1, "steps_per_epoch": 1}}
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
+    line = ["one.yaml", "--data", records, "--space", space, "--folds", 2, "--out", "study"]
+    done = command("kreid-tune", *line, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    *table, best = done.stdout.splitlines()
+    assert best == "study/best.yaml"
+    assert [row.split("|")[-2].strip() for row in table[2:4]] == ["done", "failed"]
+    assert "resnet50 has no map 'conv9'" in table[-1]
+    assert done.stderr.count("appearance stream: random weights") == 1, "not in every fold again"
+    assert "Traceback" not in done.stderr
+    assert load_config(tmp_path / best).model.heads.layers == ("conv1",)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
@@ -173,10 +201,17 @@ def test_export_writes_the_next_version(run):
         ("kreid-embed", ["{run}", "nowhere.png", "--out", "x.npz"], "nowhere.png: no such file"),
         ("kreid-embed", ["{run}", "{yaml}", "--out", "x.json"], "ends in .npz"),
         ("kreid-export", ["nowhere"], "not a run folder"),
+        ("kreid-tune", [*TUNE, "--out", "new", "--folds", "1"], "--folds"),
+        ("kreid-tune", [*TUNE, "--out", "new", "--folds", "3"], "come from 2 game(s)"),
+        ("kreid-tune", [*TUNE, "--out", "{run}"], "exists already and is no study"),
+        ("kreid-tune", [*TUNE, "--out", "new", "--objective", "map"], "mAP"),
+        ("kreid-tune", [*TUNE, "--out", "new", "--set", "model.embeder=x"], "did you mean embedder"),
+        ("kreid-tune", ["{yaml}", "--data", "{records}", "--space", "{yaml}", "--out", "new"], "tiny.yaml: model: exp"),
+        ("kreid-tune", ["{yaml}", "--data", "nowhere", "--space", "{space}", "--out", "new"], "no such folder"),
     ],
 )
-def test_wrong_arguments_end_with_2_and_one_line(run, records, tmp_path, name, arguments, message):
-    places = {"records": records, "run": run, "yaml": run.parent / "tiny.yaml"}
+def test_wrong_arguments_end_with_2_and_one_line(run, records, space, tmp_path, name, arguments, message):
+    places = {"records": records, "run": run, "yaml": run.parent / "tiny.yaml", "space": space}
     done = command(name, *(argument.format(**places) for argument in arguments), cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr

@@ -24,9 +24,16 @@ class Metric(StrEnum):
 
 
 class _ToStderr(logging.Handler):
+    def __init__(self, once: bool) -> None:
+        super().__init__()
+        self._once, self._said = once, set()
+
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
-        note(prefix + record.getMessage())
+        message = prefix + record.getMessage()
+        if not (self._once and message in self._said):
+            note(message)
+        self._said.add(message)
 
 
 def load_tensorflow() -> None:
@@ -38,11 +45,11 @@ def load_tensorflow() -> None:
         tf.config.list_physical_devices("GPU")
 
 
-def log_to_stderr() -> None:
-    """Show the library's log, a line a message."""
+def log_to_stderr(once: bool = False) -> None:
+    """Show the library's log, a line a message; with `once`, no message again."""
     logger = logging.getLogger("kreid")
     logger.setLevel(logging.INFO)
-    logger.addHandler(_ToStderr())
+    logger.addHandler(_ToStderr(once))
     logger.propagate = False
 
 

@@ -1,0 +1,90 @@
+"""kreid-tune: from records and a space of configurations to the best of them."""
+
+import importlib.util
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kreid.cli.common import DataFolder, load_tensorflow, log_to_stderr
+from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
+
+app = make_app()
+
+
+class Objective(StrEnum):
+    """What trials are compared by."""
+
+    mAP = "mAP"
+    rank1 = "rank1"
+
+
+@app.command()
+def tune(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/layerwise.yaml.", parser=parse_path)
+    ],
+    data: DataFolder,
+    space: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="What to try, such as configs/spaces/layerwise.yaml.", parser=parse_path),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="STUDY", help="The study's folder, to make or to go on with.", parser=parse_path)
+    ],
+    folds: Annotated[int, typer.Option(metavar="K", min=2, help="Parts of the training actions.")] = 5,
+    trials: Annotated[int, typer.Option(metavar="N", min=1, help="Trials that STUDY is to have in all.")] = 20,
+    objective: Annotated[Objective, typer.Option(help="What trials are compared by.")] = Objective.mAP,
+    pruning: Annotated[
+        bool, typer.Option("--pruning/--no-pruning", help="Stop trials between folds that fall behind the median.")
+    ] = True,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.epochs=5.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+) -> None:
+    """Choose values of CONFIG's keys by K-fold cross-validation on the training actions; no game is in two folds.
+
+    Each trial trains K models. STUDY gets the trials' store (study.db), a table (trials.md, trials.csv) and best.yaml,
+    a configuration for kreid-train. Run the same command again to go on after a stop, or several times at once to share
+    the trials.
+    """
+    from kreid.errors import ConfigError
+
+    if importlib.util.find_spec("optuna") is None:
+        raise UsageError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
+    if not data.is_dir():
+        raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
+    try:
+        checked = _check(config, data, space, out, folds, set_ or [])
+        load_tensorflow()
+        from kreid.tuning import tune as search
+
+        log_to_stderr(once=True)  # each fold has the same to say
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        finish(search(checked, data, out, folds, trials, objective.value, pruning, quiet, command))
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+
+
+def _check(config: Path, data: Path, space: Path, out: Path, folds: int, overrides: list[str]) -> object:
+    """Say at once what the search would say after TensorFlow has loaded; return the space."""
+    from kreid.tuning_folds import make_folds
+    from kreid.tuning_space import read_space
+    from kreid.tuning_study import check_folder
+    from tfrecords_tools.index import read_index
+
+    with arguments():
+        checked = read_space(space, config, overrides)
+        check_folder(out)
+    base = checked.config({})
+    make_folds(read_index(data if data.name == "train" else data / "train"), base.data.fraction, folds, base.train.seed)
+    return checked
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

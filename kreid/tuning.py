@@ -1,0 +1,243 @@
+"""Choosing a configuration by cross-validation on the training actions, as the paper chose its layers (II.D)."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kreid import runs
+from kreid.atomic import atomic_file
+from kreid.config import Config, dump
+from kreid.data import TrainingSet, split_folder
+from kreid.errors import ConfigError
+from kreid.progress import duration
+from kreid.training import train
+from kreid.tuning_folds import describe_data, make_folds
+from kreid.tuning_space import Space
+from kreid.tuning_study import Study, Trial
+from kreid.tuning_table import Row, best, comma_separated, described, failures, markdown
+from tfrecords_tools.index import read_index
+
+OBJECTIVES = ("mAP", "rank1")
+BEST, TABLE, FIGURES = "best.yaml", "trials.md", "trials.csv"
+
+
+def tune(
+    space: Space,
+    data: str | Path,
+    out: str | Path,
+    folds: int = 5,
+    trials: int = 20,
+    objective: str = "mAP",
+    prune: bool = True,
+    quiet: bool = False,
+    command: str = "",
+) -> Path:
+    """Try configurations, each by cross-validation, and write the best one.
+
+    A trial trains one model a fold on the other folds' actions and scores it, after its last epoch, on the fold held
+    out: `kreid.validation.first_views` chooses queries there. Its score is the mean over folds. Processes that are
+    given one `out` share the trials; a search that was stopped goes on where it was.
+
+    Args:
+        space: what to try, from `read_space`.
+        data: what `kreid-convert` wrote; its train split is used.
+        out: the study's folder: `study.db`, a table (`trials.md`, `trials.csv`), `best.yaml` and the trials' logs.
+        folds: how many, from 2. No game is in two of them.
+        trials: how many there are to be in `out`, those of other processes and earlier calls included. A space of fewer
+            combinations ends with the last of them.
+        objective: `mAP` or `rank1`.
+        prune: stop a trial between folds where it falls behind the median; see `Study.add_score`.
+        quiet: no progress lines.
+        command: what was typed, for the head of `best.yaml`.
+
+    Returns:
+        The path of `best.yaml`.
+
+    Raises:
+        ConfigError: where folds, space or `out` cannot be used.
+        ValueError: where data cannot be read, or no trial could be carried out.
+
+    Example:
+        >>> space = read_space("configs/spaces/layerwise.yaml", "configs/layerwise.yaml")
+        >>> tune(space, "records", "saved_models/study", folds=5, trials=40)
+    """
+    search = _Search(space, Path(data), Path(out), folds, objective, prune, _Lines(quiet))
+    with search.study:
+        search.run(trials)
+        return search.write(command)
+
+
+class _Search:
+    """Trains and scores the trials of a study."""
+
+    def __init__(
+        self, space: Space, data: Path, out: Path, folds: int, objective: str, prune: bool, lines: "_Lines"
+    ) -> None:
+        base = space.config({})
+        if objective not in OBJECTIVES:
+            raise ConfigError(f"objective: expected one of {', '.join(OBJECTIVES)}, received {objective!r}")
+        if "TF_CONFIG" in os.environ:
+            raise ConfigError("TF_CONFIG: a trial is trained on one machine; unset it and start a process on each")
+        index = read_index(split_folder(data, "train"))
+        self.held_out = make_folds(index, base.data.fraction, folds, base.train.seed)
+        for actions in self.held_out:
+            TrainingSet(data, base.data, base.train.seed, actions)  # complains where the rest holds no batch
+        self.described = describe_data(index, base.data.fraction)
+        settings = {"configuration": base.model_dump(mode="json"), "space": space.describe()}
+        settings |= {"data": self.described, "folds": folds, "objective": objective}
+        self.study = Study(out, space, settings, base.train.seed, prune)
+        self.data, self.out, self.objective, self.lines = data, out, objective, lines
+
+    def run(self, trials: int) -> None:
+        """Carry out trials until there are as many as asked for."""
+        combinations = self.study.space.combinations()
+        if combinations is not None and combinations <= trials:
+            self.lines.say(f"the space has {combinations} combination(s); each is tried once")
+        self.total = min(trials, combinations or trials)
+        while trial := self.study.next_trial(trials):
+            self._carry_out(trial)
+            self._write_table()
+
+    def _carry_out(self, trial: Trial) -> None:
+        """Cross-validate a trial and end it; one that is stopped from outside stays for the next process."""
+        try:
+            self._cross_validate(trial)
+        except (ValueError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())[:300]
+            self.study.fail(trial, reason)
+            self.lines.say(f"trial {trial.number} failed: {reason}")
+        except BaseException:
+            self.lines.say(f"trial {trial.number} was left in fold {len(trial.scores) + 1}; run again to go on there")
+            raise
+
+    def _cross_validate(self, trial: Trial) -> None:
+        values = self.study.values(trial)
+        config = _validated(self.study.space.config(values))
+        folds = len(self.held_out)
+        self.lines.say(f"trial {trial.number}: {described(values)}")
+        while len(trial.scores) < folds:
+            begin = time.monotonic()
+            score = self._fold(trial, len(trial.scores), config)
+            behind = self.study.add_score(trial, score, time.monotonic() - begin)
+            self.lines.fold_done(trial, folds, self.objective, *self._rest(trial))
+            if behind and len(trial.scores) < folds:
+                self.study.prune(trial)
+                self.lines.say(f"trial {trial.number} stopped: below the median after {len(trial.scores)} fold(s)")
+                return
+        self.study.complete(trial)
+        self.lines.say(f"trial {trial.number} done: {_summary(trial.scores, self.objective)}")
+
+    def _rest(self, trial: Trial) -> tuple[int, float]:
+        """How many trials are to be done, and how many folds by this process if those at work share them equally."""
+        states = [row.state for row in self.study.rows()]
+        rest = self.total - len(states) + states.count("running")
+        return rest, len(self.held_out) * rest / states.count("running") - len(trial.scores)
+
+    def _fold(self, trial: Trial, number: int, config: Config) -> float:
+        """Train on the other folds, or go on where a process before this one stopped, and score on this one."""
+        run = trial.folder / f"fold_{number + 1}"
+        scores: list[float] = []
+
+        def validated(epoch: int, logs: dict[str, float]) -> None:
+            scores.append(logs[f"valid_{self.objective}"])
+            self.lines.epoch_done(trial, number, epoch, config.train.epochs, scores[-1])
+
+        resume = (run / runs.CONFIG).is_file()
+        options = {"quiet": True, "on_validation": validated, "held_out": self.held_out[number]}
+        if resume:
+            train(config, self.data, run, resume=True, **options)
+        if not scores:  # nothing to go on with, or stopped between the last epoch and its score
+            shutil.rmtree(run, ignore_errors=True)
+            train(config, self.data, run, **options)
+        keras.utils.clear_session()
+        return scores[-1]
+
+    # --- results ------------------------------------------------------------------------------------------------
+
+    def _write_table(self) -> str:
+        """Write the table of all trials there are, whoever made them, and return it."""
+        rows, folds = self.study.rows(), len(self.held_out)
+        table = "\n".join([markdown(rows, folds, self.objective), *failures(rows)])
+        with self.study.turn():
+            _write(self.out / TABLE, table)
+            _write(self.out / FIGURES, comma_separated(rows, folds, self.objective))
+        return table
+
+    def write(self, command: str) -> Path:
+        """Print the table and write the best configuration."""
+        print(self._write_table())
+        rows = self.study.rows()
+        running = sum(row.state == "running" for row in rows)
+        if running:
+            self.lines.say(f"{running} trial(s) still run in other processes; the last of them completes the table")
+        first = best(rows)
+        if first is None:
+            raise ValueError(f"{self.out}: no trial came to its end{' yet' * bool(running)}, so there is no best one")
+        with self.study.turn():
+            head = self._head(first, len(rows), command)
+            _write(self.out / BEST, head + dump(self.study.space.config(first.values)))
+        return self.out / BEST
+
+    def _head(self, row: Row, trials: int, command: str) -> str:
+        data = self.described
+        lines = [
+            f"Chosen by cross-validation on {self.data}: trial {row.number} of {trials}, {described(row.values)}.",
+            "",
+            f"  kreid-train {self.out / BEST} --data {self.data} --out RUN",
+            "",
+            f"{_summary(row.scores, self.objective)} over {len(row.scores)} folds of {data['actions']} training "
+            f"actions ({data['images']} images of {data['games']} games, no game in two folds).",
+        ]
+        lines += [f"Found by: {command}"] if command else []
+        return "".join(f"# {line}".rstrip() + "\n" for line in lines)
+
+
+class _Lines:
+    """The lines a person watches: one a fold, and on a terminal one rewritten every epoch."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self._live = sys.stderr.isatty()
+        self._seconds: list[float] = []
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        if not self.quiet:
+            print("\r\033[K" * self._live + line, file=sys.stderr, flush=True)
+
+    def epoch_done(self, trial: Trial, fold: int, epoch: int, epochs: int, score: float) -> None:
+        """Show how far a fold is."""
+        if self._live and not self.quiet:
+            line = f"trial {trial.number} fold {fold + 1} epoch {epoch}/{epochs}  {100 * score:.1f} %"
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+    def fold_done(self, trial: Trial, folds: int, objective: str, trials: int, left: float) -> None:
+        """Say a fold's score, how many trials are left, and how long as many folds take at this process's mean pace."""
+        self._seconds.append(trial.seconds[-1])
+        rest = duration(float(np.mean(self._seconds)) * max(left, 0))
+        place = f"trial {trial.number} fold {len(trial.scores)}/{folds}"
+        self.say(f"{place}  {objective} {100 * trial.scores[-1]:.1f}  {trials} trial(s), {rest} left")
+
+
+def _validated(config: Config) -> Config:
+    """The configuration, validating after its last epoch at least: that is the score."""
+    every = config.train.validate_every or config.train.epochs
+    return config.model_copy(update={"train": config.train.model_copy(update={"validate_every": every})})
+
+
+def _summary(scores: Sequence[float], objective: str) -> str:
+    deviation = float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
+    each = " ".join(f"{100 * score:.1f}" for score in scores)
+    return f"{objective} {100 * float(np.mean(scores)):.1f} ± {100 * deviation:.1f} % ({each})"
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as file:
+        file.write(text.encode())

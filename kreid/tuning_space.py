@@ -1,0 +1,231 @@
+"""What a search may try: dotted keys of a configuration and their values, one YAML, checked like a configuration.
+
+model.heads.layers: {choice: [[conv5], [conv4, conv5]]}
+model.heads.dim: {low: 128, high: 512, step: 128}
+loss.margin: {low: 0.1, high: 0.5}
+loss.head_weight: {low: 0.1, high: 2.0, log: true}
+"""
+
+import copy
+import itertools
+import json
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from kreid.config import (
+    Config,
+    Integer,
+    Number,
+    Positive,
+    Section,
+    check,
+    complaints,
+    known_keys,
+    load_tree,
+    place_of,
+    read_yaml,
+)
+from kreid.errors import ConfigError
+from kreid.trees import set_key
+
+# They say which images are trained on and scored, or which draw of luck is: trials are compared under one value.
+FIXED = ("data.fraction", "train.seed", "train.validate_every", "train.validate_actions")
+_DRAWS = 200  # combinations looked at for one that is a valid configuration
+_SUCH_AS = "`loss.margin: {low: 0.1, high: 0.5}`"
+
+
+class Choice(Section):
+    """One of several values, of any kind that YAML has."""
+
+    choice: Annotated[tuple[Any, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _no_value_twice(self) -> Self:
+        twice = [value for number, value in enumerate(self.choice) if value in self.choice[:number]]
+        if twice:
+            raise ValueError(f"{twice[0]} is given twice; keep one")
+        return self
+
+    def values(self) -> Sequence[Any]:
+        """Every value there is."""
+        return self.choice
+
+    def ends(self) -> Sequence[Any]:
+        """The values to check before anything runs."""
+        return self.choice
+
+
+class Range(Section):
+    """A number from `low` to `high`, both included, by `step` where one is given, drawn evenly or by its logarithm."""
+
+    low: Number
+    high: Number
+    step: Annotated[Number, Field(gt=0)] | None = None
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        if self.log and (self.low <= 0 or self.step):
+            raise ValueError("log needs a low above 0 and no step")
+        steps = (self.high - self.low) / self.step if self.step else 0
+        if not math.isclose(steps, round(steps), abs_tol=1e-9):
+            raise ValueError("high must be low plus a multiple of step")
+        return self
+
+    def values(self) -> Sequence[Any] | None:
+        """Every value there is; None where there are endlessly many."""
+        if self.step is None:
+            return None
+        return [self.low + number * self.step for number in range(round((self.high - self.low) / self.step) + 1)]
+
+    def ends(self) -> Sequence[Any]:
+        """The values to check before anything runs."""
+        return [self.low, self.high]
+
+
+class WholeRange(Range):
+    """A range of a key that takes whole numbers."""
+
+    low: Integer
+    high: Integer
+    step: Positive | None = None
+
+    def values(self) -> Sequence[int]:
+        """Every value there is."""
+        return range(self.low, self.high + 1, self.step or 1)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A configuration and what may be tried in it.
+
+    Args:
+        tree: the configuration as the user wrote it, without defaults.
+        entries: dotted key -> its `Choice`, `Range` or `WholeRange`.
+    """
+
+    tree: dict
+    entries: Mapping[str, Choice | Range]
+
+    def config(self, values: Mapping[str, Any], where: str = "configuration") -> Config:
+        """The configuration with these values, given by dotted key.
+
+        Raises:
+            ConfigError: where they do not go together; `where` opens the message.
+        """
+        return check(_changed(self.tree, values, where), where)
+
+    def combinations(self) -> int | None:
+        """How many there are; None where a range has endlessly many values."""
+        columns = [entry.values() for entry in self.entries.values()]
+        return None if None in columns else math.prod(map(len, columns))
+
+    def every(self) -> Iterable[dict[str, Any]]:
+        """Every combination, of a space that has not endlessly many."""
+        columns = [entry.values() for entry in self.entries.values()]
+        return (dict(zip(self.entries, row, strict=True)) for row in itertools.product(*columns))
+
+    def describe(self) -> dict[str, str]:
+        """Each key's values, as text."""
+        return {key: json.dumps(entry.model_dump(exclude_defaults=True)) for key, entry in self.entries.items()}
+
+
+def read_space(path: str | Path, config: str | Path, overrides: Sequence[str] = ()) -> Space:
+    """Read what may be tried in a configuration.
+
+    Args:
+        path: a YAML file, such as `configs/spaces/layerwise.yaml`.
+        config: the configuration's YAML file.
+        overrides: `section.key=value` strings for the configuration.
+
+    Returns:
+        The space. Every value was checked alone, and that some of them together are a configuration.
+
+    Raises:
+        ConfigError: naming the file and key, what was expected and what was received.
+
+    Example:
+        >>> space = read_space("configs/spaces/layerwise.yaml", "configs/layerwise.yaml")
+    """
+    tree = load_tree(config, overrides)
+    check(tree, f"configuration {config}")
+    found = read_yaml(path, "space", _SUCH_AS)
+    if not found:
+        raise ConfigError(f"space {path}: no keys, expected such as {_SUCH_AS}")
+    space = Space(tree, {key: _entry(tree, key, value, f"space {path}") for key, value in found.items()})
+    _check_together(space, f"space {path}")
+    return space
+
+
+def _entry(tree: dict, key: str, value: Any, where: str) -> Choice | Range:
+    """One key's values, each checked as if the user had written it into the configuration."""
+    if not isinstance(value, dict) or any(isinstance(inner, dict) for inner in value.values()):
+        raise ConfigError(
+            f"{where}: {key}: expected {{choice: [...]}} or {{low: ..., high: ...}} after a dotted key, "
+            f"such as {_SUCH_AS}"
+        )
+    if key in FIXED:
+        raise ConfigError(f"{where}: {key}: trials are compared under one value of it; set it in the configuration")
+    entry = _parsed(Range if value.keys() & {"low", "high"} else Choice, key, value, where)
+    if isinstance(entry, Range):
+        between = entry.low + (entry.high - entry.low) / math.pi  # no whole number
+        if any(item["type"] == "int_from_float" for item in _errors(tree, key, between, where)):
+            entry = _parsed(WholeRange, key, value, where)
+    for tried in entry.ends():
+        errors = _errors(tree, key, tried, where)
+        if errors:
+            changed = _changed(tree, {key: tried}, where)
+            raise ConfigError(f"{where}: {complaints(errors, lambda place: known_keys(place, changed))}")  # noqa: B023
+    return entry
+
+
+def _parsed(kind: type[Choice | Range], key: str, value: dict, where: str) -> Choice | Range:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        errors = [{**item, "loc": (key, *item["loc"])} for item in error.errors()]
+        words = [*Choice.model_fields, *Range.model_fields]
+        raise ConfigError(f"{where}: {complaints(errors, lambda place: words)}") from None
+
+
+def _changed(tree: dict, values: Mapping[str, Any], where: str) -> dict:
+    tree = copy.deepcopy(tree)
+    for key, value in values.items():
+        set_key(tree, key, value, where)
+    return tree
+
+
+def _errors(tree: dict, key: str, value: Any, where: str) -> list[dict]:
+    """What pydantic has against the value of this key; not what is wrong with it beside the others' present values."""
+    try:
+        Config.model_validate(_changed(tree, {key: value}, where))
+    except ValidationError as error:
+        parts = key.split(".")
+        return [
+            item
+            for item in error.errors()
+            if item["type"] == "extra_forbidden" or place_of(item)[: len(parts)] == parts
+        ]
+    return []
+
+
+def _check_together(space: Space, where: str) -> None:
+    """Complain where no combination that is looked at is a configuration."""
+    rng = random.Random(0)
+    for number in range(_DRAWS):
+        values = {key: rng.choice(entry.ends()) for key, entry in space.entries.items()}
+        try:
+            space.config(values, where)
+        except ConfigError:
+            if number == _DRAWS - 1:
+                raise
+        else:
+            return

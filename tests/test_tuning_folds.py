@@ -1,0 +1,79 @@
+"""Folds: every action once, no game twice, equal sizes, one division a seed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kreid.tuning_folds import describe_data, make_folds
+from tfrecords_tools.index import Index
+
+
+def index_of(actions):
+    """An index of actions given as (game, images); every person has two images."""
+    sizes = [images for _, images in actions]
+    count = sum(sizes)
+    action = np.repeat(np.arange(len(actions)), sizes)
+    game = np.repeat([game for game, _ in actions], sizes)
+    return Index(
+        folder=Path("train"),
+        shards=(),
+        shard=np.zeros(count, np.int32),
+        offset=np.zeros(count, np.int64),
+        length=np.zeros(count, np.int64),
+        bbox=np.arange(count),
+        action=action,
+        person=1000 * action + np.concatenate([np.arange(size) // 2 for size in sizes]),
+        is_query=np.zeros(count, bool),
+        game=game,
+        games=np.array([f"league/season/{number}" for number in range(max(game) + 1)]),
+        fraction=1.0,
+        last_action=len(actions) - 1,
+    )
+
+
+def random_index(games=30, seed=0):
+    """Games of some 3 to 30 actions, as the real set has, of 12 to 40 images."""
+    rng = np.random.default_rng(seed)
+    return index_of([(game, int(rng.integers(12, 40))) for game in range(games) for _ in range(rng.integers(3, 30))])
+
+
+@pytest.mark.parametrize("folds", [2, 5, 10])
+def test_every_action_is_held_out_once_and_no_game_twice(folds):
+    index = random_index()
+    held_out = make_folds(index, 1.0, folds, seed=3)
+    assert len(held_out) == folds
+    np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.unique(index.action))
+    games = [set(index.game[np.isin(index.action, actions)]) for actions in held_out]
+    assert sum(map(len, games)) == len(set.union(*games)) == 30
+
+
+def test_folds_have_about_as_many_images():
+    index = random_index()
+    sizes = [np.isin(index.action, actions).sum() for actions in make_folds(index, 1.0, 5, seed=0)]
+    assert max(sizes) - min(sizes) < 0.1 * np.mean(sizes)
+
+
+def test_the_seed_decides_alone():
+    index = random_index()
+    first, again, other = (make_folds(index, 1.0, 3, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
+    assert any(not np.array_equal(one, two) for one, two in zip(first, other, strict=True))
+
+
+def test_a_fraction_divides_its_actions_only():
+    index = index_of([(action // 2, 8) for action in range(20)])
+    assert set(np.concatenate(make_folds(index, 0.5, 2, seed=0))) == set(range(10))
+    assert describe_data(index, 0.5) == {**describe_data(index, 0.5), "images": 80, "actions": 10, "games": 5}
+    assert describe_data(index, 0.5)["digest"] != describe_data(index, 1.0)["digest"]
+
+
+def test_impossible_folds_say_why():
+    index = index_of([(action // 4, 8) for action in range(12)])
+    with pytest.raises(ValueError, match="expected 2 or more, received 1"):
+        make_folds(index, 1.0, 1, seed=0)
+    with pytest.raises(ValueError, match=r"4 were asked for, but the 12 training actions come from 3 game"):
+        make_folds(index, 1.0, 4, seed=0)
+    single = index_of([(0, 8), (1, 1)])
+    with pytest.raises(ValueError, match="fold 2 of 2 has no person with two images"):
+        make_folds(single, 1.0, 2, seed=0)
