@@ -106,6 +106,8 @@ def to_markdown(comparison: Mapping[str, object]) -> str:
         f"{comparison['split']}: {comparison['queries']} queries of {comparison['actions']} actions. In percent; in "
         "brackets 95 % intervals over actions; p of the paired test over actions."
     )
+    if any(row["paper"] for row in rows):
+        note += " The paper's figures are of SoccerNet-v3 ReID's test split."
     return "\n".join([*padded, "", note, ""])
 
 

@@ -35,7 +35,7 @@ def paper_row(config: Config, split: str = "test") -> dict[str, object] | None:
     if figures is None:
         return None
     mean_precision, rank1 = figures
-    system = f"Paper ({network}, {100 * config.data.fraction:g} %)"
+    system = f"Paper ({network}, {100 * config.data.fraction:g} % of SoccerNet-v3)"
     return {"system": system, "mAP": round(mean_precision / 100, 4), "rank1": round(rank1 / 100, 4)}
 
 
