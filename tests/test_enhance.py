@@ -1,12 +1,15 @@
 """What the evaluation settings do to a ranking, and the settings in words."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from ranking_cases import drawn
 
 from kreid.config import Evaluation
 from kreid.embedding import Embedded
-from kreid.enhance import joined, ranked
+from kreid.enhance import check_widths, joined, ranked
+from kreid.errors import ConfigError
 from kreid.ranking import rank
 from kreid.reranking import combine, expand_queries, rerank
 from kreid.variants import describe, variants
@@ -38,6 +41,14 @@ def test_members_are_joined_and_their_seconds_added():
     assert result.seconds == 3.5
     with pytest.raises(ValueError, match="6 and 11 wide"):
         joined([one, two], "mean")
+
+
+def test_embeddings_without_a_mean_are_refused_before_the_networks_work():
+    models = [SimpleNamespace(output={"embedding": SimpleNamespace(shape=(None, width))}) for width in (6, 11)]
+    check_widths(models, "concat")
+    check_widths(models[:1] * 2, "mean")
+    with pytest.raises(ConfigError, match="join: embeddings of 6 and 11 numbers have no mean; join them by concat"):
+        check_widths(models, "mean")
 
 
 def test_settings_are_taken_apart():

@@ -3,12 +3,15 @@
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kreid.errors import ConfigError
 from tfrecords_tools.console import UsageError, note, parse_path
 from tfrecords_tools.quiet import quiet
 
@@ -51,6 +54,15 @@ def log_to_stderr(once: bool = False) -> None:
     logger.setLevel(logging.INFO)
     logger.addHandler(_ToStderr(once))
     logger.propagate = False
+
+
+@contextmanager
+def configurations() -> Iterator[None]:
+    """Turn a ConfigError inside the block, which a library raises late, into a UsageError: exit code 2."""
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
 
 
 def check_run(run: Path) -> None:

@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 
 from kreid.cli import switches
-from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, check_labels, check_split, load_tensorflow
+from kreid.cli.common import (
+    Counter,
+    DataFolder,
+    Metric,
+    RunFolder,
+    check_labels,
+    check_split,
+    configurations,
+    load_tensorflow,
+)
 from tfrecords_tools.console import finish, make_app, run
 
 app = make_app()
@@ -52,7 +61,8 @@ def evaluate(
     from kreid.evaluation import evaluate_runs, score_baselines
     from kreid.runs import result_path
 
-    metrics = evaluate_runs(runs, records, split, settings, metric, join, Counter("embedding"))
+    with configurations():
+        metrics = evaluate_runs(runs, records, split, settings, metric, join, Counter("embedding"))
     if baselines:
         metrics["baselines"] = score_baselines(run_folder, records, metric, Counter("untrained"))
     path = write_json(result_path(runs, f"metrics_{split}.json"), metrics)

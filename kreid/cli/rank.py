@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kreid.cli import searching, switches
-from kreid.cli.common import Counter, Metric, RunFolder, check_split, load_tensorflow
+from kreid.cli.common import Counter, Metric, RunFolder, check_split, configurations, load_tensorflow
 from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run, warn
 
 app = make_app()
@@ -67,7 +67,8 @@ def rank(
     from kreid.variants import describe
 
     models = [load_model(run) for run in runs]
-    ranking = rank_records(models, records, settings, metric, join, Counter("embedding"))
+    with configurations():
+        ranking = rank_records(models, records, settings, metric, join, Counter("embedding"))
     alone = int((ranking.sizes == 0).sum())
     if alone:
         warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
