@@ -16,6 +16,12 @@ from tfrecords_tools.console import UsageError, note, parse_path
 from tfrecords_tools.quiet import quiet
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.", parser=parse_path)]
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/two_stream.yaml.", parser=parse_path)
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.epochs=5.")
+]
 DataFolder = Annotated[Path, typer.Option(metavar="DIR", help="What kreid-convert wrote.", parser=parse_path)]
 
 
@@ -69,6 +75,12 @@ def check_run(run: Path) -> None:
     """Complain at once about a folder that is no run."""
     if not (run / "config.yaml").is_file():
         raise UsageError(f"{run}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote")
+
+
+def check_data(data: Path) -> None:
+    """Complain at once about a folder of records that is not there."""
+    if not data.is_dir():
+        raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
 
 
 def check_split(data: Path, split: str) -> Path:

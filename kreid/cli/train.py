@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import DataFolder, load_tensorflow, log_to_stderr
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, check_data, load_tensorflow, log_to_stderr
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
@@ -13,14 +13,10 @@ app = make_app()
 
 @app.command()
 def train(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/two_stream.yaml.", parser=parse_path)
-    ],
+    config: ConfigFile,
     data: DataFolder,
     out: Annotated[Path, typer.Option(metavar="RUN", help="The run folder to make.", parser=parse_path)],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.epochs=5.")
-    ] = None,
+    set_: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
 ) -> None:
@@ -33,8 +29,7 @@ def train(
 
     with arguments():
         checked = load_config(config, set_ or [])
-    if not data.is_dir():
-        raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
+    check_data(data)
     _check_out(out, resume)
     load_tensorflow()
     from kreid.errors import ConfigError

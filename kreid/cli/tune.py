@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import DataFolder, load_tensorflow, log_to_stderr
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, check_data, load_tensorflow, log_to_stderr
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
@@ -24,9 +24,7 @@ class Objective(StrEnum):
 
 @app.command()
 def tune(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/layerwise.yaml.", parser=parse_path)
-    ],
+    config: ConfigFile,
     data: DataFolder,
     space: Annotated[
         Path,
@@ -41,9 +39,7 @@ def tune(
     pruning: Annotated[
         bool, typer.Option("--pruning/--no-pruning", help="Stop trials between folds that fall behind the median.")
     ] = True,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.epochs=5.")
-    ] = None,
+    set_: Overrides = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
 ) -> None:
     """Choose values of CONFIG's keys by K-fold cross-validation on the training actions; no game is in two folds.
@@ -56,8 +52,7 @@ def tune(
 
     if importlib.util.find_spec("optuna") is None:
         raise UsageError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
-    if not data.is_dir():
-        raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
+    check_data(data)
     try:
         checked = _check(config, data, space, out, folds, set_ or [])
         load_tensorflow()

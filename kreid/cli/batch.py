@@ -1,0 +1,53 @@
+"""kreid-batch: look at a training batch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, check_data, load_tensorflow
+from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
+
+app = make_app()
+
+
+@app.command()
+def batch(
+    config: ConfigFile,
+    data: DataFolder,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .png to write.", parser=parse_path)],
+    epoch: Annotated[int, typer.Option(metavar="N", min=1, help="The epoch to look at.")] = 1,
+    step: Annotated[int, typer.Option(metavar="N", min=1, help="The batch of the epoch.")] = 1,
+    set_: Overrides = None,
+) -> None:
+    """Draw the images that kreid-train CONFIG gets at one step, augmented, by action and person.
+
+    Border: a colour a person for people with two or more images in the batch (each an anchor, the others its
+    positives), grey for people with one (negatives only).
+    """
+    from kreid.config import load_config
+
+    with arguments():
+        checked = load_config(config, set_ or [])
+    if out.suffix != ".png":
+        raise UsageError(f"--out {out}: expected a name that ends in .png")
+    check_data(data)
+    load_tensorflow()
+    from kreid.atomic import atomic_path
+    from kreid.contact_sheet import contact_sheet, draw_batch, settings
+    from kreid.errors import ConfigError
+
+    try:
+        drawn = draw_batch(checked, data, epoch, step)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    lines = [f"{config}, epoch {epoch}, step {step}", settings(checked.data)]
+    sheet = contact_sheet(drawn, lines, checked.loss.same_action)
+    with atomic_path(out) as temporary:
+        sheet.save(temporary)
+    finish(out)
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)
