@@ -38,11 +38,11 @@ def interval(one: Headline) -> str:
     }
     parts = [_line(4, 12, 296, 12, "track")]
     if "low" in x:
-        width = max(x["high"] - x["low"], 1)
-        parts.append(element("rect", class_="sure", x=f"{x['low']:.1f}", y=7, width=f"{width:.1f}", height=10, rx=5))
+        width = max(x["high"] - x["low"], 2)
+        parts.append(element("rect", class_="sure", x=f"{x['low']:.1f}", y=3, width=f"{width:.1f}", height=18, rx=2))
     if "paper" in x:
         parts.append(_line(x["paper"], 2, x["paper"], 22, "paper"))
-    parts.append(element("circle", class_="dot", cx=f"{x['value']:.1f}", cy=12, r=5))
+    parts.append(element("circle", class_="dot", cx=f"{x['value']:.1f}", cy=12, r=4))
     return element("svg", "".join(parts), viewBox="0 0 300 24", class_="interval", aria_hidden="true")
 
 
@@ -91,10 +91,11 @@ def count_bars(groups: Sequence[Group]) -> str:
     """
     most = max(group.count for group in groups)
     top = _round_up(most)
-    parts = [_grid([(share, f"{top * share:,.0f}") for share in ((0, 0.5, 1) if top > 1 else (0, 1))])]
-    step = (_RIGHT - _LEFT) / len(groups)
+    begin = max(_LEFT, 14 + 7.2 * len(f"{top:,}"))
+    parts = [_grid([(share, f"{top * share:,.0f}") for share in ((0, 0.5, 1) if top > 1 else (0, 1))], begin)]
+    step = (_RIGHT - begin) / len(groups)
     for number, group in enumerate(groups):
-        left, height = _LEFT + step * number, 200 * group.count / top
+        left, height = begin + step * number, 200 * group.count / top
         mark = element("rect", class_="hover", x=f"{left:.1f}", y=10, width=f"{step:.1f}", height=200)
         box = {
             "x": f"{left + 2:.1f}",
@@ -105,7 +106,7 @@ def count_bars(groups: Sequence[Group]) -> str:
         mark += element("rect", class_="bar", rx=2, **box)
         parts.append(_mark(mark, f"AP {group.label}: {_queries(group.count)}, {percent(group.mean)} %", group.search))
         parts.append(_text(left, 228, group.label.partition("–")[0], "middle"))
-    parts += [_text(_RIGHT, 228, "100", "middle"), _text((_LEFT + _RIGHT) / 2, 246, "average precision, %", "middle")]
+    parts += [_text(_RIGHT, 228, "100", "middle"), _text((begin + _RIGHT) / 2, 246, "average precision, %", "middle")]
     table = [(group.label, f"{group.count:,}", f"{percent(group.mean)} %") for group in groups]
     about = "How many queries are hard (left) and easy (right)."
     return _figure("Hard and easy queries", about, 252, parts, ("AP", "Queries", "Share"), table)
@@ -162,10 +163,12 @@ def _mark(content: str, tip: str, search: str = "") -> str:
     return element("g", content, class_="mark", data_tip=tip, role="img", aria_label=tip, **wanted)
 
 
-def _grid(ticks: Sequence[tuple[float, str]] = tuple((n / 4, f"{25 * n}") for n in range(5))) -> str:
+def _grid(
+    ticks: Sequence[tuple[float, str]] = tuple((n / 4, f"{25 * n}") for n in range(5)), begin: float = _LEFT
+) -> str:
     lines = ""
     for share, name in ticks:
-        lines += _line(_LEFT, _y(share), _RIGHT, _y(share), "grid") + _text(_LEFT - 7, _y(share) + 4, name, "end")
+        lines += _line(begin, _y(share), _RIGHT, _y(share), "grid") + _text(begin - 7, _y(share) + 4, name, "end")
     return lines
 
 

@@ -32,6 +32,7 @@ _GUIDE = (
     "The band on the line is the 95 % interval: how far the figure might move with other actions of this kind.",
     "Choose a bar to list its queries, and a query to compare its pictures in pairs.",
 )
+_PAPER_GUIDE = "In violet, the line and the diamond: what the paper reports."
 
 
 def assemble(
@@ -113,7 +114,8 @@ def _figures(scores: Scores, paper: Mapping[str, object]) -> str:
             "mAP by gallery", "How many pictures the query is compared with.", scores.groups["gallery"], overall
         ),
     ]
-    guide = element("h3", "How to read this page") + "".join(element("p", escape(text)) for text in _GUIDE)
+    guide = [*_GUIDE, _PAPER_GUIDE] if any(one.paper is not None for one in scores.headline) else _GUIDE
+    guide = element("h3", "How to read this page") + "".join(element("p", escape(text)) for text in guide)
     drawn.append(element("section", guide, class_="card guide-text"))
     return element("section", cards, class_="headline", aria_label="Headline figures") + element(
         "section", "".join(drawn), class_="charts", aria_label="Charts"

@@ -105,11 +105,13 @@ def test_one_action_has_no_interval(tmp_path):
 
 def figures():
     groups = [Group("<b>&</b> a very long name indeed", 'role:"<b>"', 0.25, 12), Group("none", "", NAN, 0)]
+    many = [Group("0–50 %", "ap:0-50", 0.1, 12), Group("50–100 %", "ap:50-100", 0.9, 123_456)]
     few = [Group("0–50 %", "ap:0-50", 0.0, 0), Group("50–100 %", "ap:50-100", 1.0, 3)]
     return {
         "curve": charts.cmc_curve(np.linspace(0.2, 1, 30).tolist(), {"rank1": 0.5, "rank5": 0.9, "system": "<i>"}),
         "one place": charts.cmc_curve([1.0], {"rank5": 0.3}),
         "counts": charts.count_bars(few),
+        "many": charts.count_bars(many),
         "means": charts.mean_bars("By <role>", "A & B", groups, 0.5),
         "interval": charts.interval(Headline("mAP", 0.5, 0.4, 0.6, None)),
         "bare interval": charts.interval(Headline("mAP", 0.0, None, None, 1.0)),
@@ -125,6 +127,8 @@ def test_charts_are_well_formed_and_stay_inside(name, drawn):
         for key, most in (("x", width), ("x1", width), ("x2", width), ("cx", width), ("y", height), ("cy", height)):
             assert 0 <= float(one.get(key, 0)) <= most, (name, one.tag, key)
         assert float(one.get("width", 1)) >= 0
+        if one.get("text-anchor") == "end":  # a character is about 6.5 units wide
+            assert float(one.get("x")) >= 6.5 * len(one.text), (name, one.text)
     assert "script" not in {one.tag for one in root.iter()}
 
 

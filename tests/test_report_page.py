@@ -174,9 +174,10 @@ def test_keys_reach_everything(browser, report):
         browser.press("ArrowDown")
     place = "document.activeElement.closest('.slot')?.ariaPosInSet"
     assert browser.run(place) == "31"
+    bbox = browser.run("images.bbox[queries.image[shown[30]]]")
+    assert f", query {bbox}, action " in browser.run("document.activeElement.ariaLabel")  # without all its pictures
     browser.press("Enter")
     assert browser.run("document.getElementById('details').open")
-    bbox = browser.run("images.bbox[queries.image[shown[30]]]")
     assert browser.run("location.hash") == f"#query-{bbox}"
     browser.press("ArrowRight")
     assert browser.run("document.querySelector('.two').innerText.includes('Place 2 of 20')")

@@ -115,17 +115,18 @@ function draw(tag, attributes, ...children) {
 
 function distanceLine() {
   const { gallery, chosen } = opened;
+  const end = narrow() ? 352 : 592; // about as many units as pixels, for the text
   const low = gallery[0].distance;
   const span = gallery.at(-1).distance - low || 1;
-  const at = (one) => 8 + (584 * (one.distance - low)) / span;
+  const at = (one) => 8 + ((end - 8) * (one.distance - low)) / span;
   const ticks = gallery.map((one) => draw("line", { class: `tick ${one.kind}`, x1: at(one), x2: at(one), y1: 12, y2: 34 }));
   const x = at(gallery[chosen]);
   const label = "Distances from the query, from nearest to furthest";
-  return draw("svg", { viewBox: "0 0 600 56", role: "img", "aria-label": label },
-    draw("line", { class: "grid", x1: 8, x2: 592, y1: 34, y2: 34 }), ...ticks,
+  return draw("svg", { viewBox: `0 0 ${end + 8} 56`, role: "img", "aria-label": label },
+    draw("line", { class: "grid", x1: 8, x2: end, y1: 34, y2: 34 }), ...ticks,
     draw("path", { class: "chosen", d: `M${x - 5},2h10l-5,8z` }),
     draw("text", { class: "label", x: 8, y: 50 }, `nearest ${brief(low)}`),
-    draw("text", { class: "label", x: 592, y: 50, "text-anchor": "end" }, `furthest ${brief(gallery.at(-1).distance)}`));
+    draw("text", { class: "label", x: end, y: 50, "text-anchor": "end" }, `furthest ${brief(gallery.at(-1).distance)}`));
 }
 
 function step(by) {

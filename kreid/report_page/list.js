@@ -3,6 +3,7 @@
 const SIDE = 3; // rows kept beyond either edge of the window
 const PICTURE = { width: 40, height: 64, step: 54 }; // step: with frame and gap
 const rows = new Map(); // place in `shown` -> element
+const FACTS = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--facts"));
 let rowHeight = 0;
 let current = 0; // the row that Tab reaches and arrows leave from
 
@@ -45,7 +46,8 @@ function makeRow(place) {
   const image = queries.image[query];
   const gallery = galleryOf(query);
   const facts = make("span", { class: "facts" }, ...factLines(query, image, gallery.length));
-  const button = make("button", { type: "button", class: "row", tabindex: place === current ? "0" : "-1" });
+  const said = [...facts.children].map((line) => line.textContent).join(", ");
+  const button = make("button", { type: "button", class: "row", tabindex: place === current ? "0" : "-1", "aria-label": said });
   button.append(make("span", { class: "picture" }, thumbnail(image, 48, 78)), facts, strip(gallery));
   button.addEventListener("click", () => { setCurrent(place); openDetails(place); });
   button.addEventListener("focus", () => setCurrent(place));
@@ -79,7 +81,7 @@ function outcome(query, size) {
 const narrow = () => window.matchMedia("(max-width: 720px)").matches;
 
 function strip(gallery) {
-  const width = $("list").clientWidth - (narrow() ? 22 : 54 + 210 + 28 + 26);
+  const width = $("list").clientWidth - (narrow() ? 22 : 54 + FACTS + 28 + 26);
   const room = Math.max(Math.floor((width + 6) / PICTURE.step), 1);
   const fit = gallery.length > room ? Math.max(room - 1, 1) : room;
   const match = gallery.findIndex((one) => one.kind === "hit");

@@ -124,7 +124,7 @@ function showTip(mark) {
   $("tip").hidden = !mark;
   if (!mark) return;
   mark.classList.add("on");
-  $("tip").textContent = mark.dataset.tip + (mark.dataset.search ? " — click to list" : "");
+  $("tip").textContent = mark.dataset.tip + (mark.dataset.search ? " — click or Enter to list" : "");
   const box = (mark.querySelector(".dot, .bar, .paper-dot") ?? mark).getBoundingClientRect();
   const tip = $("tip").getBoundingClientRect();
   const left = Math.min(Math.max(box.left + box.width / 2 - tip.width / 2, 6), window.innerWidth - tip.width - 6);
