@@ -10,40 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden import fill
+from torch_bytes import tensor, write_zip
 
 from kreid.weights import read
 from kreid.weights.torch_files import IGNORED, LEGACY_MAGIC
 
 GOLDEN = Path(fill.__file__).parent
 MAGIC = pickle.dumps(LEGACY_MAGIC, 2)
-
-
-def write_zip(path, content, storages=None, byteorder=None):
-    """Write a checkpoint in the zip container with the given pickle."""
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("net/data.pkl", content)
-        for key, data in (storages or {}).items():
-            archive.writestr(f"net/data/{key}", data)
-        if byteorder:
-            archive.writestr("net/byteorder", byteorder)
-    return path
-
-
-def tensor(name, *, count, shape, stride, offset=0, key="0", storage="FloatStorage"):
-    """Return the pickle opcodes of `{name: tensor}`, as PyTorch writes them."""
-
-    def text(value):
-        return b"X" + struct.pack("<I", len(value)) + value.encode()
-
-    def integer(value):
-        return b"\x8a\x09" + value.to_bytes(9, "little", signed=True)
-
-    def numbers(values):
-        return b"(" + b"".join(map(integer, values)) + b"t"
-
-    persistent = b"(" + text("storage") + f"ctorch\n{storage}\n".encode() + text(key) + text("cpu") + integer(count)
-    arguments = b"(" + persistent + b"tQ" + integer(offset) + numbers(shape) + numbers(stride) + b"\x89Nt"
-    return b"\x80\x02}" + text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n" + arguments + b"Rs."
 
 
 @pytest.mark.parametrize("name", ["torch_small_checkpoint.pth", "torch_small_legacy.pth"])
