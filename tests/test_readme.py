@@ -67,3 +67,41 @@ def test_keys_exist(key):
     node = check({"model": {"embedder": "two_stream"}})
     for part in key.split("."):
         node = getattr(node, part)
+
+
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"), key=lambda path: path.stem)
+ROWS = {
+    name: cells.split(" | ") for name, cells in re.findall(r"^\| `(\w+)` \| ([^|]+ M \|.*) \|$", README, flags=re.M)
+}  # of the model table
+
+
+def test_the_model_table_has_every_configuration():
+    assert sorted(ROWS) == [path.stem for path in CONFIGS]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_model_table_repeats_the_configurations_heads(path):
+    """What the heads state of the cost is checked against the models, by test_models."""
+    text = path.read_text(encoding="utf-8")
+    (cost,) = re.findall(r"^# Cost: ([\d.]+ M) parameters, ([\d.]+) GMACs an image, embedding of (\d+)\.$", text, re.M)
+    paper = {share: row for row, share in re.findall(r"([\d.]+ / [\d.]+)(?: trained)? on (10|2) %", text)}
+    assert ROWS[path.stem][:5] == [*cost, paper.get("10", "–"), paper.get("2", "–")]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_model_table_names_the_weights(path):
+    from kreid.config import load_config
+
+    model, cell = load_config(path).model, ROWS[path.stem][5]
+    assert ("Keras fetches" in cell) == (model.appearance.weights == "imagenet")
+    if model.embedder == "two_stream" and model.part.width_divisor == 1:
+        assert f"OpenPose {model.part.arch.upper()}, your file" in cell
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_heads_say_what_was_measured(path):
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# Measured: ")]
+    assert len(lines) == 1
+    assert re.fullmatch(
+        r"# Measured: .*(benchmarks/parity\.py|README\.md).*; not trained on SoccerNet by us\.", lines[0]
+    )
