@@ -19,6 +19,7 @@ from kreid.data import (
     decode_and_resize,
     file_batches,
     first_damaged,
+    read_image,
     record_batches,
     training_batches,
 )
@@ -46,6 +47,16 @@ def test_jpeg_decodes_as_pillow_does():
     smooth.save(buffer, "JPEG", quality=90)
     pillow = np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"))
     np.testing.assert_array_equal(decode_and_resize(buffer.getvalue(), (128, 64)).numpy(), pillow)
+
+
+def test_one_image_is_read_as_it_is(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 5, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), pixels)
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:-40])
+    for name, message in (("b.png", "b.png: not a whole PNG or JPEG image"), ("c.png", "c.png: no such image file")):
+        with pytest.raises(ValueError, match=message):
+            read_image(tmp_path / name)
 
 
 def test_training_batches_follow_the_plan(records):

@@ -78,9 +78,12 @@ def test_part_features(tiny, features, channels):
 
 
 def test_streams_are_trimmed_to_what_is_used(tiny):
-    names = [layer.name for layer in build(tiny).get_layer("appearance").layers]
+    model = build(tiny)
+    names = [layer.name for layer in model.get_layer("appearance").layers]
     assert "conv3_block4_out" in names
     assert not any(name.startswith(("conv4", "conv5")) for name in names)
+    assert set(model.get_layer("appearance").output) == {"conv1", "conv2", "conv3"}  # those on the way are free
+    assert set(model.get_layer("part").output) == {"feature", "paf_1", "confidence_1"}
 
 
 def test_equal_seeds_build_equal_models(tiny):
