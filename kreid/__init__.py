@@ -16,6 +16,7 @@ _WHERE = {
     "Embeddings": "kreid.ranking",
     "Ranking": "kreid.ranking",
     "rank": "kreid.ranking",
+    "Viewer": "kreid.look",
     "evaluate": "kreid.ranking",
 }
 _MODULES = ("config", "data", "export", "layers", "losses", "models", "ranking", "weights")

@@ -13,6 +13,8 @@ import numpy as np
 from kreid.errors import ConfigError
 from kreid.look_pairs import PARTS, Pair, explain, tails
 
+_NO_POSE = "The part stream started from random weights: the names of parts only number its channels."
+
 
 class Seen(NamedTuple):
     """What the network makes of one image.
@@ -38,11 +40,13 @@ class Viewer:
 
     Args:
         model: the model; its weights are used as they are.
+        config: the `model` section of the configuration that it was built from, for `note`.
 
     Attributes:
         layers: maps of the appearance stream that can be looked at, from the first to the last in use.
         stages: the layers that `see` takes by default: `layers` without single blocks of a stage, such as `conv5_1`.
         parts: what the channels of the part maps stand for, in order; empty without a part stream.
+        note: what to say beside the names of parts, where they mean nothing: the stream never was a pose network.
         image_size: height and width of the model's input in pixels.
 
     Raises:
@@ -56,7 +60,7 @@ class Viewer:
         >>> viewer.compare(first, second).similarity
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, config: Any = None) -> None:
         names = {layer.name for layer in model.layers}
         if not {"appearance", "embedding"} <= names:
             raise ValueError("model: expected one that build_model or load_model made, with an appearance stream")
@@ -72,6 +76,7 @@ class Viewer:
             if "paf" in kinds:
                 outputs["limbs"] = kinds["paf"]
             self.parts = PARTS[kinds["confidence"].shape[-1]]
+        self.note = _NO_POSE if self.parts and config is not None and config.part.weights is None else ""
         self._tails = tails(model)
         pooled = [tail.maps for tail in self._tails]
         self._network = keras.Model(model.input, [outputs, pooled, model.output["embedding"]])

@@ -50,13 +50,14 @@ def draw_size(pixels: np.ndarray, image_size: tuple[int, int], width: int) -> np
     return np.round(resize(pixels, (int(height), width))).astype(np.uint8)
 
 
-def image_picture(view: View, seen: Seen, parts: Sequence[str]) -> Image.Image:
+def image_picture(view: View, seen: Seen, parts: Sequence[str], note: str = "") -> Image.Image:
     """Draw one image with its activation and part maps.
 
     Args:
         view: the image.
         seen: what `Viewer.see` found.
         parts: `Viewer.parts`.
+        note: `Viewer.note`.
     """
     first = [_tile(view.large, "image")]
     first += [_tile(lay_over(view.large, relative(one)), name, _grid(one)) for name, one in seen.activation.items()]
@@ -69,16 +70,17 @@ def image_picture(view: View, seen: Seen, parts: Sequence[str]) -> Image.Image:
         maps += [("limbs (norm)", seen.limbs)] if seen.limbs is not None else []
         tiles = [_tile(lay_over(view.small, relative(one)), name, _range(one)) for name, one in maps]
         title = f"Parts: the last confidence map, {_grid(seen.parts)} places, and the range of each"
-        blocks += [_text(title, 13, _QUIET), *_rows(tiles, _COLUMNS)]
+        blocks += [*_notes(title, note), *_rows(tiles, _COLUMNS)]
     return _sheet(blocks)
 
 
-def pair_picture(views: Sequence[View], pair: Pair) -> Image.Image:
+def pair_picture(views: Sequence[View], pair: Pair, note: str = "") -> Image.Image:
     """Draw two images, A and B, with the places and parts that make them alike.
 
     Args:
         views: the two images.
         pair: what `Viewer.compare` found.
+        note: `Viewer.note`.
     """
     whole = pair.values.sum(-1)  # (2, h, w)
     strongest = np.abs(whole).max()
@@ -94,11 +96,13 @@ def pair_picture(views: Sequence[View], pair: Pair) -> Image.Image:
     blocks += [_text(f"{letter}  {view.name}", 13, _QUIET) for letter, view in zip("AB", views, strict=True)]
     blocks += [_beside(legend), _beside([*tiles, *bars])]
     if len(order) > 1:
-        blocks += _strongest_parts(views, pair, order[:_SHOWN])
+        blocks += _strongest_parts(views, pair, order[:_SHOWN], note)
     return _sheet(blocks)
 
 
-def _strongest_parts(views: Sequence[View], pair: Pair, order: Sequence[tuple[int, float]]) -> list[Image.Image]:
+def _strongest_parts(
+    views: Sequence[View], pair: Pair, order: Sequence[tuple[int, float]], note: str
+) -> list[Image.Image]:
     peak = np.abs(pair.values[..., [number for number, _ in order]]).max()
     height = views[0].small.shape[0]
     columns = [_below([_text(letter, 13, _QUIET, height) for letter in "AB"])]
@@ -107,7 +111,11 @@ def _strongest_parts(views: Sequence[View], pair: Pair, order: Sequence[tuple[in
             lay_over_signed(view.small, pair.values[row, ..., number] / (peak or 1)) for row, view in enumerate(views)
         ]
         columns.append(_below([*map(Image.fromarray, maps), _caption(pair.parts[number], f"{share:+.3f}", SMALL)]))
-    return [_text(f"What counts most, a place up to {peak:.3f}", 13, _QUIET), _beside(columns)]
+    return [*_notes(f"What counts most, a place up to {peak:.3f}", note), _beside(columns)]
+
+
+def _notes(*lines: str) -> list[Image.Image]:
+    return [_text(line, 13, _QUIET) for line in lines if line]
 
 
 def by_part(pair: Pair) -> list[tuple[int, float]]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -19,25 +18,28 @@ from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index
 
 WIDTH = 64  # pixels across a tile
-_PAIRS = 24  # looked at together: their images, some thirty, are in memory
+_PAIRS = 8  # looked at together: some ten images, of which a full network holds 130 MB each
 _TILES = 3  # of each kind
 
 
-def pair_looks(model: keras.Model, ranking: Ranking, records: str | Path) -> Looker:
+def pair_looks(viewer: Viewer, ranking: Ranking, records: str | Path, note: str = "") -> Looker:
     """Return the `look` of `write_report` for a model.
 
     Args:
-        model: the model that made the ranking; where several did, or averaged pictures, what is explained is this
+        viewer: of the model that made the ranking; where several did, or averaged pictures, what is explained is this
             model's embedding of the whole image.
         ranking: what is shown.
         records: the split's record folder.
+        note: what is said below the pictures, before `Viewer.note`.
 
     Example:
-        >>> write_report(ranking, records, "report.html", "two streams", look=pair_looks(model, ranking, records))
+        >>> look = pair_looks(Viewer(model), ranking, records)
+        >>> write_report(ranking, records, "report.html", "two streams, test", look=look)
     """
 
+    said = f"{note} {viewer.note}".strip()
+
     def look(pairs: np.ndarray) -> Iterator[Look]:
-        viewer = Viewer(model)
         layers = spread(viewer.stages, _TILES)
         with read_index(records) as index:
             record = find_records(ranking.images, index)
@@ -50,7 +52,7 @@ def pair_looks(model: keras.Model, ranking: Ranking, records: str | Path) -> Loo
                 found = dict(zip(rows.tolist(), zip(small, viewer.see(images, layers), strict=True), strict=True))
                 for both in part.tolist():
                     drawn, seen = zip(*(found[row] for row in both), strict=True)
-                    yield tiles(drawn, seen, viewer.compare(*seen), viewer.parts)
+                    yield tiles(drawn, seen, viewer.compare(*seen), viewer.parts)._replace(note=said)
 
     return look
 
@@ -75,12 +77,10 @@ def tiles(drawn: Sequence[np.ndarray], seen: Sequence[Seen], pair: Pair, parts: 
     ]
     groups["Activation"] = list(seen[0].activation)
     columns += [_maps(drawn, [one.activation[name] for one in seen]) for name in seen[0].activation]
-    named = [
-        (pair.parts[number], parts.index(pair.parts[number])) for number, _ in order if pair.parts[number] in parts
-    ]
+    named = [pair.parts[number] for number, _ in order if pair.parts[number] in parts][:_TILES]
     if named:
-        groups["Part maps"] = [name for name, _ in named[:_TILES]]
-        columns += [_maps(drawn, [one.parts[..., number] for one in seen]) for _, number in named[:_TILES]]
+        groups["Part maps"] = named
+        columns += [_maps(drawn, [one.parts[..., parts.index(name)] for one in seen]) for name in named]
     return Look(np.concatenate([np.concatenate(column) for column in columns], axis=1), groups)
 
 

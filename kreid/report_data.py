@@ -12,7 +12,7 @@ from kreid.ranking import Ranking, first_hit
 from kreid.report_numbers import closeness
 from kreid.report_thumbnails import WEBP, Sheet
 
-LOOKED_QUERIES, LOOKED_PLACES = 50, 3
+_LOOKED_QUERIES, _LOOKED_PLACES = 50, 3
 
 
 class Look(NamedTuple):
@@ -22,10 +22,12 @@ class Look(NamedTuple):
         picture: `(H, W, 3)` uint8, RGB: tiles of one size beside one another, the query's in a row and the gallery
             picture's below it.
         groups: by heading, what is written below each tile, in order; a line break starts a second line.
+        note: what is written below all of them.
     """
 
     picture: np.ndarray
     groups: dict[str, list[str]]
+    note: str = ""
 
 
 Looker = Callable[[np.ndarray], Iterable[Look | None]]
@@ -84,7 +86,7 @@ def page_data(
 
 def looks(
     ranking: Ranking, listed: np.ndarray, rows: np.ndarray, look: Looker
-) -> tuple[dict[str, bytes], dict[str, list]]:
+) -> tuple[dict[str, bytes], dict[str, dict]]:
     """Return what the network sees in the hardest listed queries, each beside its best gallery images.
 
     Args:
@@ -94,16 +96,17 @@ def looks(
         look: see `write_report`.
 
     Returns:
-        By the two images' positions in `rows`, as in "3-17": WebP images, and lists of [heading, [text of each tile]].
+        By the two images' positions in `rows`, as in "3-17": WebP images; and {"groups": lists of [heading, [text of
+        each tile]], "note": text}.
 
     Raises:
         ValueError: `look` returned something else than pictures.
     """
     match = ranking.match if (ranking.images.person >= 0).all() else np.zeros(len(ranking.gallery), bool)
     pairs = []
-    for query in listed[:LOOKED_QUERIES]:
+    for query in listed[:_LOOKED_QUERIES]:
         start, stop = ranking.offsets[query : query + 2]
-        places = {*range(start, min(start + LOOKED_PLACES, stop)), *(start + np.flatnonzero(match[start:stop])[:1])}
+        places = {*range(start, min(start + _LOOKED_PLACES, stop)), *(start + np.flatnonzero(match[start:stop])[:1])}
         pairs += [(ranking.query[query], row) for row in ranking.gallery[sorted(places)]]
     place = {int(row): number for number, row in enumerate(rows)}
     pictures, texts = {}, {}
@@ -115,7 +118,7 @@ def looks(
             file = io.BytesIO()
             Image.fromarray(found.picture).save(file, **WEBP)
             pictures[key] = file.getvalue()
-            texts[key] = [[heading, list(tiles)] for heading, tiles in found.groups.items()]
+            texts[key] = {"groups": list(found.groups.items()), "note": found.note}
     return pictures, texts
 
 

@@ -174,6 +174,14 @@ def test_single_blocks_can_be_asked_for_but_are_no_stage():
     assert {"conv5_1", "conv5_2"} < set(viewer.layers)
 
 
+def test_names_without_a_pose_network_come_with_a_note(tiny, tiny_one):
+    model = build_model(tiny.model)
+    assert "random weights" in Viewer(model, tiny.model).note
+    part = {**tiny.model.part.model_dump(), "weights": "pose.caffemodel"}
+    assert Viewer(model, changed(tiny, model={"part": part}).model).note == ""
+    assert Viewer(model).note == Viewer(build_model(tiny_one.model), tiny_one.model).note == ""
+
+
 def test_only_embedders_can_be_looked_into(tiny):
     with pytest.raises(ValueError, match="model: expected one that build_model"):
         Viewer(build_model(tiny.model).get_layer("appearance"))

@@ -75,6 +75,7 @@ def test_every_map_of_an_image_has_its_name(captions):
     picture = image_picture(views[0], seen[0], viewer.parts)
     assert captions == ["image", "conv1", *viewer.parts]
     assert picture.width < 1000
+    assert image_picture(views[0], seen[0], viewer.parts, "A note.").height > picture.height
     captions.clear()
     image_picture(views[0], seen[0]._replace(parts=None), ())
     assert captions == ["image", "conv1"]

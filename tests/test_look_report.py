@@ -6,6 +6,8 @@ from look_toy import sketch, toy
 from tiny_report import colour, make_ranking
 
 from kreid import look_report
+from kreid.look import Seen, Viewer
+from kreid.look_pairs import Pair
 from kreid.look_report import pair_looks, spread, tiles
 
 
@@ -17,7 +19,7 @@ def looked(tmp_path, monkeypatch):
     drawn = look_report.tiles
     monkeypatch.setattr(look_report, "tiles", lambda images, *rest: asked.append(images) or drawn(images, *rest))
     pairs = np.stack([np.repeat(ranking.query, ranking.sizes), ranking.gallery], axis=1)[:7]
-    looks = list(pair_looks(toy((8, 4), fusion=sketch()), ranking, records)(pairs))
+    looks = list(pair_looks(Viewer(toy((8, 4), fusion=sketch())), ranking, records, "A note.")(pairs))
     return ranking.images, pairs, asked, looks
 
 
@@ -39,12 +41,10 @@ def test_tiles_have_names(looked):
         assert [caption.split("\n")[0] for caption in captions[1:3]] == look.groups["Part maps"][:2]
         assert set(captions[1:3]) != {"nose", "left knee"}  # they come with a number
         assert look.groups["Activation"] == ["conv1"]
+        assert look.note == "A note."
 
 
 def test_without_parts_the_places_are_shown(looked):
-    from kreid.look import Seen
-    from kreid.look_pairs import Pair
-
     values = np.zeros((2, 4, 2, 1))
     values[1, 3, 1] = 0.5
     seen = [Seen({"conv5": np.eye(4, 2)}, None, None, np.ones(1), [])] * 2

@@ -195,7 +195,8 @@ def test_look_is_asked_for_the_hardest_beside_their_best(tiny):
         for query, gallery in pairs.tolist():
             asked.append((query, gallery))
             red = np.full((4, 6, 3), (250, 10, 20), np.uint8)
-            yield None if query == ranking.query[0] else Look(red, {"Here": ["<b>one</b>"], "There": ["two", "three"]})
+            groups = {"Here": ["<b>one</b>"], "There": ["two", "three"]}
+            yield None if query == ranking.query[0] else Look(red, groups, "<i>note</i>")
 
     write_report(ranking, records, path, "A run", look=look)
     page = read(path)
@@ -215,15 +216,14 @@ def test_look_is_asked_for_the_hardest_beside_their_best(tiny):
         if pair[0] != ranking.query[0]
     }
     assert set(page.data["looks"]) == shown
-    assert all(
-        texts == [["Here", ["<b>one</b>"]], ["There", ["two", "three"]]] for texts in page.data["looks"].values()
-    )
+    texts = {"groups": [["Here", ["<b>one</b>"]], ["There", ["two", "three"]]], "note": "<i>note</i>"}
+    assert all(found == texts for found in page.data["looks"].values())
     stored = {name: text for name, text in page.texts.items() if name.startswith("look-")}
     assert set(stored) == {f"look-{pair}" for pair in shown}
     with Image.open(io.BytesIO(base64.b64decode(next(iter(stored.values()))))) as image:
         assert (image.format, image.size) == ("WEBP", (6, 4))
         assert image.convert("RGB").getpixel((3, 2)) == pytest.approx((250, 10, 20), abs=12)
-    assert not any(tag == "b" and not attributes for tag, attributes in page.elements)
+    assert not any(tag in ("b", "i") and not attributes for tag, attributes in page.elements)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def report(tmp_path_factory):
                 [np.full((12, 8, 3), colour(person[row] + column), np.uint8) for column in (0, 1, 2)] for row in pair
             ]
             picture = np.concatenate([np.concatenate(row, axis=1) for row in tiles])
-            yield Look(picture, {"Alike": ["everywhere\n+0.500"], "Maps": ["<conv1>", "conv2"]})
+            yield Look(picture, {"Alike": ["everywhere\n+0.500"], "Maps": ["<conv1>", "conv2"]}, "<Noted>")
 
     paper = {"system": "Theirs", "mAP": 0.637, "rank1": 0.528}
     return write_report(ranking, records, folder / "report.html", "A run", paper_row=paper, look=look)
@@ -214,6 +214,7 @@ def test_pair_shows_what_the_network_sees(browser, report, width, height):
         captions = browser.run("[...document.querySelectorAll('#tiles figcaption')].map(one => one.innerText)")
         assert captions == ["everywhere\n+0.500"] * 2 + ["<conv1>", "conv2"] * 2
         assert browser.run("document.querySelector('#tiles canvas').ariaLabel") == "everywhere +0.500, query"
+        assert "share a scale. <Noted>" in browser.run("document.getElementById('looks').innerText")
         browser.click(f"#place-{place + 1}")
     assert browser.run("document.querySelector('.columns').scrollWidth") <= width
     browser.run("choosePlace(opened.gallery.findLastIndex(one => !one.kind))")  # far behind

@@ -1,5 +1,6 @@
 """kreid-look: from a run and images to pictures of what the network sees."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from kreid.look import Viewer
 
 app = make_app()
-_BATCH = 16  # images that the network sees at a time
-_LONGEST = 100  # letters of a file's name that are kept
+_BATCH = 8  # images that the network sees at a time
+_LONGEST = 100  # bytes of a file's name that are kept, so that two fit into one
 
 
 @app.command()
@@ -37,8 +38,10 @@ def look(
     """Draw what the network of RUN sees: activation maps, part maps, and what makes pairs of images alike.
 
     Writes DIR/NAME_look.png for each image and, with --pairs, DIR/FIRST_NAME_pair.png; older pictures are replaced.
-    Part maps carry the names of OpenPose's key points, which mean something where the part stream started from
-    OpenPose's weights.
+    Images are drawn as the network sees them, stretched to one shape.
+
+    Part maps carry the names of OpenPose's key points; they say what is seen where the part stream started from its
+    weights.
     """
     check_run(run_folder)
     wanted = None if layers is None else [name.strip() for name in layers.split(",")]
@@ -50,9 +53,9 @@ def look(
     from kreid.data import read_image
     from kreid.errors import ConfigError
     from kreid.look import Viewer
-    from kreid.runs import load_model
+    from kreid.runs import load_config_of, load_model
 
-    viewer = Viewer(load_model(run_folder))
+    viewer = Viewer(load_model(run_folder), load_config_of(run_folder).model)
     try:
         viewer.check_layers(wanted or ())
     except ConfigError as error:
@@ -79,7 +82,7 @@ def _targets(files: list[Path], out: Path, pairs: bool) -> list[tuple[Path, Path
         raise UsageError("--pairs: expected two images or more, received one")
     names: list[str] = []
     for file in files:
-        stem, number = file.stem[:_LONGEST], 1
+        stem, number = os.fsencode(file.stem)[:_LONGEST].decode(errors="ignore"), 1
         name = stem
         while name in names:
             number += 1
@@ -119,10 +122,10 @@ def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> tuple
 def _draw(viewer: "Viewer", first: tuple, other: tuple, targets: tuple[Path, Path | None]) -> None:
     from kreid.look_pictures import image_picture, pair_picture
 
-    _save(image_picture(*other, viewer.parts), targets[0])
+    _save(image_picture(*other, viewer.parts, viewer.note), targets[0])
     if targets[1]:
         pair = viewer.compare(first[1], other[1])
-        _save(pair_picture([first[0], other[0]], pair), targets[1])
+        _save(pair_picture([first[0], other[0]], pair, viewer.note), targets[1])
 
 
 def _save(picture: "Image", path: Path) -> None:

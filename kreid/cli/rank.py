@@ -60,6 +60,7 @@ def rank(
     load_tensorflow()
     from kreid import ranking_files
     from kreid.enhance import rank_records
+    from kreid.look import Viewer
     from kreid.look_report import pair_looks
     from kreid.paper import paper_row
     from kreid.report import write_report
@@ -74,9 +75,12 @@ def rank(
         warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
     print(ranking_files.write(ranking, result_path(runs, f"ranking_{split}.json")))
     report = result_path(runs, f"report_{split}.html")
-    title = ", ".join([" + ".join(run.resolve().name for run in runs), split, *describe(settings).values()])
-    row = paper_row(load_config_of(run_folder), split) if len(runs) == 1 else None
-    looker = pair_looks(models[0], ranking, records) if look else None
+    names, ways = [run.resolve().name for run in runs], [*describe(settings).values()]
+    title = ", ".join([" + ".join(names), split, *ways])
+    config = load_config_of(run_folder)
+    row = paper_row(config, split) if len(runs) == 1 else None
+    note = f"Explained is the plain embedding of {names[0]}." if ways or len(runs) > 1 else ""
+    looker = pair_looks(Viewer(models[0], config.model), ranking, records, note) if look else None
     finish(write_report(ranking, records, report, title, paper_row=row, look=looker, progress=Counter("report")))
 
 

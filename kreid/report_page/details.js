@@ -61,7 +61,7 @@ function showLooks(query, one) {
   $("looks").hidden = !data.looks || !one;
   if ($("looks").hidden) return;
   const pair = `${query}-${one.image}`;
-  const groups = data.looks[pair] ?? [];
+  const { groups, note } = data.looks[pair] ?? { groups: [] };
   const columns = groups.flatMap(([, captions]) => captions).length;
   const source = groups.length ? load(`look-${pair}`) : null;
   let column = 0;
@@ -72,7 +72,7 @@ function showLooks(query, one) {
     return group;
   }));
   $("looks-about").textContent = groups.length
-    ? "Orange makes the two more alike, blue less; the numbers are shares of the cosine similarity of their embeddings. In the other maps light is high; both pictures share a scale."
+    ? `Orange makes the two more alike, blue less; the numbers are shares of the cosine similarity of their embeddings. In the other maps light is high; both pictures share a scale. ${note}`
     : "What the network sees is kept for the hardest queries only, beside the first places of their gallery and the first match.";
 }
 
