@@ -43,7 +43,8 @@ class ImagePreprocessing(keras.layers.Layer):
         channel_order: str = "rgb",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # As the images come, whatever the policy: bfloat16 has no room for a grey level and its mean.
+        super().__init__(**kwargs, autocast=False)
         if channel_order not in ("rgb", "bgr"):
             raise ValueError(f'channel_order: expected "rgb" or "bgr", received {channel_order!r}')
         if np.min(std) <= 0:
@@ -54,7 +55,6 @@ class ImagePreprocessing(keras.layers.Layer):
 
     def call(self, images: Any) -> Any:
         """Normalise `images` (N, H, W, 3)."""
-        # In float32 whatever the policy: bfloat16 has no room for a grey level and its mean.
         images = ops.cast(images, "float32")
         if self.channel_order == "bgr":
             images = ops.flip(images, axis=-1)

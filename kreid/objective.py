@@ -53,8 +53,8 @@ class WeightedSum(PairLoss):
     @classmethod
     def from_config(cls, config: dict) -> "WeightedSum":
         """Build the loss, and those inside it, from `get_config`'s dict."""
-        losses = [keras.saving.deserialize_keras_object(loss) for loss in config.pop("losses")]
-        return cls(losses=losses, **config)
+        losses = [keras.saving.deserialize_keras_object(loss) for loss in config["losses"]]
+        return cls(**{**config, "losses": losses})
 
 
 def trained_outputs(outputs: Iterable[str]) -> list[str]:

@@ -1,0 +1,281 @@
+"""What every layer, loss and model of the project must do, on either backend: one generic check for each.
+
+They take a constructor rather than an object, to build it again under another precision, and raise an AssertionError
+that says what differs.
+"""
+
+import inspect
+import json
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+# The largest relative error of rounding one number: half a unit of its last bit.
+ROUNDING = {"mixed_bfloat16": 2.0**-8, "mixed_float16": 2.0**-11}
+
+
+def check_layer(make: Callable[..., keras.Layer], *inputs: np.ndarray, roundings: int = 4) -> None:
+    """Check a layer: shapes, batches, configuration, saving, precision and a training step.
+
+    Args:
+        make: builds the layer, with arguments that differ from their defaults; takes `dtype=` as well.
+        inputs: float arrays (N, ..., C), N > 1; a layer of several inputs gets them as a list.
+        roundings: how many roundings of a half-size number the output may be off, as a share of its largest entry.
+    """
+    layer = make()
+    model = _functional(layer, inputs)
+    exact = _call(model, inputs)
+    _check_shapes(layer, _call(layer, inputs), lambda batch: [(batch, *x.shape[1:]) for x in inputs])
+    _check_batches(model, inputs, exact)
+    _check_config(layer)
+    again = type(layer).from_config(layer.get_config())
+    copy = _functional(again, inputs)
+    again.set_weights(layer.get_weights())
+    _same(_call(copy, inputs), exact, "from_config(get_config())")
+    _check_saving(model, inputs, exact)
+    for policy, rounding in ROUNDING.items():
+        half = make(dtype=policy)
+        mixed = _functional(half, inputs)
+        half.set_weights(layer.get_weights())
+        found = half(_one_or_list(inputs))
+        assert keras.backend.standardize_dtype(found.dtype) == half.compute_dtype, f"{policy}: returns {found.dtype}"
+        assert mixed.output.dtype == half.compute_dtype, f"{policy}: declares {mixed.output.dtype}"
+        for name, value in _call(mixed, inputs).items():
+            off = np.abs(value - exact[name]).max() / np.abs(exact[name]).max()
+            assert off <= roundings * rounding, f"{policy}: {name} is off by {off / rounding:.1f} roundings"
+    for policy in ("float32", *ROUNDING):
+        with _policy(policy):
+            _check_layer_trains(make(), inputs)
+
+
+def check_loss(make: Callable[..., keras.losses.Loss], labels: np.ndarray, predictions: np.ndarray) -> None:
+    """Check a loss: one value an image, reductions, configuration, saving, precision and a training step.
+
+    Args:
+        make: builds the loss, with arguments that differ from their defaults; takes `reduction=` as well.
+        labels: (N, ...), a batch whose loss is not zero.
+        predictions: float array (N, D).
+    """
+    loss = make()
+    for batch in {1, 2, len(labels)}:
+        values = make(reduction="none")(labels[:batch], predictions[:batch])
+        assert tuple(values.shape) == (batch,), f"of {batch} images: expected ({batch},), returned {values.shape}"
+        assert np.isfinite(_numpy(values)).all(), f"of {batch} images: {values}"
+    each = _numpy(make(reduction="none")(labels, predictions))
+    value = float(loss(labels, predictions))
+    assert value > 0, f"expected a batch whose loss is not zero, returned {value}"
+    np.testing.assert_allclose(value, each.mean(), rtol=1e-6, err_msg="the mean of what reduction=none returns")
+    _check_config(loss)
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert float(again(labels, predictions)) == value, "another value after serialize and deserialize"
+    for policy in ROUNDING:
+        rounded = ops.cast(predictions, policy.removeprefix("mixed_"))
+        full = loss(labels, ops.cast(rounded, "float32"))
+        with _policy(policy):
+            half = make()(labels, rounded)
+        assert keras.backend.standardize_dtype(half.dtype) == "float32", f"{policy}: returns {half.dtype}"
+        np.testing.assert_allclose(float(half), float(full), rtol=1e-6, err_msg=f"{policy}: not computed in float32")
+    for policy in ROUNDING:
+        with _policy(policy):
+            _check_loss_trains(make(), labels, predictions)
+    _check_loss_is_saved(_check_loss_trains(loss, labels, predictions), loss, labels, predictions)
+
+
+def check_model(
+    make: Callable[[], keras.Model],
+    images: np.ndarray,
+    losses: dict[str, keras.losses.Loss],
+    labels: np.ndarray,
+    resting: Sequence[str] = (),
+) -> None:
+    """Check a model of named outputs: shapes, batches, names, saving, precision and a training step.
+
+    Args:
+        make: builds the model, random weights and all.
+        images: (N, H, W, 3), N > 1, each unlike the others.
+        losses: by output name, for `compile`.
+        labels: (N, ...), the same for every loss.
+        resting: names of layers which a training step may leave as they are.
+    """
+    model = make()
+    exact = _call(model, [images])
+    _check_shapes(model, exact, lambda batch: [(batch, *images.shape[1:])])
+    _check_batches(model, [images], exact)
+    _check_names(model)
+    _check_saving(model, [images], exact)
+    for policy, rounding in ROUNDING.items():
+        with _policy(policy):
+            mixed = make()
+        mixed.set_weights(model.get_weights())
+        _check_images_stay_apart(policy, exact, _call(mixed, [images]), share=64 * rounding)
+    learners = [layer for layer in _leaves(model) if layer.name not in resting]
+    _check_moved(learners, lambda: _fit(model, images, {name: labels for name in losses}, losses))
+
+
+def classes_of(base: type) -> set[type]:
+    """Every class of the project that derives from `base` and can be called, for a sweep that misses none."""
+    found, open_ = set(), [base]
+    while open_:
+        open_ += (new := set(open_.pop().__subclasses__()) - found)
+        found |= new
+    return {cls for cls in found if cls.__module__.startswith("kreid.") and cls.call is not base.call}
+
+
+# === What they are made of ===
+
+
+def _one_or_list(values: Sequence) -> object:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _numpy(value: object) -> np.ndarray:
+    return ops.convert_to_numpy(ops.cast(value, "float32"))
+
+
+def _call(layer: Callable, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs by name, eagerly and as at inference, in float32."""
+    found = layer(_one_or_list(inputs))
+    return {name: _numpy(value) for name, value in (found if isinstance(found, dict) else {"output": found}).items()}
+
+
+def _same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], what: str) -> None:
+    assert list(found) == list(expected), f"{what}: outputs {list(found)}, expected {list(expected)}"
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=f"{what}: {name} differs")
+
+
+def _functional(layer: keras.Layer, inputs: Sequence[np.ndarray]) -> keras.Model:
+    tensors = [keras.Input(x.shape[1:], name=f"input_{number}") for number, x in enumerate(inputs)]
+    return keras.Model(_one_or_list(tensors), layer(_one_or_list(tensors)))
+
+
+@contextmanager
+def _policy(name: str):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _check_shapes(layer: keras.Layer, eager: dict[str, np.ndarray], shapes: Callable) -> None:
+    """Compare `compute_output_shape`, for a known and for an open batch, with what a call returned."""
+    batch = len(next(iter(eager.values())))
+    for size in (batch, None):
+        stated = layer.compute_output_shape(_one_or_list(shapes(size)))
+        stated = stated if isinstance(stated, dict) else {"output": stated}
+        expected = {name: (size, *value.shape[1:]) for name, value in eager.items()}
+        assert {name: tuple(shape) for name, shape in stated.items()} == expected, (
+            f"compute_output_shape of {shapes(size)}: states {stated}, a call returns {expected}"
+        )
+
+
+def _check_batches(model: keras.Model, inputs: Sequence[np.ndarray], exact: dict[str, np.ndarray]) -> None:
+    """An image's output is its own, whatever the batch."""
+    for name, value in _call(model, [x[:1] for x in inputs]).items():
+        assert len(value) == 1, f"{name}: {len(value)} rows of one image"
+        scale = np.abs(exact[name]).max()
+        np.testing.assert_allclose(value / scale, exact[name][:1] / scale, atol=1e-5, err_msg=f"{name} of one image")
+
+
+def _check_config(thing: keras.Layer | keras.losses.Loss) -> None:
+    """`get_config` holds every argument of the constructor and gives an equal thing, itself unchanged."""
+    config = thing.get_config()
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    arguments = [p.name for p in inspect.signature(type(thing)).parameters.values() if p.kind not in kinds]
+    dropped = [name for name in arguments if name not in config]
+    assert not dropped, f"get_config() lacks {', '.join(dropped)}"
+    json.dumps(keras.saving.serialize_keras_object(thing))
+    given = deepcopy(config)
+    again = type(thing).from_config(given)
+    assert given == config, "from_config changes the dict that it is given"
+    assert again.get_config() == config, f"from_config(get_config()): {again.get_config()}, expected {config}"
+
+
+def _check_saving(model: keras.Model, inputs: Sequence[np.ndarray], exact: dict[str, np.ndarray]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras")
+        loaded = keras.models.load_model(Path(folder) / "model.keras")
+    assert [layer.name for layer in _leaves(loaded)] == [layer.name for layer in _leaves(model)]
+    _same(_call(loaded, inputs), exact, "loaded from .keras")
+
+
+def _leaves(model: keras.Model) -> list[keras.Layer]:
+    return [leaf for leaf in model._flatten_layers() if leaf is not model and not isinstance(leaf, keras.Model)]
+
+
+def _check_names(model: keras.Model) -> None:
+    """Every layer got its name from who built it: none is called after its class, as `conv2d_7` or `functional`."""
+    for layer in [model, *model._flatten_layers(include_self=False)]:
+        own = keras.src.utils.naming.to_snake_case(type(layer).__name__)
+        stem = layer.name.rstrip("0123456789").removesuffix("_")
+        assert stem != own, f"{type(layer).__name__} {layer.name!r} has no name of its own"
+
+
+def _check_images_stay_apart(policy: str, exact: dict, mixed: dict, share: float) -> None:
+    """Under half the precision an image stays nearer to itself than to any other, by far."""
+    for name, value in exact.items():
+        rows, moved = value.reshape(len(value), -1), mixed[name].reshape(len(value), -1)
+        off = np.linalg.norm(moved - rows, axis=1).max()
+        apart = min(np.linalg.norm(rows[i] - rows[j]) for i in range(len(rows)) for j in range(i))
+        assert off <= share * apart, f"{policy}: {name} is off by {off:.3g} where images are {apart:.3g} apart"
+
+
+def _fit(model: keras.Model, x: object, y: object, loss: object, steps: int = 1) -> None:
+    """Train on the one batch, compiled."""
+    model.compile(keras.optimizers.SGD(0.01), loss=loss)
+    with warnings.catch_warnings():  # of weights without a gradient, which the caller names
+        warnings.filterwarnings("ignore", "Gradients do not exist")
+        history = model.fit(x, y, batch_size=len(keras.tree.flatten(x)[0]), epochs=steps, verbose=0).history["loss"]
+    assert np.isfinite(history).all(), f"the loss of a training step: {history}"
+
+
+def _check_moved(layers: Sequence[keras.Layer], fit: Callable[[], None]) -> None:
+    weights = [weight for layer in layers for weight in layer.trainable_weights]
+    before = [_numpy(weight) for weight in weights]
+    fit()
+    for weight, value in zip(weights, before, strict=True):
+        assert np.isfinite(_numpy(weight)).all(), f"training makes {weight.path} {_numpy(weight)}"
+        assert not np.array_equal(_numpy(weight), value), f"training leaves {weight.path} as before"
+
+
+def _check_layer_trains(layer: keras.Layer, inputs: Sequence[np.ndarray]) -> None:
+    """What lies before the layer learns through it, and its own weights learn."""
+    tensors = [keras.Input(x.shape[1:], name=f"input_{number}") for number, x in enumerate(inputs)]
+    before = [keras.layers.Dense(x.shape[-1], name=f"before_{number}") for number, x in enumerate(inputs)]
+    found = layer(_one_or_list([dense(tensor) for dense, tensor in zip(before, tensors, strict=True)]))
+    found = keras.layers.Flatten(name="flat")(found)
+    model = keras.Model(_one_or_list(tensors), keras.layers.Dense(1, dtype="float32", name="after")(found))
+    targets = np.arange(len(inputs[0]), dtype="float32")[:, None]
+    # Scaled losses of float16 overflow until the scale has fallen.
+    _check_moved([*before, layer], lambda: _fit(model, _one_or_list(inputs), targets, "mse", steps=8))
+
+
+def _check_loss_trains(loss: keras.losses.Loss, labels: np.ndarray, predictions: np.ndarray) -> keras.Model:
+    """A model in front of the loss learns. Returns it."""
+    inputs = keras.Input(predictions.shape[1:], name="features")
+    # Without a bias: what compares images does not see what all have in common.
+    options = {"kernel_initializer": "identity", "use_bias": False, "dtype": "float32"}
+    dense = keras.layers.Dense(predictions.shape[1], name="dense", **options)
+    model = keras.Model(inputs, dense(inputs))
+    _check_moved([dense], lambda: _fit(model, predictions, labels, loss, steps=2))
+    return model
+
+
+def _check_loss_is_saved(model: keras.Model, loss: Callable, labels: np.ndarray, predictions: np.ndarray) -> None:
+    """Compiled, and loaded with the model that was compiled with it, the loss is what it is eagerly."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras")
+        loaded = keras.models.load_model(Path(folder) / "model.keras")
+    value = float(loss(labels, model(predictions)))
+    for name, one in (("compiled", model), ("loaded", loaded)):
+        found = one.test_on_batch(predictions, labels)
+        np.testing.assert_allclose(found, value, rtol=1e-5, err_msg=name)
