@@ -44,9 +44,9 @@ def truth(records):
 @pytest.fixture(scope="module")
 def switched(runs, records):
     """Run a, scored and ranked with all switches; the ranking file."""
-    for app in (evaluate_app, rank_app):
+    for app, more in ((evaluate_app, []), (rank_app, ["--no-look"])):
         with pytest.raises(SystemExit) as left:
-            app([str(runs[0]), "--data", str(records), *map(str, SWITCHES)])
+            app([str(runs[0]), "--data", str(records), *map(str, SWITCHES), *more])
         assert not left.value.code
     return runs[0] / "ranking_test.json"
 
@@ -108,7 +108,7 @@ def test_the_configuration_decides_where_a_switch_is_left_out(copies, records, t
     metrics = json.loads((run / "metrics_test.json").read_text())
     assert [row["name"] for row in metrics["rows"]] == ["trained", "flip", "re-rank", "together"]
     assert metrics["settings"]["rerank"] == {"k1": 5, "k2": 1, "weight": 0.3}
-    assert invoke(capsys, rank_app, *command, "--k2", 1)[0] == 0
+    assert invoke(capsys, rank_app, *command, "--k2", 1, "--no-look")[0] == 0
     assert score(run / "ranking_test.json", truth)["mAP"] == pytest.approx(metrics["mAP"], abs=1e-12)
     assert "a, test, flip, re-rank</title>" in (run / "report_test.html").read_text()
     code, lines, _ = invoke(capsys, evaluate_app, *command, "--no-flip", "--no-rerank")
@@ -128,7 +128,8 @@ def test_runs_are_joined_to_an_ensemble(copies, records, capsys):
     for row, embeddings in zip(metrics["rows"], [*members, combine(members)], strict=False):
         assert row["mAP"] == evaluate(rank(embeddings))["mAP"]
     assert not (one / "metrics_test.json").exists()
-    code, lines, err = invoke(capsys, rank_app, one, "--with", two, "--data", records, "--split", "challenge")
+    challenge = ["--data", records, "--split", "challenge", "--no-look"]
+    code, lines, err = invoke(capsys, rank_app, one, "--with", two, *challenge)
     assert (code, err) == (0, "")
     assert lines == [str(one / "ranking_challenge_with_b.json"), str(one / "report_challenge_with_b.html")]
 
@@ -242,7 +243,7 @@ def test_a_query_alone_in_its_action_is_skipped_and_told(copies, records, tmp_pa
     code, lines, _ = invoke(capsys, evaluate_app, copies[1], "--data", tmp_path / "records")
     assert code == 0
     assert "3 actions, 1 without a match skipped" in lines[0]
-    code, _, err = invoke(capsys, rank_app, copies[1], "--data", tmp_path / "records")
+    code, _, err = invoke(capsys, rank_app, copies[1], "--data", tmp_path / "records", "--no-look")
     assert "1 queries have no gallery image in their action" in err
 
 

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import ConfigFile, DataFolder, Overrides, check_data, load_tensorflow, log_to_stderr
+from kreid.cli.common import (
+    ConfigFile,
+    DataFolder,
+    Overrides,
+    check_data,
+    configurations,
+    load_tensorflow,
+    log_to_stderr,
+)
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
@@ -32,14 +40,11 @@ def train(
     check_data(data)
     _check_out(out, resume)
     load_tensorflow()
-    from kreid.errors import ConfigError
     from kreid.training import train as train_run
 
     log_to_stderr()
-    try:
+    with configurations():
         finish(train_run(checked, data, out, resume=resume, quiet=quiet))
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
 
 
 def _check_out(out: Path, resume: bool) -> None:

@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import ConfigFile, DataFolder, Overrides, check_data, load_tensorflow, log_to_stderr
+from kreid.cli.common import (
+    ConfigFile,
+    DataFolder,
+    Overrides,
+    check_data,
+    configurations,
+    load_tensorflow,
+    log_to_stderr,
+)
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
@@ -48,12 +56,10 @@ def tune(
     a configuration for kreid-train. Run the same command again to go on after a stop, or several times at once to share
     the trials.
     """
-    from kreid.errors import ConfigError
-
     if importlib.util.find_spec("optuna") is None:
         raise UsageError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
     check_data(data)
-    try:
+    with configurations():
         checked = _check(config, data, space, out, folds, set_ or [])
         load_tensorflow()
         from kreid.tuning import tune as search
@@ -61,8 +67,6 @@ def tune(
         log_to_stderr(once=True)  # each fold has the same to say
         command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         finish(search(checked, data, out, folds, trials, objective.value, pruning, quiet, command))
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
 
 
 def _check(config: Path, data: Path, space: Path, out: Path, folds: int, overrides: list[str]) -> object:
