@@ -33,6 +33,7 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/weights.py
 	$(BIN)/python benchmarks/ranking.py
+	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/report.py
 
 $(VENV)/bin/python:

@@ -28,7 +28,6 @@ import numpy as np
 from kreid.ranking import Embeddings, Ranking, evaluate, rank, rank_by
 from kreid.ranking_files import score, write
 from kreid.reranking import expand_queries, rerank
-from kreid.search import search
 from kreid.statistics import compare, intervals
 
 
@@ -110,25 +109,9 @@ def timed(work: Callable[[], object]) -> tuple[float, float, object]:
     return time.perf_counter() - wall, time.process_time() - cpu, result
 
 
-def gallery_of_everything(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
-    """64 queries and as many random gallery vectors as the whole set has images."""
-    rng = np.random.default_rng(1)
-    shape = (340_993, embeddings.vectors.shape[1])
-    return embeddings.vectors[:64], rng.standard_normal(shape, dtype=np.float32)
-
-
-def all_products(queries: np.ndarray, gallery: np.ndarray) -> None:
-    """The matrix products of a blockwise search and nothing else."""
-    for start in range(0, len(gallery), 32768):
-        queries @ gallery[start : start + 32768].T
-
-
 def prepared(name: str, embeddings: Embeddings) -> Callable[[], object]:
     """What a line of the table measures; its preparation is not in the figures."""
     path = Path(tempfile.mkdtemp()) / "ranking.json"
-    if name.startswith("search"):
-        work = all_products if name.endswith("products alone") else search
-        return partial(work, *gallery_of_everything(embeddings))
     if name == "ranking file, dense matrix":
         return partial(dense_write, embeddings, *dense_order(embeddings), path)
     ranking = rank(embeddings)
@@ -163,8 +146,6 @@ LINES = (
     "ranking file scored",
     "intervals, 2,000 resamples",
     "two runs compared",
-    "search 64 in 340,993",
-    "search 64 in 340,993, products alone",
 )
 
 PEERS = {"evaluation, dense matrix": "evaluation", "ranking file, dense matrix": "ranking file written"}
