@@ -16,7 +16,7 @@ from kreid.atomic import atomic_file
 from kreid.ranking import evaluate
 from kreid.ranking_embeddings import Embeddings, Images
 from kreid.ranking_lists import Ranking
-from kreid.ranking_truth import read_groundtruth
+from kreid.ranking_truth import parse_json, read_groundtruth
 
 _SHOWN = 3  # faults of a kind that are named, the rest are counted
 
@@ -191,19 +191,10 @@ def _parse(path: Path, most: int) -> dict[str, Any]:
     if len(data) > most:
         size = max(path.stat().st_size, len(data))
         raise ValueError(f"{path}: {size:,} bytes; a ranking of these images has at most {most:,}; is it another file?")
-    repeated: list[str] = []
-
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) < len(pairs):
-            seen: set[str] = set()
-            repeated.extend(key for key, _ in pairs if key in seen or seen.add(key))
-        return members
-
     try:
-        answers = json.loads(data.decode("utf-8"), object_pairs_hook=collect)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a JSON ranking file: {error!s:.100}") from error
+        answers, repeated = parse_json(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected a JSON ranking file: {error}") from error
     if not isinstance(answers, dict):
         raise ValueError(f'{path}: expected {{"<query bbox>": [gallery bbox, ...]}}, got a {type(answers).__name__}')
     if repeated:

@@ -60,11 +60,34 @@ def _scan(folder: Path) -> Images:
     return Images(person, [name.action for name in names], [name.bbox for name in names], is_query)
 
 
+def parse_json(data: bytes) -> tuple[Any, list[str]]:
+    """Return what a JSON text holds, and the keys that stand twice in an object, of which the last one counts.
+
+    Raises:
+        ValueError: it is not JSON, in UTF-8, or nested too deeply.
+    """
+    repeated: list[str] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            seen: set[str] = set()
+            repeated.extend(key for key, _ in pairs if key in seen or seen.add(key))
+        return members
+
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=collect), repeated
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{error!s:.100}") from error
+
+
 def _read_bbox_info(path: Path) -> list[np.ndarray]:
     try:
-        info = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON: {error!s:.100}") from error
+        info, repeated = parse_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON: {error}") from error
+    if repeated:
+        raise ValueError(f"{path}: keys that stand twice: {len(repeated):,} (first: {repeated[0]!r:.40})")
     rows = []
     for subset in _SUBSETS:
         entries = info.get(subset) if isinstance(info, dict) else None

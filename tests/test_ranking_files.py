@@ -272,6 +272,9 @@ def test_wrong_label_files_are_named(tmp_path):
     path.write_bytes(b"\x00\x01nonsense")
     with pytest.raises(ValueError, match="bbox_info.json: expected JSON"):
         read_groundtruth(path)
+    path.write_text('{"query": {"3": {}, "4": {}, "3": {}}, "gallery": {}}')
+    with pytest.raises(ValueError, match=r"bbox_info.json: keys that stand twice: 1 \(first: '3'\)"):
+        read_groundtruth(path)
     np.savez(tmp_path / "index.npz", bbox=[1, 1], person=[0, 0], action=[0, 0], is_query=[False, False])
     with pytest.raises(ValueError, match="index.npz: bbox: 1 stands in rows 0 and 1"):
         read_groundtruth(tmp_path)
