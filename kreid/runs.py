@@ -6,7 +6,7 @@
 <run>/summary.json         how the run ended
 <run>/tensorboard/         event files
 <run>/checkpoints/         states to resume from
-<run>/metrics_<split>.json, ranking_<split>.json, report_<split>.html, serving/<version>/
+<run>/metrics_<split>.json, ranking_<split>.json, report_<split>.html, search.html, serving/<version>/
                            (metrics_<split>_with_<other run>.json and so on of an ensemble)
 """
 

@@ -69,7 +69,7 @@ def wanted(context: typer.Context) -> bool:
     search = bool({"gallery", "query"} & given.keys())
     for name, option in given.items():
         if search and name not in (*_ONLY_SEARCH, *_BOTH):
-            raise UsageError(f"{option}: ranks the galleries of a split; leave it out, or --gallery and --query")
+            raise UsageError(f"{option}: is for a split, not for a search; leave it out, or --gallery and --query")
         if not search and name in _ONLY_SEARCH:
             raise UsageError(f"{option}: belongs to a search; give --gallery and --query, or leave it out")
     if search and not {"gallery", "query"} <= given.keys():
