@@ -39,7 +39,7 @@ def interval(one: Headline) -> str:
     parts = [_line(4, 12, 296, 12, "track")]
     if "low" in x:
         width = max(x["high"] - x["low"], 2)
-        parts.append(element("rect", class_="sure", x=f"{x['low']:.1f}", y=3, width=f"{width:.1f}", height=18, rx=2))
+        parts.append(element("rect", class_="sure", x=f"{x['low']:.1f}", y=5, width=f"{width:.1f}", height=14, rx=4))
     if "paper" in x:
         parts.append(_line(x["paper"], 2, x["paper"], 22, "paper"))
     parts.append(element("circle", class_="dot", cx=f"{x['value']:.1f}", cy=12, r=4))
