@@ -21,23 +21,25 @@ class Backend(StrEnum):
 
 _SOURCES = "PNG or JPEG files, folders of them, a folder of records, or a .npz of kreid-embed."
 Gallery = Annotated[
-    list[Path] | None, typer.Option("--gallery", metavar="CROPS...", help=f"Search here: {_SOURCES}", parser=parse_path)
+    list[Path] | None,
+    typer.Option("--gallery", metavar="CROPS...", help=f"Search: look here; {_SOURCES}", parser=parse_path),
 ]
 Query = Annotated[
-    list[Path] | None, typer.Option("--query", metavar="CROPS...", help="For these, likewise.", parser=parse_path)
+    list[Path] | None,
+    typer.Option("--query", metavar="CROPS...", help="Search: for these, likewise.", parser=parse_path),
 ]
-Top = Annotated[int, typer.Option("--top", metavar="K", min=1, help="How many to find for a query.")]
+Top = Annotated[int, typer.Option("--top", metavar="K", min=1, help="Search: how many to find for a query.")]
 Out = Annotated[
     Path | None,
     typer.Option(
         "--out",
         metavar="FILE",
-        help="What to write: .html (a page), .json or .csv.",
+        help="Search: what to write; .html (a page), .json or .csv.",
         show_default="RUN/search.html",
         parser=parse_path,
     ),
 ]
-BackendOption = Annotated[Backend, typer.Option("--backend", help="What computes; faiss needs faiss-cpu.")]
+BackendOption = Annotated[Backend, typer.Option("--backend", help="Search: what computes; faiss needs faiss-cpu.")]
 
 _ONLY_SEARCH = ("gallery", "query", "top", "out", "backend")
 _BOTH = ("run_folder", "metric", "help")
