@@ -65,6 +65,7 @@ def set_threads(count):
 
     if count:
         tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
 
 
 def median_seconds(function, *inputs, steps):

@@ -2,11 +2,14 @@
 
     python benchmarks/weights.py [--repeats 5] [--folder FOLDER]
 
-The files (105 MB each) are written here from random weights; the disk's cache is warm. Wanted: a .caffemodel read in
-less than 2 s, after which the exit status is 0, otherwise 1. Peak memory is what one `read` adds (Linux only).
+The files (105 MB each) are written here from random weights; the disk's cache is warm. `peer` is what else reads the
+format: NumPy its archives, PyTorch, where it is installed (`pip install torch==2.13.0`), its two containers. Wanted: a
+.caffemodel read in less than 2 s, after which the exit status is 0, otherwise 1. Peak memory is what one `read` adds
+(Linux only). The table is Markdown.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import struct
@@ -84,7 +87,30 @@ def write_files(folder):
     np.savez(paths[2], **tensors)
     write_safetensors(paths[3], tensors)
     model.save_weights(paths[4])
+    if importlib.util.find_spec("torch"):
+        paths += write_checkpoints(folder, tensors)
     return paths, model
+
+
+def write_checkpoints(folder, tensors):
+    """Write PyTorch's two containers, which PyTorch itself must do."""
+    import torch
+
+    state = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}
+    torch.save(state, folder / "zip.pth")
+    torch.save(state, folder / "legacy.pth", _use_new_zipfile_serialization=False)
+    return [folder / "zip.pth", folder / "legacy.pth"]
+
+
+def peer_reader(path):
+    """Return what else reads a format into arrays, or None."""
+    if path.suffix == ".npz":
+        return lambda path: dict(np.load(path))
+    if path.suffix == ".pth":
+        import torch
+
+        return lambda path: torch.load(path, weights_only=True)
+    return None
 
 
 def measure(path, repeats):
@@ -92,18 +118,18 @@ def measure(path, repeats):
     from kreid.weights import identify, read
 
     start = peak_memory()
-    rows = {"bytes": [], "read": [], "identify": []}
-    for _ in range(repeats):
-        for name, function in (("read", read), ("identify", identify)):
+    functions = {"read": read, "bytes": lambda path: np.fromfile(path, np.uint8), "identify": identify}
+    rows = {name: [] for name in functions}
+    for repeat in range(repeats):
+        for name, function in functions.items():
             begin = time.perf_counter()
             result = function(path)
-            rows[name].append(time.perf_counter() - begin)
+            rows.setdefault(name, []).append(time.perf_counter() - begin)
             del result
-        if len(rows["read"]) == 1:
-            added = peak_memory() - start
-        begin = time.perf_counter()
-        np.fromfile(path, np.uint8)
-        rows["bytes"].append(time.perf_counter() - begin)
+            if len(rows["bytes"]) == 0:
+                added = peak_memory() - start
+        if repeat == 0 and (peer := peer_reader(path)):  # later than the first, whose memory is measured
+            functions["peer"] = peer
     return {**{name: (seconds[0], float(np.median(seconds))) for name, seconds in rows.items()}, "peak": added}
 
 
@@ -117,7 +143,7 @@ def peak_memory():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="where the files go (525 MB); by default a temporary folder")
+    parser.add_argument("--folder", type=Path, help="where the files go (735 MB); by default a temporary folder")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -125,20 +151,21 @@ def main():
         return 0
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         paths, model = write_files(Path(name))
-        print(
-            f"{'file':16} {'MB':>6} {'bytes':>8} {'read':>8} {'first':>8} {'md5':>8} {'peak MB':>8}   (seconds, median)"
-        )
+        print("| file | MB | read, s | first read, s | its time / the bytes' | / the peer's | MD5, s | peak MB |")
+        print("|---|---|---|---|---|---|---|---|")
         slowest = 0.0
         for path in paths:
             command = [sys.executable, __file__, "--measure", str(path), "--repeats", str(arguments.repeats)]
             row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             size = path.stat().st_size / 1e6
-            seconds = [row["bytes"][1], row["read"][1], row["read"][0], row["identify"][1]]
-            print(f"{path.name:16} {size:6.1f} " + " ".join(f"{s:8.3f}" for s in seconds) + f" {row['peak']:8.0f}")
+            first, read = row["read"]
+            peer = f"{read / row['peer'][1]:.1f}" if "peer" in row else "–"
+            cells = [f"{read:.3f}", f"{first:.3f}", f"{read / row['bytes'][1]:.1f}", peer, f"{row['identify'][1]:.3f}"]
+            print(f"| `{path.name}` | {size:.1f} | {' | '.join(cells)} | {row['peak']:.0f} |", flush=True)
             if path.suffix == ".caffemodel":
                 slowest = max(slowest, *row["read"])
         report_assign(paths[0], model)
-    print(f"a .caffemodel took at most {slowest:.3f} s, wanted less than {WANTED_SECONDS:g} s")
+    print(f"\na .caffemodel took at most {slowest:.3f} s, wanted less than {WANTED_SECONDS:g} s")
     return 0 if slowest < WANTED_SECONDS else 1
 
 
@@ -148,7 +175,7 @@ def report_assign(path, model):
     tensors = read(path)
     begin = time.perf_counter()
     report = assign(model, tensors)
-    print(f"assign: {time.perf_counter() - begin:.3f} s for {len(report.loaded)} tensors")
+    print(f"\nassign: {time.perf_counter() - begin:.3f} s for {len(report.loaded)} tensors")
 
 
 if __name__ == "__main__":

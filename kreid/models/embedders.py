@@ -154,7 +154,17 @@ def _load(backbone: keras.Model, path: str, key: str) -> None:
     try:
         weights.load(backbone, path)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{key}: {error}") from None
+        raise ValueError(f"{key}: {error}{_remedy(backbone, path)}") from None
+
+
+def _remedy(backbone: keras.Model, path: str) -> str:
+    """What to do about torchvision's names for ResNet50 where Keras's are wanted, the likeliest of such mistakes."""
+    wanted = any(layer.name == "conv1_conv" for layer in backbone.layers)
+    try:
+        given = wanted and "layer1.0.conv1.weight" in weights.read(path)
+    except (OSError, ValueError):
+        return ""
+    return "; it is torchvision's ResNet50: set model.appearance.variant: torchvision" if given else ""
 
 
 def _load_fc(model: keras.Model, path: str) -> None:

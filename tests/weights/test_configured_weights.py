@@ -133,6 +133,13 @@ def test_a_configuration_takes_what_keras_saved(config, streams, tmp_path):
     check_streams(config, streams, **files)
 
 
+def test_torchvisions_file_for_kerass_resnet_says_which_key_to_set(config, streams, tmp_path):
+    np.savez(tmp_path / "x.npz", **upstream(streams["appearance"]))
+    appearance = {**config.model.appearance.model_dump(), "variant": "keras", "weights": str(tmp_path / "x.npz")}
+    with pytest.raises(ValueError, match=r"it is torchvision's ResNet50: set model\.appearance\.variant: torchvision$"):
+        build_model(changed(config, model={"appearance": appearance}).model)
+
+
 @pytest.fixture
 def osnet(tmp_path):
     """A narrow OSNet with 8 units behind it, tensors for it as torchreid saves them, and how to load a file of them."""

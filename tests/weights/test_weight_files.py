@@ -143,7 +143,8 @@ def test_the_contents_tell_the_format_not_the_name(tmp_path, source, name):
 
 def test_published_files_are_known_by_their_checksum(monkeypatch):
     assert identify(COCO) is None
-    assert any("pose_iter_584000" in name for name in KNOWN.values())
+    assert KNOWN["78287b57cf85fa89c03f1393d368e5b7"].startswith("OpenPose BODY_25, pose_iter_584000.caffemodel")
+    assert KNOWN["5156d31f670511fce9b4e28b403f2939"].startswith("OpenPose COCO, pose_iter_440000.caffemodel")
     monkeypatch.setitem(KNOWN, hashlib.md5(COCO.read_bytes()).hexdigest(), "a known file")
     assert identify(COCO) == "a known file"
     assert describe(COCO).known == "a known file"
@@ -157,6 +158,12 @@ def test_the_log_names_the_file_and_what_was_loaded(monkeypatch, caplog):
         f"{COCO}: a known file",
         f"{COCO}: 184 tensors loaded, 0 missing, 0 unused, 0 misshapen",
     ]
+
+
+def test_a_known_file_of_another_network_is_named(monkeypatch):
+    monkeypatch.setitem(KNOWN, hashlib.md5(BODY_25.read_bytes()).hexdigest(), "OpenPose BODY_25")
+    with pytest.raises(ValueError, match=r"v2\.caffemodel \(OpenPose BODY_25\): model openpose_coco: 152 of 184"):
+        load(coco(), BODY_25)
 
 
 def test_a_description_lists_every_tensor():
