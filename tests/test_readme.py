@@ -61,7 +61,7 @@ def test_make_targets_exist():
         assert target in targets
 
 
-@pytest.mark.parametrize("key", sorted(set(re.findall(r"`((?:model|loss|data|train)\.[\w.]+)`", README))))
+@pytest.mark.parametrize("key", sorted(set(re.findall(r"`((?:model|loss|data|train|evaluation)\.[\w.]+)`", README))))
 def test_keys_exist(key):
     from kreid.config import check
 
