@@ -53,11 +53,13 @@ def search(browser, text):
 
 
 def pixel(browser, selector):
-    """The colour in the middle of a canvas, once its picture is there."""
+    """The colour in the middle of a canvas, once its picture is there; of a copy, as browsers warn of many readings."""
     return browser.run(
         f"new Promise(done => {{ const look = () => {{ const c = document.querySelector({selector!r});"
-        "const p = c && [...c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data];"
-        "p?.[3] ? done(p.slice(0, 3)) : setTimeout(look, 20); }; look(); })"
+        "const copy = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });"
+        "if (c) copy.drawImage(c, c.width / 2, c.height / 2, 1, 1, 0, 0, 1, 1);"
+        "const p = [...copy.getImageData(0, 0, 1, 1).data];"
+        "p[3] ? done(p.slice(0, 3)) : setTimeout(look, 20); }; look(); })"
     )
 
 
@@ -221,6 +223,18 @@ def test_pair_shows_what_the_network_sees(browser, report, width, height):
     assert browser.run("document.querySelectorAll('#tiles canvas').length") == 0
     assert "hardest queries only" in browser.run("document.getElementById('looks').innerText")
     assert browser.messages == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_marker_of_the_chosen_place_stands_on_the_line_of_distances(browser, report, width):
+    browser.open(report, width)
+    browser.click(".row")
+    middle = "(box => box.x + box.width / 2)(document.querySelector('#distances {}').getBoundingClientRect())"
+    for place in (1, 2):
+        browser.press("ArrowRight")
+        tick = browser.run(middle.format(f".tick:nth-of-type({place + 2})"))  # the first line is the axis
+        assert browser.run(middle.format(".pointer")) == pytest.approx(tick, abs=1)
+    assert browser.run("document.querySelector('#distances .pointer').getBoundingClientRect().height") > 4
 
 
 def test_link_opens_its_query(browser, report):

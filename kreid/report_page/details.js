@@ -124,7 +124,7 @@ function distanceLine() {
   const label = "Distances from the query, from nearest to furthest";
   return draw("svg", { viewBox: `0 0 ${end + 8} 56`, role: "img", "aria-label": label },
     draw("line", { class: "grid", x1: 8, x2: end, y1: 34, y2: 34 }), ...ticks,
-    draw("path", { class: "chosen", d: `M${x - 5},2h10l-5,8z` }),
+    draw("path", { class: "pointer", d: `M${x - 5},2h10l-5,8z` }),
     draw("text", { class: "label", x: 8, y: 50 }, `nearest ${brief(low)}`),
     draw("text", { class: "label", x: end, y: 50, "text-anchor": "end" }, `furthest ${brief(gallery.at(-1).distance)}`));
 }
