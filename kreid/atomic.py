@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+_PARTIAL = ".partial-"
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -26,12 +28,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The whole name stays at the end: writers such as Keras choose the format by it.
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
     try:
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say where
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -49,6 +54,12 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """
     with atomic_path(path) as partial, partial.open("wb") as file:
         yield file
+
+
+def remove_partial(folder: str | Path, name: str) -> None:
+    """Remove what processes that were killed left of files called `name`, a pattern such as `state-*.npz`."""
+    for path in Path(folder).glob(f"{_PARTIAL}*-{name}"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> Path:

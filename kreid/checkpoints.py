@@ -38,6 +38,11 @@ def save(folder: str | Path, variables: list, progress: dict[str, Any], keep: in
     return path
 
 
+def newest(folder: str | Path) -> Path | None:
+    """The newest state, None where there is none."""
+    return next(reversed(_states(folder)), None)
+
+
 def restore(folder: str | Path, variables: list) -> dict[str, Any] | None:
     """Put the newest readable state into `variables` and return its progress; None where there is no state.
 

@@ -41,6 +41,7 @@ def _least_first(values: tuple[float, float]) -> tuple[float, float]:
 Integer = Annotated[int, BeforeValidator(_no_truth_value)]
 Number = Annotated[float, BeforeValidator(_no_truth_value)]
 Positive = Annotated[Integer, Field(gt=0)]
+Count = Annotated[Integer, Field(ge=0)]
 Share = Annotated[Number, Field(gt=0, le=1)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_least_first)]
 Weight = Annotated[Number, Field(ge=0)]
@@ -215,9 +216,20 @@ class Train(Section):
     """The optimisation, and what is kept of it.
 
     `schedule: step` multiplies the learning rate by `decay` every `decay_epochs`. `clip_norm` bounds the norm of the
-    whole gradient, `accumulate` adds up that many batches to one update, `ema` is the momentum of a moving average of
-    the weights (0: none), which is what is then saved and evaluated. Validation follows every `validate_every` epochs
-    (0: never) on the first `validate_actions` actions of the valid split (null: all).
+    whole gradient, `accumulate` takes the mean gradient of so many batches to one update, `ema` is the momentum of a
+    moving average of the weights (0: none), which is what is then saved and evaluated.
+
+    `freeze` and `rates` name layers: `part` is a whole stream, `appearance.conv1` the layers of a stream whose names
+    begin so. Frozen layers do not learn, nor do their batch norms, until `freeze_epochs` are over (null: never);
+    `rates` multiplies the learning rate of some layers. `precision: mixed_bfloat16` or `mixed_float16` (with loss
+    scaling) computes in half precision and keeps weights, losses and what is saved in float32. `xla` compiles the
+    network, on one device only.
+
+    Validation follows every `validate_every` epochs (0: never) on the first `validate_actions` actions of the valid
+    split (null: all). A state to resume from is written after every epoch and every `checkpoint_minutes` (0: after
+    epochs only); the newest `keep` stay. TensorBoard gets figures every `log_steps` batches (0: after epochs only), the
+    best gallery images of so many queries as `pictures` (0: none) after a validation, and histograms of the weights
+    where `histograms` asks for them. With `TF_CONFIG`, the machines wait `worker_minutes` for each other.
     """
 
     epochs: Positive = 60
@@ -232,10 +244,20 @@ class Train(Section):
     clip_norm: Annotated[Number, Field(gt=0)] | None = None
     accumulate: Positive = 1
     ema: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    freeze: tuple[str, ...] = ()
+    freeze_epochs: Positive | None = None
+    rates: dict[str, Annotated[Number, Field(gt=0)]] = {}
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    xla: bool = False
     seed: Integer = 1
-    validate_every: Annotated[Integer, Field(ge=0)] = 1
+    validate_every: Count = 1
     validate_actions: Positive | None = None
     keep: Positive = 2
+    checkpoint_minutes: Weight = 30.0
+    log_steps: Count = 50
+    pictures: Count = 4
+    histograms: bool = False
+    worker_minutes: Annotated[Number, Field(gt=0)] = 10.0
 
     @model_validator(mode="after")
     def _decay_has_a_place(self) -> "Train":

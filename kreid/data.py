@@ -108,11 +108,6 @@ class TrainingSet:
         self.sampler = Sampler(person, action, config.persons, config.views, config.sampler, seed)
         self.seed = seed
 
-    def describe(self, positions: Sequence[int]) -> list[str]:
-        """Name the images at these positions by action and bbox index, for messages."""
-        rows = self.rows[np.asarray(positions)]
-        return [f"action {self.index.action[row]} bbox {self.index.bbox[row]}" for row in rows]
-
 
 def training_batches(
     training_set: TrainingSet,

@@ -1,6 +1,7 @@
 """From images to embeddings with labels: the step between a trained model and everything that is NumPy."""
 
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,11 @@ class _Recipe(NamedTuple):
     heads: bool
 
 
+_EXTRACTORS: weakref.WeakKeyDictionary[keras.Model, dict[tuple[str, ...], Callable[[Any], Any]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
 def embed(
     model: keras.Model,
     records: str | Path,
@@ -42,7 +48,7 @@ def embed(
     settings: Evaluation = PLAIN,
     rows: Sequence[int] | None = None,
 ) -> Embeddings:
-    """Embed every image of a record folder.
+    """Embed the images of a record folder.
 
     Args:
         model: a model with an `embedding` output, from `build_model` or `load_model`.
@@ -130,7 +136,17 @@ def embed_files(
 
 
 def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Callable[[Any], Any]:
-    """A compiled function from images `(N, H, W, 3)` to the vectors of these outputs, side by side: `(N, D)`."""
+    """A function from images `(N, H, W, 3)` to the vectors of these outputs, side by side: `(N, D)`.
+
+    Compiled once a model, however often it is asked for.
+    """
+    compiled = _EXTRACTORS.setdefault(model, {})
+    if tuple(outputs) not in compiled:
+        compiled[tuple(outputs)] = _compile(model, outputs)
+    return compiled[tuple(outputs)]
+
+
+def _compile(model: keras.Model, outputs: Sequence[str]) -> Callable[[Any], Any]:
     vectors = [model.output[name] for name in outputs]
     single = keras.Model(model.input, keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0])
     if keras.backend.backend() == "tensorflow":

@@ -28,24 +28,21 @@ def learning_rate(config: Any, epoch: float) -> float:
 
 
 def build_optimizer(config: Any) -> keras.optimizers.Optimizer:
-    """The optimiser of the `train` section; its learning rate is set by the training loop.
+    """The optimiser of the `train` section; the training loop sets its learning rate.
 
     Weight decay is decoupled from the gradient (AdamW) for `adamw` and `sgd`, and left out of norms and biases; `adam`
-    takes none, because L2 inside Adam with a triplet-only loss drives most convolution weights to zero.
+    takes none, because L2 inside Adam with a triplet-only loss drives most convolution weights to zero. Accumulation,
+    clipping and averages are `kreid.updates`'.
     """
     # One name, whatever was built before in the process: checkpoints know variables by their paths.
-    options = {"learning_rate": config.learning_rate, "global_clipnorm": config.clip_norm, "name": "optimizer"}
-    if config.accumulate > 1:
-        options["gradient_accumulation_steps"] = config.accumulate
-    if config.ema:
-        options |= {"use_ema": True, "ema_momentum": config.ema}
-    if config.optimizer == "adam":
-        return keras.optimizers.Adam(**options)
-    options["weight_decay"] = config.weight_decay or None
-    if config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(**options)
+    options = {"learning_rate": config.learning_rate, "name": "optimizer"}
+    if config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(
+            momentum=0.9, nesterov=True, weight_decay=config.weight_decay or None, **options
+        )
+    elif config.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
     else:
-        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **options)
-    if config.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
+        optimizer = keras.optimizers.Adam(**options)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
     return optimizer

@@ -47,8 +47,6 @@ class Progress:
         """An epoch is over: one line that stays."""
         if not self.quiet:
             self._print(f"epoch {state.epoch}/{self.epochs} done  {describe(logs)}", rewrite=False)
-            if logs.get("valid_spread", 1.0) < 1e-3:
-                self._print("warning: all distances are alike, the embedding has collapsed to one point", rewrite=False)
         self._timed = None
 
     def close(self) -> None:

@@ -3,8 +3,8 @@
 <run>/config.yaml          the resolved configuration
 <run>/model.weights.h5     the weights to use: best by validation mAP, or the last where nothing validates
 <run>/log.csv              one row an epoch
-<run>/summary.json         how the run ended
-<run>/tensorboard/         event files
+<run>/summary.json         how the run ended: best epoch, images, seconds, versions
+<run>/tensorboard/         event files: figures, ranked galleries, histograms on request
 <run>/checkpoints/         states to resume from
 <run>/metrics_<split>.json, ranking_<split>.json, report_<split>.html, search.html, serving/<version>/
                            (metrics_<split>_with_<other run>.json and so on of an ensemble)
@@ -17,9 +17,47 @@ from pathlib import Path
 from typing import Any
 
 from kreid import config as configuration
+from kreid.atomic import remove_partial
+from kreid.errors import ConfigError
+from kreid.trees import differences
 
 CONFIG = "config.yaml"
 WEIGHTS = "model.weights.h5"
+LOG = "log.csv"
+SUMMARY = "summary.json"
+CHECKPOINTS = "checkpoints"
+
+# What a resumed run may have otherwise: the weights so far would have been the same. So would they with other epochs,
+# unless the learning rate falls towards the last one.
+_MAY_CHANGE = {"keep", "checkpoint_minutes", "log_steps", "pictures", "histograms", "validate_every", "worker_minutes"}
+
+
+def check_new(run: str | Path) -> None:
+    """Complain where a new run would write over something.
+
+    Raises:
+        ConfigError: where `run` exists and is not an empty folder.
+    """
+    run = Path(run)
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise ConfigError(f"{run}: exists already; give another --out, remove it, or go on with --resume")
+
+
+def check_resume(run: str | Path, config: configuration.Config) -> None:
+    """Complain where a run cannot go on with this configuration; remove what a killed process left half-written.
+
+    Raises:
+        ValueError: where the folder is no run.
+        ConfigError: where keys differ that decide the weights; it names them.
+    """
+    # How the finished run is ranked is nothing that training has used.
+    before, now = (one.model_dump(mode="json", exclude={"evaluation"}) for one in (load_config_of(run), config))
+    free = {f"train.{name}" for name in _MAY_CHANGE | ({"epochs"} if config.train.schedule != "cosine" else set())}
+    changes = [change for change in differences(before, now) if change.partition(":")[0] not in free]
+    if changes:
+        raise ConfigError(f"{run}: cannot resume with another configuration ({', '.join(changes[:4])})")
+    for folder, name in ((".", CONFIG), (".", WEIGHTS), (".", LOG), (".", SUMMARY), (CHECKPOINTS, "state-*.npz")):
+        remove_partial(Path(run) / folder, name)
 
 
 def result_path(runs: Sequence[str | Path], name: str) -> Path:

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image, ImageOps
 
 from kreid.embedding import embed
-from kreid.ranking import Embeddings, Images, evaluate, rank
+from kreid.ranking import Embeddings, Images, Ranking, evaluate, rank
+from kreid.report_images import find_records, read_fields
+from kreid.report_thumbnails import shrink
+from tfrecords_tools.index import read_index
+
+_HIT, _MISS, _QUERY = "#2e9e44", "#d03a2f", "#404040"
+_CELL, _BORDER, _PLACES = (64, 128), 4, 8  # width and height in pixels, pixels, gallery images of a query
 
 
 def validate(
     model: keras.Model, records: str | Path, actions: int | None = None, rows: Sequence[int] | None = None
-) -> dict[str, float]:
+) -> tuple[dict[str, float], Ranking]:
     """Score a model on a record folder by the action-restricted protocol.
 
     Args:
@@ -23,20 +30,21 @@ def validate(
         rows: positions of training images to score on, which have no queries: `first_views` chooses them.
 
     Returns:
-        `valid_mAP`, `valid_rank1`, as fractions, and `valid_spread`, the standard deviation of all ranked distances
-        over their mean: near 0 the embedding has collapsed to one point.
+        `valid_mAP`, `valid_rank1`, as fractions, and `valid_spread`, the standard deviation of all ranked distances:
+        near 0 the embedding has collapsed; and the ranking itself.
     """
-    embeddings = embed(model, records, rows=rows)
-    if rows is not None:
-        embeddings = replace(embeddings, is_query=first_views(embeddings))
-    if actions is not None:
-        kept = np.isin(embeddings.action, np.unique(embeddings.action)[:actions])
-        fields = ("vectors", "person", "action", "bbox", "is_query")
-        embeddings = Embeddings(**{name: getattr(embeddings, name)[kept] for name in fields})
+    if rows is None and actions is not None:
+        with read_index(records) as index:
+            rows = np.flatnonzero(np.isin(index.action, np.unique(index.action)[:actions]))
+        embeddings = embed(model, records, rows=rows)
+    else:
+        embeddings = embed(model, records, rows=rows)
+        if rows is not None:
+            embeddings = replace(embeddings, is_query=first_views(embeddings))
     ranking = rank(embeddings)
     metrics = evaluate(ranking)
-    spread = float(np.std(ranking.distance) / max(float(np.mean(ranking.distance)), 1e-12))
-    return {"valid_mAP": metrics["mAP"], "valid_rank1": metrics["rank1"], "valid_spread": spread}
+    spread = float(np.std(ranking.distance))
+    return {"valid_mAP": metrics["mAP"], "valid_rank1": metrics["rank1"], "valid_spread": spread}, ranking
 
 
 def first_views(images: Embeddings | Images) -> np.ndarray:
@@ -52,3 +60,33 @@ def first_views(images: Embeddings | Images) -> np.ndarray:
     # The first of its person and action, and followed by another one.
     is_query[order] = np.append(same, False) & ~np.append(False, same)
     return is_query
+
+
+def gallery_picture(ranking: Ranking, records: str | Path, queries: int) -> np.ndarray:
+    """Some queries, always the same ones, each with the best images of its gallery: green are hits, red are misses.
+
+    Args:
+        ranking: from `validate`.
+        records: the valid split's folder.
+        queries: how many, spread evenly over all; a row each.
+
+    Returns:
+        `(height, width, 3)` uint8.
+    """
+    chosen = np.unique(np.linspace(0, len(ranking) - 1, queries).astype(int))
+    cells = []  # row of the picture, column, image, colour
+    for row, query in enumerate(chosen):
+        places = np.arange(*ranking.offsets[query : query + 2])[:_PLACES]
+        colours = [_QUERY, *np.where(ranking.match[places], _HIT, _MISS)]
+        images = [ranking.query[query], *ranking.gallery[places]]
+        cells += [(row, column, *cell) for column, cell in enumerate(zip(images, colours, strict=True))]
+    with read_index(records) as index:
+        wanted = find_records(ranking.images, index)[[image for _, _, image, _ in cells]]
+        encoded = [image for part in read_fields(index, wanted) for image in part["image"]]
+    width, height = (side + 2 * _BORDER for side in _CELL)
+    picture = Image.new("RGB", ((_PLACES + 1) * width, len(chosen) * height))
+    for (row, column, image, colour), content in zip(cells, encoded, strict=True):
+        thumbnail = shrink(content, _CELL[1], f"{records}: bbox {ranking.images.bbox[image]}")
+        thumbnail = ImageOps.expand(ImageOps.pad(thumbnail, _CELL), _BORDER, colour)
+        picture.paste(thumbnail, (column * width, row * height))
+    return np.asarray(picture)

@@ -116,7 +116,7 @@ def check_model(
         mixed.set_weights(model.get_weights())
         _check_images_stay_apart(policy, exact, _call(mixed, [images]), share=64 * rounding)
     learners = [layer for layer in _leaves(model) if layer.name not in resting]
-    _check_moved(learners, lambda: _fit(model, images, {name: labels for name in losses}, losses))
+    _check_moved(learners, lambda: _fit(model, images, dict.fromkeys(losses, labels), losses))
 
 
 def classes_of(base: type) -> set[type]:

@@ -1,59 +1,99 @@
-"""One device and two replicas train the same network: mining, loss and batch norm see the whole batch on both."""
+"""One device, two replicas and two machines train the same network: all see the whole batch."""
 
-import csv
+import contextlib
+import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from configurations import changed
+from run_files import log_of, weights_of
 
+from kreid.baselines import untrained
 from kreid.config import dump
+from kreid.training import train
+from kreid.training_step import check_devices
 
 
-def run_on(devices, config, records, folder):
-    (folder / "config.yaml").write_text(dump(config), encoding="utf-8")
-    out = folder / f"on_{devices}"
-    script = Path(__file__).with_name("strategy_run.py")
-    line = [sys.executable, str(script), str(folder / "config.yaml"), str(records), str(out), str(devices)]
-    done = subprocess.run(line, env={**os.environ}, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr[-3000:]
-    rows = list(csv.DictReader((out / "log.csv").read_text().splitlines()))
-    return rows, *(weights(out / f"{name}.npz") for name in ("before", "after"))
+def processes(config, records, outs, replicas, *options, clusters=(None,)):
+    """Run `strategy_run.py` once for each of `outs`, all at a time."""
+    file = outs[0].with_suffix(".yaml")
+    file.write_text(dump(config), encoding="utf-8")
+    line = [sys.executable, str(Path(__file__).with_name("strategy_run.py")), str(file), str(records)]
+    with contextlib.ExitStack() as stack:
+        running = []
+        for out, cluster in zip(outs, clusters, strict=True):
+            environment = {**os.environ, **({"TF_CONFIG": json.dumps(cluster)} if cluster else {})}
+            arguments = [*line, str(out), str(replicas), *options]
+            process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
+            running.append(stack.enter_context(process))
+            stack.callback(process.kill)  # before the wait of its context, where another one failed
+        for process in running:
+            said = process.communicate(timeout=500)[1]
+            assert process.returncode == 0, said[-3000:]
 
 
-def weights(path):
-    with np.load(path) as file:
-        return np.concatenate([file[name].ravel() for name in file.files])
+def two_workers(config, records, outs, *options):
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in (one, two)]
+    tasks = [{"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}} for index in (0, 1)]
+    processes(config, records, outs, 2, *options, clusters=tasks)
+
+
+def assert_alike(run, other):
+    """Every figure of the log to 1e-4, relative, every weight to 1e-4; and training moved them by far more."""
+    for row, expected in zip(log_of(run), log_of(other), strict=True):
+        assert row.keys() == expected.keys()
+        for name, value in expected.items():
+            assert float(row[name]) == pytest.approx(float(value), rel=1e-4), name
+    ours, theirs = weights_of(run), weights_of(other)
+    print("DIFF", max(np.abs(ours[p] - theirs[p]).max() for p in ours))
+    for path, value in theirs.items():
+        np.testing.assert_allclose(ours[path], value, rtol=0, atol=1e-4, err_msg=path)
+    before = {variable.path: np.asarray(variable) for variable in untrained(run).variables}
+    assert max(np.abs(ours[path] - before[path]).max() for path in before) > 0.05
+
+
+# SGD, since Adam would turn the last bits of a zero gradient into a whole step; few and small steps, since mining turns
+# last bits into other triplets.
+SETTINGS = {"epochs": 1, "steps_per_epoch": 4, "optimizer": "sgd", "learning_rate": 0.01, "validate_every": 0}
+UPDATE = {"accumulate": 2, "clip_norm": 0.5, "ema": 0.5, "rates": {"fc": 2.0}}
 
 
 @pytest.mark.parametrize("sampler", ["same_action", "persons"])
 def test_two_replicas_equal_one_device(records, tiny_one, tmp_path, sampler):
     """`persons` compares people of all actions, so an anchor's hardest negative often lies on the other replica."""
+    same = sampler == "same_action"
     config = changed(
         tiny_one,
-        # SGD, since Adam would turn the last bits of a zero gradient into a whole step; few and small steps, since
-        # mining turns last bits into other triplets.
-        train={"epochs": 1, "optimizer": "sgd", "learning_rate": 0.01, "validate_every": 0},
+        train={**SETTINGS, **(UPDATE if same else {})},
         data={"sampler": sampler},
-        loss={"same_action": sampler == "same_action", "identity_weight": 0.2},
+        loss={"same_action": same, "identity_weight": 0.2},
     )
-    rows_one, before, after_one = run_on(1, config, records, tmp_path)
-    rows_two, before_too, after_two = run_on(2, config, records, tmp_path)
-    np.testing.assert_array_equal(before, before_too)
-    assert rows_one[0].keys() == rows_two[0].keys()
-    for name, value in rows_one[0].items():
-        assert float(rows_two[0][name]) == pytest.approx(float(value), rel=1e-4), name
-    # Against the change that training made: mining each half alone would be off by about as much as that.
-    assert np.abs(after_one - after_two).max() < 1e-2 * np.abs(after_one - before).max()
+    processes(config, records, [tmp_path / "two"], 2)
+    assert_alike(tmp_path / "two", train(config, records, tmp_path / "one", quiet=True))
 
 
-def test_a_batch_that_devices_cannot_share_is_refused(tiny_one):
-    from types import SimpleNamespace
+def test_two_workers_equal_one_device_and_resume(records, tiny_one, tmp_path):
+    config = changed(tiny_one, train=SETTINGS, loss={"identity_weight": 0.2})
+    chief, other = tmp_path / "two", tmp_path / "nothing"
+    two_workers(config, records, [chief, other])
+    assert not other.exists(), "only the chief writes"
+    longer = changed(config, train={"epochs": 2})
+    two_workers(longer, records, [chief, chief], "--resume")
+    assert_alike(chief, train(longer, records, tmp_path / "one", quiet=True))
+    assert json.loads((chief / "summary.json").read_text())["devices"] == 2
 
-    from kreid.training import _check_batch
 
+def test_what_devices_cannot_do_is_refused(tiny_one):
     with pytest.raises(ValueError, match="16 images a batch, which 3 devices cannot share .* multiple of 3"):
-        _check_batch(tiny_one, SimpleNamespace(num_replicas_in_sync=3))
+        check_devices(tiny_one, SimpleNamespace(num_replicas_in_sync=3))
+    compiled = changed(tiny_one, train={"xla": True})
+    check_devices(compiled, SimpleNamespace(num_replicas_in_sync=1))
+    with pytest.raises(ValueError, match="train.xla: TensorFlow compiles for one device only, and here are 2"):
+        check_devices(compiled, SimpleNamespace(num_replicas_in_sync=2))

@@ -1,9 +1,46 @@
-"""Which training images stand as queries where a split has none."""
+"""Scores during training on some actions or on training images, and the picture of ranked galleries."""
 
 import numpy as np
+import pytest
 
-from kreid.ranking import Images
-from kreid.validation import first_views
+from kreid.embedding import embed
+from kreid.models.embedders import build_model
+from kreid.ranking import Embeddings, Images, rank
+from kreid.validation import first_views, gallery_picture, validate
+from tfrecords_tools.index import read_index
+
+GREEN, RED, GREY = (46, 158, 68), (208, 58, 47), (64, 64, 64)
+
+
+def test_some_actions_score_as_they_do_among_all(records, tiny_one):
+    model = build_model(tiny_one.model)
+    whole = embed(model, records / "valid")
+    kept = whole.action == whole.action.min()
+    assert 0 < kept.sum() < len(kept)
+    part = embed(model, records / "valid", rows=np.flatnonzero(kept))
+    for name in ("action", "person", "bbox", "is_query"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[kept])
+    np.testing.assert_allclose(part.vectors, whole.vectors[kept], atol=1e-6)
+    scores, ranking = validate(model, records / "valid", actions=1)
+    assert set(ranking.images.action) == {whole.action.min()}
+    assert scores["valid_spread"] == pytest.approx(np.std(ranking.distance))
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_hits_are_green_and_misses_red(records, right):
+    """Vectors that put the person's own images first, or last."""
+    with read_index(records / "valid") as index:
+        person = np.unique(index.person, return_inverse=True)[1]
+        vectors = np.eye(person.max() + 1, dtype=np.float32)[person] * (1 if right else -1)
+        vectors[index.is_query] = np.abs(vectors[index.is_query])
+        ranking = rank(Embeddings(vectors, index.person, index.action, index.bbox, index.is_query))
+    picture = gallery_picture(ranking, records / "valid", queries=3)
+    assert picture.dtype == np.uint8
+    assert picture.shape == (3 * 136, 9 * 72, 3)
+    corners = picture[::136, ::72]  # the border's first pixel of each cell
+    assert {tuple(corner) for corner in corners[:, 0]} == {GREY}
+    assert {tuple(corner) for corner in corners[:, 1]} == {GREEN if right else RED}
+    assert picture[20:116, 20:52].std() > 5, "the query is to be seen"
 
 
 def test_the_first_view_of_everyone_seen_again_in_the_action_is_a_query():

@@ -31,12 +31,17 @@ def train(
     """Train the network that CONFIG describes, on every GPU of this machine, or on the CPU where there is none.
 
     The run folder gets the resolved configuration, the weights (best by validation mAP), log.csv, TensorBoard event
-    files, and a checkpoint every epoch.
+    files, and a checkpoint every epoch and every half hour.
+
+    Several machines: start the same command on each, with TF_CONFIG saying which machines there are and which one this
+    is; RUN must then be a folder that all of them see.
     """
     from kreid.config import load_config
+    from kreid.workers import read_cluster
 
     with arguments():
         checked = load_config(config, set_ or [])
+        read_cluster()
     check_data(data)
     _check_out(out, resume)
     load_tensorflow()

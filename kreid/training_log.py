@@ -1,0 +1,113 @@
+"""What a run writes for people to look at: log.csv, TensorBoard's event files, summary.json."""
+
+import contextlib
+import csv
+import errno
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kreid import runs
+from kreid.atomic import atomic_path, write_json
+from kreid.config import Config
+
+Logs = dict[str, float]
+
+
+class RunLog:
+    """Writes figures, pictures and histograms of a run.
+
+    Args:
+        out: the run folder.
+        config: the resolved configuration.
+        active: write at all; false on all machines but one.
+    """
+
+    def __init__(self, out: Path, config: Config, active: bool = True) -> None:
+        self.out, self.config, self.active = out, config, active
+        folder = str(out / "tensorboard")
+        self._writer = tf.summary.create_file_writer(folder) if active else tf.summary.create_noop_writer()
+
+    def step(self, number: int, logs: Logs) -> None:
+        """Figures of the batch `number`, counted from 1, where `train.log_steps` asks for them."""
+        every = self.config.train.log_steps
+        if every and number % every == 0:
+            self._scalars({f"batch/{name}": value for name, value in logs.items()}, number)
+
+    def epoch(self, row: dict[str, Any], logs: Logs, model: keras.Model, picture: np.ndarray | None) -> None:
+        """An epoch is over.
+
+        Args:
+            row: its line of log.csv; `epoch` counts from 1.
+            logs: more figures, for TensorBoard only: those that another run would not repeat.
+            model: for histograms of its weights, where `train.histograms` asks for them.
+            picture: best gallery images of some queries, `(height, width, 3)` uint8.
+        """
+        if not self.active:
+            return
+        append_row(self.out / runs.LOG, row)
+        number = row["epoch"]
+        self._scalars({**row, **logs}, number)
+        with self._events(number):
+            if picture is not None:
+                tf.summary.image("ranked gallery", picture[None])
+            if self.config.train.histograms:
+                for variable in model.trainable_variables:
+                    tf.summary.histogram(variable.path, np.asarray(variable))
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Write what TensorBoard has not got yet, if that still can be done."""
+        with contextlib.suppress(tf.errors.OpError):
+            self._writer.close()
+
+    def summary(self, figures: dict[str, Any], model: keras.Model) -> None:
+        """Write summary.json: figures, number of parameters, versions and the configuration."""
+        if not self.active:
+            return
+        figures = {**figures, "parameters": int(model.count_params()), "versions": versions()}
+        write_json(self.out / runs.SUMMARY, {**figures, "config": json.loads(self.config.model_dump_json())})
+
+    def _scalars(self, values: Logs, step: int) -> None:
+        with self._events(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    @contextlib.contextmanager
+    def _events(self, step: int) -> Iterator[None]:
+        """Write events of a step; where that fails, as any other file."""
+        try:
+            with self._writer.as_default(step=step):
+                yield
+        except tf.errors.OpError as error:
+            reason = first_line(error).rpartition("; ")[2]  # behind the file's name
+            raise OSError(errno.EIO, reason, str(self.out / "tensorboard")) from None
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Add a row to a CSV file; columns that come later (validation) widen the whole file."""
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+    rows = [old for old in rows if int(old["epoch"]) < row["epoch"]] + [row]  # a resumed run writes its epochs again
+    columns = list(dict.fromkeys(name for line in rows for name in line))
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def first_line(error: Exception) -> str:
+    """What TensorFlow says, without its notes."""
+    return str(error).splitlines()[0].rpartition("}} ")[2][:200]
+
+
+def versions() -> dict[str, str]:
+    """Of what decides a run's figures."""
+    packages = {name: importlib.metadata.version(name) for name in ("kreid", "tensorflow", "keras", "numpy")}
+    return {"python": platform.python_version(), **packages}

@@ -1,0 +1,190 @@
+"""One training step, the same on one device, on all GPUs of a machine and on several machines."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from kreid.config import Config
+from kreid.errors import ConfigError
+from kreid.losses import pairwise_distances, triplet_statistics
+from kreid.models.embedders import build_model
+from kreid.objective import build_losses
+from kreid.parameters import set_frozen
+from kreid.updates import Updater
+from kreid.workers import read_cluster
+
+
+def make_strategy() -> tf.distribute.Strategy:
+    """Every GPU of this machine, every worker of `TF_CONFIG`, or the one device there is.
+
+    Without GPUs, several logical CPU devices (`tf.config.set_logical_device_configuration`) stand for them.
+    """
+    if read_cluster():
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(devices) > 1 or devices[0].device_type == "GPU":
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return tf.distribute.get_strategy()
+
+
+def check_devices(config: Config, strategy: tf.distribute.Strategy) -> None:
+    """Complain where the devices cannot do what the configuration says.
+
+    Raises:
+        ConfigError: where they cannot share a batch equally, or compile it.
+    """
+    size, replicas = config.data.persons * config.data.views, strategy.num_replicas_in_sync
+    if size % replicas:
+        raise ConfigError(
+            f"data.persons x data.views is {size} images a batch, which {replicas} devices cannot share equally; "
+            f"choose a multiple of {replicas}"
+        )
+    if config.train.xla and replicas > 1:
+        raise ConfigError(f"train.xla: TensorFlow compiles for one device only, and here are {replicas}; leave it out")
+
+
+class Step:
+    """Model, losses and optimiser of a run, and the function from a batch to new weights and figures.
+
+    Args:
+        config: the resolved configuration.
+        strategy: where to compute.
+
+    Attributes:
+        model: the network.
+        updater: the optimiser.
+        losses: one a trained output.
+    """
+
+    def __init__(self, config: Config, strategy: tf.distribute.Strategy) -> None:
+        self.config, self.strategy = config, strategy
+        with strategy.scope():
+            with _precision(config.train.precision):
+                self.model = build_model(config.model, pretrained=True)
+            if strategy.num_replicas_in_sync > 1:
+                _synchronize_batch_norm(self.model)
+            self.losses = build_losses(config.loss, self.model.output)
+            self.updater = Updater(config.train, self.model)
+        self._frozen: bool | None = None
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """Everything that a resumed run needs."""
+        return [*self.model.variables, *self.updater.variables]
+
+    def start_epoch(self, epoch: int) -> None:
+        """Freeze layers, or let them learn, as `train.freeze` says for this epoch (from 0)."""
+        settings = self.config.train
+        frozen = bool(settings.freeze) and (settings.freeze_epochs is None or epoch < settings.freeze_epochs)
+        if frozen != self._frozen:
+            set_frozen(self.model, settings.freeze, frozen)
+            self._frozen = frozen
+            self._compute = tf.function(self._gradients, jit_compile=True) if settings.xla else self._gradients
+            self._run = tf.function(self._distributed, reduce_retracing=True)
+
+    def __call__(self, images: Any, labels: Any) -> dict[str, float]:
+        """Learn from a batch of the strategy's dataset; return the figures of the whole batch.
+
+        They are the `loss`, those of its outputs (`loss_<output>`), `triplet_statistics`, `spread`, whether the
+        gradient is `finite` (with one that is not, nothing was learnt), and under float16 the `loss_scale`.
+        """
+        return {name: float(value) for name, value in self._run(images, labels).items()}
+
+    def wait(self) -> None:
+        """Return once every machine has come as far."""
+
+        def one() -> Any:
+            return tf.distribute.get_replica_context().all_reduce("SUM", tf.ones(()))
+
+        tf.function(lambda: self.strategy.run(one))()
+
+    def _distributed(self, images: Any, labels: Any) -> dict[str, Any]:
+        logs, gradients = self.strategy.run(self._replica, args=(images, labels))
+        logs = {name: self.strategy.experimental_local_results(value)[0] for name, value in logs.items()}
+        logs["finite"] = self.updater.apply(gradients, self._learning)
+        if self.updater.scale is not None:
+            logs["loss_scale"] = tf.convert_to_tensor(self.updater.scale)
+        return logs
+
+    def _replica(self, images: Any, labels: Any) -> tuple[dict[str, Any], list]:
+        """Figures and gradients of the whole batch, alike on every replica."""
+        logs, gradients = self._compute(images, labels)
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            gradients = context.all_reduce("SUM", gradients)
+            logs = dict(zip(logs, tf.unstack(context.all_reduce("SUM", tf.stack(list(logs.values())))), strict=True))
+        return logs, gradients
+
+    def _gradients(self, images: Any, labels: Any) -> tuple[dict[str, Any], list]:
+        """What adds up over the replicas to the figures and gradients of the whole batch."""
+        with tf.GradientTape() as tape:
+            outputs = self.model(images, training=True)
+            # Mining needs the whole batch: compare every image with those of the other replicas too. Each replica then
+            # has the whole loss; Keras divides it by their number, and the gradient of the gathering adds it up again.
+            everything = {name: _gather(outputs[name]) for name in self.losses if name != "logits"}
+            all_labels = _gather(labels)
+            terms = {
+                name: loss(all_labels, everything[name]) if name in everything else loss(labels, outputs[name])
+                for name, loss in self.losses.items()
+            }
+            total = sum(terms.values())
+            scaled = self.updater.scale_loss(total)
+        variables = self.model.trainable_variables
+        found = list(zip(tape.gradient(scaled, variables), variables, strict=True))
+        self._learning = [variable for gradient, variable in found if gradient is not None]
+        logs = {"loss": total}
+        if len(terms) > 1:
+            logs |= {f"loss_{name}": value for name, value in terms.items()}
+        ranked = everything.get("final", everything.get("embedding"))
+        if ranked is not None:
+            logs |= self._statistics(all_labels, ranked)
+        return logs, [gradient for gradient, _ in found if gradient is not None]
+
+    def _statistics(self, labels: Any, vectors: Any) -> dict[str, Any]:
+        loss = self.config.loss
+        figures = triplet_statistics(labels, vectors, loss.margin if loss.margin != "soft" else 0.0, loss.same_action)
+        figures["spread"] = _spread(vectors)
+        return {name: value / self.strategy.num_replicas_in_sync for name, value in figures.items()}
+
+
+def _gather(values: Any) -> Any:
+    """The values of all replicas, in order; gradients flow back to each."""
+    context = tf.distribute.get_replica_context()
+    replicas, number = context.num_replicas_in_sync, context.replica_id_in_sync_group
+    if replicas == 1:
+        return values
+    # The sum of what each replica puts at its own place: `all_gather` fails on several machines without GPUs.
+    places = tf.one_hot(number, replicas, dtype=values.dtype)  # (R,)
+    own = tf.reshape(places, (-1, *[1] * len(values.shape))) * values[None]  # (R, N, ...)
+    return context.all_reduce("SUM", tf.reshape(own, (replicas * values.shape[0], *values.shape[1:])))
+
+
+def _spread(vectors: Any) -> Any:
+    """Standard deviation of all distances in the batch: near 0, all are alike."""
+    distances = pairwise_distances(vectors, vectors)
+    others = 1.0 - ops.eye(distances.shape[0])
+    mean = ops.sum(others * distances) / ops.sum(others)
+    variance = ops.sum(others * ops.square(distances - mean)) / ops.sum(others)
+    return ops.sqrt(variance)
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Build layers that compute so; their weights stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _synchronize_batch_norm(model: keras.Model) -> None:
+    """Let batch normalisation use the whole batch, as on one device."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True

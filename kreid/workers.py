@@ -1,0 +1,186 @@
+"""Several machines on one run: what `TF_CONFIG` says, and how they meet before TensorFlow waits for anyone.
+
+TensorFlow waits for a missing worker for ever, and for one with another configuration in the middle of the first batch.
+So all workers first report to worker 0 on its port of `TF_CONFIG`, which says go, or why not, to each of them. No
+TensorFlow here.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+from kreid.errors import ConfigError
+
+_PAUSE = 0.2  # seconds between two tries to reach worker 0
+_PATIENCE = 5.0  # seconds that a connected worker has for its line, and worker 0 for its answer after the wait
+_LONGEST = 65536  # bytes of one line
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The machines of a run, and which of them this is.
+
+    Args:
+        addresses: `host:port` of each worker, worker 0 (the chief) first.
+        index: this worker's position in them.
+    """
+
+    addresses: tuple[str, ...]
+    index: int
+
+    def name(self, index: int) -> str:
+        """A worker for messages, such as `worker 1 (10.0.0.2:2222)`."""
+        return f"worker {index} ({self.addresses[index]})"
+
+
+def read_cluster() -> Cluster | None:
+    """What the environment variable `TF_CONFIG` says; None where it is not set or names no cluster.
+
+    Raises:
+        ConfigError: where it cannot be understood, saying what was expected.
+
+    Example:
+        >>> os.environ["TF_CONFIG"] = '''{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
+        ...     "task": {"type": "worker", "index": 0}}'''
+        >>> read_cluster().name(1)
+        'worker 1 (10.0.0.2:2222)'
+    """
+    text = os.environ.get("TF_CONFIG", "").strip()
+    try:
+        content = json.loads(text or "{}")
+    except ValueError as error:
+        raise ConfigError(f"TF_CONFIG: not JSON ({error}); received {text[:80]!r}") from None
+    if content == {}:
+        return None
+    try:
+        jobs, task = dict(content["cluster"]), dict(content["task"])
+        kind, number = task["type"], task["index"]
+        addresses = [address for job in ("chief", "worker") for address in jobs.get(job, [])]
+    except (KeyError, TypeError, ValueError):
+        raise ConfigError(
+            'TF_CONFIG: expected {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}, '
+            f"received {text[:120]}"
+        ) from None
+    _check(jobs, kind, number, addresses)
+    before = len(jobs.get("chief", [])) if kind == "worker" else 0
+    return Cluster(tuple(addresses), before + number)
+
+
+def _check(jobs: dict, kind: str, number: object, addresses: list) -> None:
+    others = sorted(set(jobs) - {"chief", "worker"})
+    if others:
+        raise ConfigError(f"TF_CONFIG: expected the jobs chief and worker only, received {', '.join(others)}")
+    for address in addresses:
+        host, _, port = str(address).rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ConfigError(f"TF_CONFIG: expected addresses such as 10.0.0.1:2222, received {address!r}")
+    if len(set(addresses)) != len(addresses):
+        raise ConfigError(f"TF_CONFIG: expected a different address for each worker, received {', '.join(addresses)}")
+    if kind not in jobs or type(number) is not int or not 0 <= number < len(jobs[kind]):
+        there = ", ".join(f"{len(jobs[job])} of type {job}" for job in jobs)
+        raise ConfigError(f"TF_CONFIG: task type {kind!r} index {number!r} is not in the cluster, which has {there}")
+
+
+def meet(cluster: Cluster, facts: dict[str, str], minutes: float) -> None:
+    """Wait until every worker is there and agrees with worker 0.
+
+    Args:
+        cluster: from `read_cluster`.
+        facts: what all workers must have alike, such as `{"records": "248,234 images (5d41402a)"}`.
+        minutes: how long to wait.
+
+    Raises:
+        ValueError: where a worker did not come in time, or worker 0 cannot be reached.
+        ConfigError: where facts differ, or the port is taken.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    if len(cluster.addresses) == 1:
+        return
+    if cluster.index:
+        _report(cluster, facts, minutes, deadline)
+        return
+    with contextlib.ExitStack() as stack:
+        came, missing = _receive(cluster, stack, deadline)
+        different = None
+        if missing:
+            names = ", ".join(cluster.name(index) for index in missing)
+            trouble = f"{names} did not come within {minutes:g} minutes; start every worker of TF_CONFIG, or wait "
+            trouble += "longer with train.worker_minutes"
+        else:
+            trouble = different = _difference(cluster, facts, {index: theirs for index, (_, theirs) in came.items()})
+        for connection, _ in came.values():
+            with contextlib.suppress(OSError):
+                _send(connection, {"trouble": trouble, "usage": bool(different)})
+    if trouble:
+        raise (ConfigError if different else ValueError)(trouble)
+
+
+def _receive(cluster: Cluster, stack: contextlib.ExitStack, deadline: float) -> tuple[dict, list[int]]:
+    """Worker 0: connection and facts of each other worker that came, and who did not."""
+    port = int(cluster.addresses[0].rpartition(":")[2])
+    try:
+        server = stack.enter_context(socket.create_server(("", port), backlog=len(cluster.addresses)))
+    except OSError as error:
+        raise ConfigError(f"TF_CONFIG: port {port} of this machine cannot be opened ({error.strerror})") from None
+    came: dict[int, tuple[socket.socket, dict]] = {}
+    missing = list(range(1, len(cluster.addresses)))
+    while missing and (left := deadline - time.monotonic()) > 0:
+        server.settimeout(left)
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a stranger at the port is no worker
+            connection = stack.enter_context(server.accept()[0])
+            line = _read(connection, _PATIENCE)
+            if line["worker"] in range(1, len(cluster.addresses)):
+                came[line["worker"]] = connection, dict(line["facts"])
+        missing = [index for index in missing if index not in came]
+    return came, missing
+
+
+def _report(cluster: Cluster, facts: dict[str, str], minutes: float, deadline: float) -> None:
+    """Another worker: report to worker 0 and wait for its word."""
+    host, _, port = cluster.addresses[0].rpartition(":")
+    chief, answer = cluster.name(0), None
+    while answer is None:
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE) as connection:
+                _send(connection, {"worker": cluster.index, "facts": facts})
+                answer = _read(connection, max(deadline - time.monotonic(), 0) + _PATIENCE)
+        except (OSError, ValueError) as error:
+            if time.monotonic() > deadline:
+                raise ValueError(
+                    f"{chief} did not answer within {minutes:g} minutes ({error or type(error).__name__}); start it, "
+                    "or wait longer with train.worker_minutes"
+                ) from None
+            time.sleep(_PAUSE)
+    if answer.get("trouble"):
+        raise (ConfigError if answer.get("usage") else ValueError)(str(answer["trouble"]))
+
+
+def _difference(cluster: Cluster, facts: dict[str, str], others: dict[int, dict]) -> str | None:
+    """The first fact that a worker has otherwise than worker 0."""
+    for index, theirs in sorted(others.items()):
+        for name in dict.fromkeys([*facts, *theirs]):
+            if facts.get(name) != theirs.get(name):
+                return f"{cluster.name(index)} has {name} {theirs.get(name)}, {cluster.name(0)} {facts.get(name)}"
+    return None
+
+
+def _send(connection: socket.socket, line: dict) -> None:
+    connection.sendall(json.dumps(line).encode() + b"\n")
+
+
+def _read(connection: socket.socket, seconds: float) -> dict:
+    """One line of JSON from the other side.
+
+    Raises:
+        OSError: where it does not come in time.
+        ValueError: where it is something else.
+    """
+    connection.settimeout(seconds)
+    with connection.makefile("rb") as file:
+        line = json.loads(file.readline(_LONGEST) or b"null")
+    if not isinstance(line, dict):
+        raise ValueError("no kreid-train there")
+    return line

@@ -1,0 +1,188 @@
+"""What ends a run, and how it goes on: killed, out of disk, with records or weights that do not fit."""
+
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from configurations import changed
+from run_files import weights_of
+
+from kreid import checkpoints, runs
+from kreid.config import dump
+from kreid.data import TrainingSet
+from kreid.errors import ConfigError
+from kreid.training import train
+from kreid.training_loop import Trainer
+from kreid.training_step import make_strategy
+from tfrecords_tools import synthetic, writer
+
+
+def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, tmp_path):
+    """A real `kreid-train`, killed wherever it stands, in the middle of an epoch and of an accumulated gradient."""
+    settings = {"optimizer": "adamw", "weight_decay": 0.1, "accumulate": 2, "ema": 0.9, "freeze": ["appearance.conv1"]}
+    settings |= {"freeze_epochs": 1, "steps_per_epoch": 5, "validate_every": 0, "checkpoint_minutes": 1e-9}
+    run, file = tmp_path / "run", tmp_path / "tiny.yaml"
+    file.write_text(dump(changed(tiny_one, train={**settings, "epochs": 10**6})), encoding="utf-8")
+    line = [Path(sys.executable).with_name("kreid-train"), file, "--data", records, "--out", run, "--quiet"]
+    with subprocess.Popen(line, stderr=subprocess.PIPE) as process:
+        for _ in range(3000):
+            newest = checkpoints.newest(run / "checkpoints")
+            if process.poll() is not None or (newest and newest.stem >= "state-00001-0000003"):
+                break
+            time.sleep(0.1)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, process.stderr.read().decode()
+    (run / "checkpoints" / ".partial-1-state-00001-0000004.npz").write_bytes(b"half")
+    (run / ".partial-1-model.weights.h5").write_bytes(b"half")
+    (run / ".partial-1-report_test.html").write_bytes(b"another command's")
+    epoch, step = map(int, checkpoints.newest(run / "checkpoints").stem.split("-")[1:])
+    assert (epoch, step) >= (1, 3)
+
+    config = changed(tiny_one, train={**settings, "epochs": epoch + 1})
+    unbroken = train(changed(config, train={"checkpoint_minutes": 0}), records, tmp_path / "unbroken", quiet=True)
+    train(config, records, run, resume=True, quiet=True)
+    expected = weights_of(unbroken)
+    for path, value in weights_of(run).items():
+        np.testing.assert_array_equal(value, expected[path], err_msg=path)
+    assert (run / "log.csv").read_text() == (unbroken / "log.csv").read_text()
+    assert [path.name for path in run.rglob(".partial*")] == [".partial-1-report_test.html"]
+
+
+def test_what_stops_a_run_names_the_last_good_state(records, tiny_one, tmp_path):
+    """A gradient that is not finite, a full disk, a vanished file, each after the first epoch; then it goes on."""
+    copy = tmp_path / "records"
+    shutil.copytree(records, copy)
+    config = changed(tiny_one, train={"epochs": 2, "steps_per_epoch": None, "validate_actions": 1, "log_steps": 0})
+    training_set = TrainingSet(copy, config.data, config.train.seed)
+    trainer = Trainer(config, training_set, make_strategy(), tmp_path / "run")
+    trainer.write_config()
+    state = tmp_path / "run" / "checkpoints" / "state-00001-0000000.npz"
+    last_good = f"; the last good state is {state}, to go on from with --resume"
+
+    def fails(spoil, message):
+        with pytest.raises(ValueError, match=message + re.escape(last_good)) as error:
+            trainer.run(copy / "valid", quiet=True, on_validation=lambda epoch, logs: spoil())
+        assert "\n" not in str(error.value)
+        assert checkpoints.newest(state.parent) == state
+        trainer.restore()
+
+    weight = trainer.model.trainable_variables[0]
+    name = r"\d+-\d+-\d+-\d+-[A-Za-z_]+-\w+-\w+-\d+x\d+\.png"
+    fails(
+        lambda: weight.assign(np.full(weight.shape, np.nan)),
+        rf"the loss is nan at epoch 2 step 1 \(batch: ({name}, ){{8}}\.\.\.\); lower train.learning_rate .*",
+    )
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        fails(
+            lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1])),
+            rf"{state.parent}/state-00002-0000000.npz: File too large",
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "run").rglob(".partial*"))
+
+    def vanish():
+        training_set.index.close()
+        training_set.index.shards[0].unlink()
+
+    fails(vanish, rf"{training_set.index.shards[0]}: No such file or directory; run kreid-convert again.*")
+    shutil.copytree(records, copy, dirs_exist_ok=True)
+    trainer.run(copy / "valid", quiet=True)
+    assert checkpoints.newest(state.parent).name == "state-00002-0000000.npz"
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_batch(records, tiny_one, tmp_path):
+    config = changed(tiny_one, train={"learning_rate": 1e30, "optimizer": "sgd", "validate_every": 0})
+    with pytest.raises(ValueError, match=r"the loss is (nan|inf) at epoch 1 step \d \(batch: \d+-\d+-\d+-.*png"):
+        train(config, records, tmp_path / "run", quiet=True)
+
+
+def test_mistakes_leave_no_run_folder(records, tiny, tiny_one, tmp_path):
+    with pytest.raises(ValueError, match="256 images a batch, but the training set has"):
+        train(changed(tiny_one, data={"persons": 64}), records, tmp_path / "run", quiet=True)
+    part = {**tiny.model.part.model_dump(), "weights": str(tmp_path / "nothing.caffemodel")}
+    with pytest.raises(ValueError, match="model.part.weights: .*nothing.caffemodel"):
+        train(changed(tiny, model={"part": part}), records, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def damaged(records, tmp_path, split):
+    """A copy of the records in which bytes inside images of one split are overwritten; sizes stay."""
+    copy = tmp_path / "damaged"
+    shutil.copytree(records, copy)
+    shard = next((copy / split).glob("*.tfrecord"))
+    content = bytearray(shard.read_bytes())
+    with np.load(copy / split / "index.npz") as index:
+        for offset, length in zip(index["offset"], index["length"], strict=True):
+            content[offset + length // 3 : offset + length // 3 + 60] = b"x" * 60
+    shard.write_bytes(content)
+    return copy
+
+
+def test_damaged_images_are_named_and_leave_no_run_folder(records, tiny_one, tmp_path):
+    with pytest.raises(ValueError, match=r"tfrecord: action \d+ bbox \d+: the record is damaged"):
+        train(tiny_one, damaged(records, tmp_path, "train"), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_epoch_outlives_a_validation_that_fails(records, tiny_one, tmp_path):
+    copy = damaged(records, tmp_path, "valid")
+    with pytest.raises(ValueError, match=r"valid.*tfrecord: action \d+ bbox \d+: the record is damaged"):
+        train(tiny_one, copy, tmp_path / "run", quiet=True)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["state-00001-0000000.npz"]
+
+
+def test_resume_passes_over_a_damaged_state(records, tiny_one, tmp_path, caplog):
+    run = train(changed(tiny_one, train={"validate_every": 0}), records, tmp_path / "run", quiet=True)
+    newest = max((run / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-2000])
+    train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
+    assert f"{newest}: damaged" in caplog.text
+    assert len(list((run / "checkpoints").iterdir())) == 2
+    for path in (run / "checkpoints").iterdir():
+        path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="none of its 2 states can be read"):
+        train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
+
+
+def test_a_run_folder_is_not_written_over(records, tiny_one, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="exists already"):
+        train(tiny_one, records, tmp_path / "run", quiet=True)
+    runs_config = tmp_path / "run" / "config.yaml"
+    train(tiny_one, records, tmp_path / "other", quiet=True)
+    runs_config.write_text((tmp_path / "other" / "config.yaml").read_text())
+    with pytest.raises(ConfigError, match=r"another configuration \(data.flip: 0.5 -> 0.1\)"):
+        train(changed(tiny_one, data={"flip": 0.1}), records, tmp_path / "run", resume=True, quiet=True)
+
+
+def test_what_a_resumed_run_may_have_otherwise(records, tiny_one, tmp_path):
+    (tmp_path / "config.yaml").write_text(dump(tiny_one), encoding="utf-8")
+    free = {"epochs": 9, "keep": 5, "checkpoint_minutes": 1, "validate_every": 3, "histograms": True, "log_steps": 1}
+    runs.check_resume(tmp_path, changed(tiny_one, train=free, evaluation={"flip": True, "rerank": {"k1": 5}}))
+    for settings in ({"seed": 2}, {"freeze": ["fc"]}, {"rates": {"fc": 2.0}}, {"learning_rate": 1.0}):
+        (key,) = settings
+        with pytest.raises(ConfigError, match=rf"cannot resume with another configuration \(train.{key}"):
+            runs.check_resume(tmp_path, changed(tiny_one, train=settings))
+    cosine = changed(tiny_one, train={"schedule": "cosine"})
+    (tmp_path / "config.yaml").write_text(dump(cosine), encoding="utf-8")
+    with pytest.raises(ConfigError, match="train.epochs: 2 -> 9"):  # every rate so far would have been another
+        runs.check_resume(tmp_path, changed(cosine, train={"epochs": 9}))
+
+
+def test_other_records_are_no_way_to_resume(records, tiny_one, tmp_path):
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1, "validate_every": 0})
+    run = train(config, records, tmp_path / "run", quiet=True)
+    synthetic.draw(tmp_path / "tree", {"train": 3}, seed=6)
+    writer.convert(tmp_path / "tree", tmp_path / "others", progress=False)
+    with pytest.raises(ConfigError, match=r"--data: .*run was trained on 242 images \(\w+\), received \d+ images"):
+        train(config, tmp_path / "others", run, resume=True, quiet=True)

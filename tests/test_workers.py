@@ -1,0 +1,146 @@
+"""TF_CONFIG as people write it, and the meeting of all workers before TensorFlow waits for anyone."""
+
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from kreid.errors import ConfigError
+from kreid.workers import Cluster, meet, read_cluster
+
+
+@pytest.fixture
+def cluster_of():
+    """Clusters of so many workers on free ports of this machine."""
+
+    def make(count):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        addresses = (f"127.0.0.1:{port}", *(f"127.0.0.1:{port + i}" for i in range(1, count)))
+        return [Cluster(addresses, index) for index in range(count)]
+
+    return make
+
+
+def meet_all(clusters, facts, minutes=0.1):
+    """What `meet` raises, or None, in each worker; all start at once."""
+    raised = {}
+
+    def run(cluster, fact):
+        try:
+            meet(cluster, fact, minutes)
+            raised[cluster.index] = None
+        except ValueError as error:
+            raised[cluster.index] = error
+
+    threads = [threading.Thread(target=run, args=pair) for pair in zip(clusters, facts, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return [raised[cluster.index] for cluster in clusters]
+
+
+def set_config(monkeypatch, cluster, task):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+
+
+def test_cluster_is_read_with_the_chief_first(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert read_cluster() is None
+    for nothing in ("", "{}"):
+        monkeypatch.setenv("TF_CONFIG", nothing)
+        assert read_cluster() is None
+    set_config(monkeypatch, {"worker": ["a:1", "b:2"]}, {"type": "worker", "index": 1})
+    assert read_cluster() == Cluster(("a:1", "b:2"), 1)
+    set_config(monkeypatch, {"worker": ["b:2", "c:3"], "chief": ["a:1"]}, {"type": "worker", "index": 1})
+    assert read_cluster() == Cluster(("a:1", "b:2", "c:3"), 2)
+    assert read_cluster().name(2) == "worker 2 (c:3)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{cluster", "TF_CONFIG: not JSON .*'{cluster'"),
+        ("[1]", 'expected {"cluster": {"worker": .*received \\[1\\]'),
+        ('{"cluster": {"worker": ["a:1"]}}', 'expected {"cluster"'),
+        ('{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}', "such as 10.0.0.1:2222, .*'a'"),
+        ('{"cluster": {"worker": ["a:x"]}, "task": {"type": "worker", "index": 0}}', "received 'a:x'"),
+        ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}', "different address"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "index 1 is not in the cluster"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": "0"}}', "index '0' is not"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}', "1 of type worker"),
+        ('{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps", "index": 0}}', "only, received ps"),
+    ],
+)
+def test_mistakes_in_the_variable_are_one_clear_line(monkeypatch, text, message):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ConfigError, match=message) as error:
+        read_cluster()
+    assert "\n" not in str(error.value)
+
+
+def test_workers_that_agree_go_on_in_any_order(cluster_of):
+    clusters = cluster_of(3)
+    assert meet_all(clusters, [{"records": "5 images"}] * 3) == [None] * 3
+    assert meet_all(clusters[::-1], [{"records": "5 images"}] * 3) == [None] * 3  # and the port is free again
+    meet(Cluster(("127.0.0.1:1",), 0), {}, 0.1)  # nobody to wait for
+
+
+def test_a_worker_that_never_comes_stops_the_others(cluster_of):
+    clusters = cluster_of(3)
+    errors = meet_all(clusters[:2], [{}] * 2, minutes=0.01)
+    for error in errors:
+        assert str(error).startswith(f"worker 2 ({clusters[2].addresses[2]}) did not come within 0.01 minutes")
+        assert not isinstance(error, ConfigError)
+
+
+def test_a_chief_that_never_comes_is_named(cluster_of):
+    clusters = cluster_of(2)
+    with pytest.raises(ValueError, match=r"worker 0 \(127.0.0.1:\d+\) did not answer within 0.01 minutes"):
+        meet(clusters[1], {}, 0.01)
+
+
+def test_a_worker_with_other_facts_stops_all(cluster_of):
+    clusters = cluster_of(2)
+    facts = [{"the training set": "5 images"}, {"the training set": "6 images"}]
+    for error in meet_all(clusters, facts):
+        assert isinstance(error, ConfigError)
+        addresses = clusters[0].addresses
+        assert str(error) == (
+            f"worker 1 ({addresses[1]}) has the training set 6 images, worker 0 ({addresses[0]}) 5 images"
+        )
+
+
+def test_a_stranger_at_the_port_is_no_worker(cluster_of):
+    clusters = cluster_of(2)
+    port = int(clusters[0].addresses[0].rpartition(":")[2])
+
+    def disturb():
+        for _ in range(50):
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                    connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                return
+            except OSError:
+                time.sleep(0.02)
+
+    stranger = threading.Thread(target=disturb)
+    stranger.start()
+    chief = threading.Thread(target=meet_all, args=([clusters[0]], [{}]))
+    chief.start()
+    stranger.join(10)
+    assert meet_all([clusters[1]], [{}]) == [None]
+    chief.join(10)
+
+
+def test_a_port_in_use_is_named(cluster_of):
+    chief = cluster_of(2)[0]
+    port = int(chief.addresses[0].rpartition(":")[2])
+    with (
+        socket.create_server(("", port)),
+        pytest.raises(ConfigError, match=rf"TF_CONFIG: port {port} of this machine cannot be opened \(Address already"),
+    ):
+        meet(chief, {}, 0.01)
