@@ -126,7 +126,9 @@ def main():
             print(f"| `{name}` | {label} | {np.median(seconds[side]):.2f} | {ratio:.2f} |", flush=True)
             if (name, side) == ("resnet50", "torch"):
                 reached = ratio >= WANTED_RATIO
-    print(f"\nwanted for resnet50: {WANTED_RATIO:g} times as fast as PyTorch: {'reached' if reached else 'missed'}")
+    if "resnet50" in arguments.networks:
+        verdict = "reached" if reached else "missed"
+        print(f"\nwanted for resnet50: {WANTED_RATIO:g} times as fast as PyTorch: {verdict}")
     return 0 if reached else 1
 
 
