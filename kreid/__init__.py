@@ -11,6 +11,8 @@ _WHERE = {
     "build_model": "kreid.models.embedders",
     "load_model": "kreid.runs",
     "train": "kreid.training",
+    "read_space": "kreid.tuning_space",
+    "tune": "kreid.tuning",
     "embed": "kreid.embedding",
     "embed_files": "kreid.embedding",
     "Embeddings": "kreid.ranking",

@@ -12,7 +12,7 @@ from kreid.augmentation import augment
 from kreid.errors import ConfigError
 from kreid.sampling import Sampler
 from tfrecords_tools import schema
-from tfrecords_tools.index import Index, read_index
+from tfrecords_tools.index import Index, read_index, split_folder
 
 
 def decode_and_resize(encoded: Any, image_size: tuple[int, int]) -> Any:
@@ -59,12 +59,6 @@ def resize(pixels: Any, image_size: tuple[int, int]) -> Any:
         lambda: tf.image.resize(pixels, image_size, method="bilinear", antialias=True),
         lambda: tf.image.resize(pixels, image_size, method="bilinear"),
     )
-
-
-def split_folder(data: str | Path, split: str) -> Path:
-    """The folder of a split's records inside what `kreid-convert` wrote; `data` may be that folder itself."""
-    data = Path(data)
-    return data if data.name == split and (data / "index.npz").exists() else data / split
 
 
 class TrainingSet:

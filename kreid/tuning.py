@@ -7,22 +7,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from kreid import runs
 from kreid.atomic import atomic_file
 from kreid.config import Config, dump
-from kreid.data import TrainingSet, split_folder
 from kreid.errors import ConfigError
 from kreid.progress import duration
-from kreid.training import train
-from kreid.tuning_folds import describe_data, make_folds
+from kreid.tuning_folds import check_batches, describe_data, make_folds
+from kreid.tuning_process import TrainingProcess
 from kreid.tuning_space import Space
 from kreid.tuning_study import Study, Trial
 from kreid.tuning_table import Row, best, comma_separated, described, failures, markdown
-from tfrecords_tools.index import read_index
+from tfrecords_tools.index import read_index, split_folder
 
 OBJECTIVES = ("mAP", "rank1")
 BEST, TABLE, FIGURES = "best.yaml", "trials.md", "trials.csv"
@@ -43,7 +40,8 @@ def tune(
 
     A trial trains one model a fold on the other folds' actions and scores it, after its last epoch, on the fold held
     out: `kreid.validation.first_views` chooses queries there. Its score is the mean over folds. Processes that are
-    given one `out` share the trials; a search that was stopped goes on where it was.
+    given one `out` share the trials; a search that was stopped goes on where it was. Scripts need the guard
+    `if __name__ == "__main__":`, as each trial is trained in a process of its own.
 
     Args:
         space: what to try, from `read_space`.
@@ -70,8 +68,8 @@ def tune(
     """
     search = _Search(space, Path(data), Path(out), folds, objective, prune, _Lines(quiet))
     with search.study:
-        search.run(trials)
-        return search.write(command)
+        search.run(trials, command)
+        return search.finish(command)
 
 
 class _Search:
@@ -87,29 +85,29 @@ class _Search:
             raise ConfigError("TF_CONFIG: a trial is trained on one machine; unset it and start a process on each")
         index = read_index(split_folder(data, "train"))
         self.held_out = make_folds(index, base.data.fraction, folds, base.train.seed)
-        for actions in self.held_out:
-            TrainingSet(data, base.data, base.train.seed, actions)  # complains where the rest holds no batch
+        check_batches(index, self.held_out, base.data)
         self.described = describe_data(index, base.data.fraction)
         settings = {"configuration": base.model_dump(mode="json"), "space": space.describe()}
         settings |= {"data": self.described, "folds": folds, "objective": objective}
         self.study = Study(out, space, settings, base.train.seed, prune)
         self.data, self.out, self.objective, self.lines = data, out, objective, lines
 
-    def run(self, trials: int) -> None:
-        """Carry out trials until there are as many as asked for."""
+    def run(self, trials: int, command: str) -> None:
+        """Carry out trials until there are as many as asked for; what is the best so far can be read meanwhile."""
         combinations = self.study.space.combinations()
         if combinations is not None and combinations <= trials:
             self.lines.say(f"the space has {combinations} combination(s); each is tried once")
         self.total = min(trials, combinations or trials)
         while trial := self.study.next_trial(trials):
             self._carry_out(trial)
-            self._write_table()
+            self.write(command)
 
     def _carry_out(self, trial: Trial) -> None:
         """Cross-validate a trial and end it; one that is stopped from outside stays for the next process."""
         try:
-            self._cross_validate(trial)
-        except (ValueError, tf.errors.OpError) as error:
+            with TrainingProcess() as process:
+                self._cross_validate(trial, process)
+        except ValueError as error:
             reason = " ".join(str(error).split())[:300]
             self.study.fail(trial, reason)
             self.lines.say(f"trial {trial.number} failed: {reason}")
@@ -117,14 +115,14 @@ class _Search:
             self.lines.say(f"trial {trial.number} was left in fold {len(trial.scores) + 1}; run again to go on there")
             raise
 
-    def _cross_validate(self, trial: Trial) -> None:
+    def _cross_validate(self, trial: Trial, process: TrainingProcess) -> None:
         values = self.study.values(trial)
         config = _validated(self.study.space.config(values))
         folds = len(self.held_out)
         self.lines.say(f"trial {trial.number}: {described(values)}")
         while len(trial.scores) < folds:
             begin = time.monotonic()
-            score = self._fold(trial, len(trial.scores), config)
+            score = self._fold(trial, len(trial.scores), config, process)
             behind = self.study.add_score(trial, score, time.monotonic() - begin)
             self.lines.fold_done(trial, folds, self.objective, *self._rest(trial))
             if behind and len(trial.scores) < folds:
@@ -134,13 +132,15 @@ class _Search:
         self.study.complete(trial)
         self.lines.say(f"trial {trial.number} done: {_summary(trial.scores, self.objective)}")
 
-    def _rest(self, trial: Trial) -> tuple[int, float]:
-        """How many trials are to be done, and how many folds by this process if those at work share them equally."""
+    def _rest(self, trial: Trial) -> tuple[str, float]:
+        """How many trials are done, and how many folds this process has yet if those at work share them equally."""
         states = [row.state for row in self.study.rows()]
-        rest = self.total - len(states) + states.count("running")
-        return rest, len(self.held_out) * rest / states.count("running") - len(trial.scores)
+        running = states.count("running")
+        done = len(states) - running
+        left = len(self.held_out) * (self.total - done) / running - len(trial.scores)
+        return f"{done} of {self.total} trials done", left
 
-    def _fold(self, trial: Trial, number: int, config: Config) -> float:
+    def _fold(self, trial: Trial, number: int, config: Config, process: TrainingProcess) -> float:
         """Train on the other folds, or go on where a process before this one stopped, and score on this one."""
         run = trial.folder / f"fold_{number + 1}"
         scores: list[float] = []
@@ -149,41 +149,43 @@ class _Search:
             scores.append(logs[f"valid_{self.objective}"])
             self.lines.epoch_done(trial, number, epoch, config.train.epochs, scores[-1])
 
-        resume = (run / runs.CONFIG).is_file()
-        options = {"quiet": True, "on_validation": validated, "held_out": self.held_out[number]}
-        if resume:
-            train(config, self.data, run, resume=True, **options)
+        if (run / runs.CONFIG).is_file():
+            process.train(config, self.data, run, True, self.held_out[number], validated)
         if not scores:  # nothing to go on with, or stopped between the last epoch and its score
             shutil.rmtree(run, ignore_errors=True)
-            train(config, self.data, run, **options)
-        keras.utils.clear_session()
+            process.train(config, self.data, run, False, self.held_out[number], validated)
         return scores[-1]
 
     # --- results ------------------------------------------------------------------------------------------------
 
-    def _write_table(self) -> str:
-        """Write the table of all trials there are, whoever made them, and return it."""
-        rows, folds = self.study.rows(), len(self.held_out)
-        table = "\n".join([markdown(rows, folds, self.objective), *failures(rows)])
+    def write(self, command: str) -> tuple[str, Path | None]:
+        """Write the table of all trials there are, whoever made them, and the best configuration.
+
+        Returns:
+            The table, and the configuration's path; None where no trial has come to its end.
+        """
         with self.study.turn():
+            rows, folds = self.study.rows(), len(self.held_out)
+            table = "\n".join([markdown(rows, folds, self.objective), *failures(rows)])
             _write(self.out / TABLE, table)
             _write(self.out / FIGURES, comma_separated(rows, folds, self.objective))
-        return table
-
-    def write(self, command: str) -> Path:
-        """Print the table and write the best configuration."""
-        print(self._write_table())
-        rows = self.study.rows()
-        running = sum(row.state == "running" for row in rows)
-        if running:
-            self.lines.say(f"{running} trial(s) still run in other processes; the last of them completes the table")
-        first = best(rows)
-        if first is None:
-            raise ValueError(f"{self.out}: no trial came to its end{' yet' * bool(running)}, so there is no best one")
-        with self.study.turn():
+            first = best(rows)
+            if first is None:
+                return table, None
             head = self._head(first, len(rows), command)
             _write(self.out / BEST, head + dump(self.study.space.config(first.values)))
-        return self.out / BEST
+        return table, self.out / BEST
+
+    def finish(self, command: str) -> Path:
+        """Write the results, print the table and return the best configuration's path."""
+        table, path = self.write(command)
+        print(table)
+        running = sum(row.state == "running" for row in self.study.rows())
+        if running:
+            self.lines.say(f"{running} trial(s) still run in other processes; the last of them completes the table")
+        if path is None:
+            raise ValueError(f"{self.out}: no trial came to its end{' yet' * bool(running)}, so there is no best one")
+        return path
 
     def _head(self, row: Row, trials: int, command: str) -> str:
         data = self.described
@@ -218,12 +220,12 @@ class _Lines:
             line = f"trial {trial.number} fold {fold + 1} epoch {epoch}/{epochs}  {100 * score:.1f} %"
             print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
-    def fold_done(self, trial: Trial, folds: int, objective: str, trials: int, left: float) -> None:
-        """Say a fold's score, how many trials are left, and how long as many folds take at this process's mean pace."""
+    def fold_done(self, trial: Trial, folds: int, objective: str, done: str, left: float) -> None:
+        """Say a fold's score, how far the search is, and how long so many folds take at this process's mean pace."""
         self._seconds.append(trial.seconds[-1])
         rest = duration(float(np.mean(self._seconds)) * max(left, 0))
         place = f"trial {trial.number} fold {len(trial.scores)}/{folds}"
-        self.say(f"{place}  {objective} {100 * trial.scores[-1]:.1f}  {trials} trial(s), {rest} left")
+        self.say(f"{place}  {objective} {100 * trial.scores[-1]:.1f}  {done}, {rest} left")
 
 
 def _validated(config: Config) -> Config:

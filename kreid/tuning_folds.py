@@ -2,10 +2,13 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from kreid.errors import ConfigError
+from kreid.sampling import Sampler
 from tfrecords_tools.index import Index
 
 
@@ -53,6 +56,21 @@ def make_folds(index: Index, fraction: float, folds: int, seed: int) -> list[np.
         if max(Counter(zip(index.action[mine].tolist(), index.person[mine].tolist(), strict=True)).values()) < 2:
             raise ConfigError(f"folds: fold {number} of {folds} has no person with two images, so nothing to score")
     return divided
+
+
+def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Any) -> None:
+    """Complain where the actions that a fold leaves hold no batch of the `data` section.
+
+    Raises:
+        ConfigError: what `kreid.sampling.Sampler` says of them.
+    """
+    rows = index.fraction_rows(config.fraction)
+    for number, actions in enumerate(held_out, start=1):
+        rest = rows[~np.isin(index.action[rows], actions)]
+        try:
+            Sampler(index.person[rest], index.action[rest], config.persons, config.views, config.sampler)
+        except ConfigError as error:
+            raise ConfigError(f"training without fold {number} of {len(held_out)}: {error}") from None
 
 
 def describe_data(index: Index, fraction: float) -> dict[str, int | str]:

@@ -1,6 +1,6 @@
 """The trials of a search, in an SQLite store of Optuna's: processes share it, and one that was stopped goes on with it.
 
-STUDY/study.db            parameters, scores and states; `optuna-dashboard sqlite:///STUDY/study.db` reads it too
+STUDY/study.db            parameters, scores and states, in Optuna's form
 STUDY/lock                held while a process takes or ends a trial
 STUDY/trials/00003/       the runs of a trial, and `running`, a file locked by the process that works on it
 
@@ -15,7 +15,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import numpy as np
 import optuna
@@ -62,7 +62,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.space = folder, space
-        self._held: list[Any] = []  # locked files
+        self._held: list[TextIO] = []  # locked files
         self._distributions = {key: distribution_of(entry) for key, entry in space.entries.items()}
         with self.turn():
             self._storage = _storage(folder / STORE)
@@ -74,7 +74,11 @@ class Study:
                 direction="maximize",
                 load_if_exists=True,
             )
-            self._check_settings(settings)
+            try:
+                self._check_settings(settings)
+            except ConfigError:
+                self.close()
+                raise
 
     def _check_settings(self, settings: dict[str, Any]) -> None:
         before = self._study.user_attrs.get("settings")
@@ -106,7 +110,10 @@ class Study:
         """Wait until no other process takes a trial, ends one or writes results, and keep them waiting meanwhile."""
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            except optuna.exceptions.StorageInternalError as error:
+                raise OSError(f"{self.folder / STORE}: cannot be written ({error.__cause__ or error})") from error
 
     def next_trial(self, limit: int) -> "Trial | None":
         """Take a trial that a process left unfinished, or a new one; None where there are `limit` trials already."""
@@ -120,7 +127,7 @@ class Study:
             trial = self._study.ask()
             return self._taken(trial, self._lock(trial.number))
 
-    def _taken(self, trial: optuna.trial.Trial, lock: Any) -> "Trial":
+    def _taken(self, trial: optuna.trial.Trial, lock: TextIO | None) -> "Trial":
         for name, distribution in self._distributions.items():
             suggest(trial, name, distribution)
         return Trial(trial, lock, self._folder_of(trial.number))
@@ -144,7 +151,7 @@ class Study:
             trial.seconds.append(seconds)
             trial.optuna.set_user_attr("folds", list(zip(trial.scores, trial.seconds, strict=True)))
             trial.optuna.report(float(np.mean(trial.scores)), step=len(trial.scores))
-        return trial.optuna.should_prune()
+            return trial.optuna.should_prune()
 
     def complete(self, trial: "Trial") -> None:
         """The trial has all its scores; its value is their mean."""
@@ -164,7 +171,7 @@ class Study:
         _drop_weights(trial.folder)  # before: where a process is ended in between, the next one ends the trial
         with self.turn():
             self._study.tell(trial.optuna, value, state=state)
-            (trial.folder / "running").unlink()
+            (trial.folder / "running").unlink(missing_ok=True)
         trial.lock.close()
         if not any(trial.folder.iterdir()):
             trial.folder.rmdir()
@@ -186,7 +193,7 @@ class Study:
     def _folder_of(self, number: int) -> Path:
         return self.folder / "trials" / f"{number:05}"
 
-    def _lock(self, number: int) -> Any:
+    def _lock(self, number: int) -> TextIO | None:
         """The file that says a process works on this trial, locked; None where another process has it."""
         path = self._folder_of(number) / "running"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,7 +220,7 @@ class Trial:
         seconds: how long each took.
     """
 
-    def __init__(self, trial: optuna.trial.Trial, lock: Any, folder: Path) -> None:
+    def __init__(self, trial: optuna.trial.Trial, lock: TextIO, folder: Path) -> None:
         self.optuna, self.lock, self.folder = trial, lock, folder
         self.number = trial.number
         folds = trial.user_attrs.get("folds", [])

@@ -1,6 +1,7 @@
 """The search: folds trained and scored, results written, a stop survived. Most tests train nothing."""
 
 import csv
+import importlib.util
 import re
 
 import numpy as np
@@ -10,6 +11,7 @@ import yaml
 from kreid import tuning
 from kreid.config import check, load_config
 from kreid.tuning_space import Choice, Range, Space
+from tfrecords_tools.console import UsageError
 from tfrecords_tools.index import read_index
 
 BASE = {
@@ -26,14 +28,20 @@ SPACE = Space(
 )
 
 
-class Train:
-    """Stands for `kreid.train`: the margin is the score, the fold adds a hundredth; leaves what a run leaves."""
+class Process:
+    """Stands for a `TrainingProcess`: the margin is the score, the fold adds a hundredth; leaves what a run leaves."""
 
     def __init__(self):
         self.calls = []
-        self.faults = {}  # number of the call -> what it raises
+        self.faults = {}  # number of the training -> what it raises
 
-    def __call__(self, config, data, run, resume=False, quiet=False, on_validation=None, held_out=None):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def train(self, config, data, run, resume, held_out, on_validation):
         assert resume == run.exists()
         (run / "checkpoints").mkdir(parents=True, exist_ok=True)
         (run / "config.yaml").write_text("as a run's")
@@ -48,10 +56,10 @@ class Train:
 
 
 @pytest.fixture
-def train(monkeypatch):
-    train = Train()
-    monkeypatch.setattr(tuning, "train", train)
-    return train
+def process(monkeypatch):
+    process = Process()
+    monkeypatch.setattr(tuning, "TrainingProcess", lambda: process)
+    return process
 
 
 def tune(records, out, space=SPACE, **options):
@@ -62,7 +70,7 @@ def table(out):
     return list(csv.DictReader((out / "trials.csv").read_text(encoding="utf-8").splitlines()))
 
 
-def test_the_better_configuration_wins_and_can_be_trained(records, train, tmp_path, capsys):
+def test_the_better_configuration_wins_and_can_be_trained(records, process, tmp_path, capsys):
     best = tune(records, tmp_path / "study", command="kreid-tune base.yaml")
     rows = table(tmp_path / "study")
     assert [float(row["mAP"]) for row in rows] == pytest.approx([0.315, 0.315, 0.215, 0.215, 0.115, 0.115])
@@ -81,45 +89,47 @@ def test_the_better_configuration_wins_and_can_be_trained(records, train, tmp_pa
     assert left == {"config.yaml"}, "no weights, no states, no locks"
 
 
-def test_folds_divide_the_actions_and_part_no_game(records, train, tmp_path):
+def test_folds_divide_the_actions_and_part_no_game(records, process, tmp_path):
     tune(records, tmp_path / "study", trials=1)
-    held_out = [actions for *_, actions in train.calls]
+    held_out = [actions for *_, actions in process.calls]
     index = read_index(records / "train")
     assert sorted(held_out[0] + held_out[1]) == np.unique(index.action).tolist()
     games = [set(index.game[np.isin(index.action, actions)]) for actions in held_out]
     assert not games[0] & games[1]
 
 
-def test_a_stopped_search_goes_on_where_it_was(records, train, tmp_path, capsys):
-    train.faults = {3: KeyboardInterrupt()}  # in the second fold of the second trial
+def test_a_stopped_search_goes_on_where_it_was(records, process, tmp_path, capsys):
+    process.faults = {3: KeyboardInterrupt()}  # in the second fold of the second trial
     with pytest.raises(KeyboardInterrupt):
         tune(records, tmp_path / "study", trials=3, quiet=False)
     assert "trial 1 was left in fold 2; run again to go on there" in capsys.readouterr().err
     assert (tmp_path / "study" / "trials" / "00001" / "fold_2" / "checkpoints").exists()
     tune(records, tmp_path / "study", trials=3)
-    runs = [(run, resumed) for _, run, resumed, _ in train.calls]
+    runs = [(run, resumed) for _, run, resumed, _ in process.calls]
     assert runs[2:5] == [("00001/fold_1", False), ("00001/fold_2", False), ("00001/fold_2", True)]
     assert [run for run, _ in runs[5:]] == ["00002/fold_1", "00002/fold_2"]
     assert sorted(int(row["trial"]) for row in table(tmp_path / "study")) == [0, 1, 2]
     tune(records, tmp_path / "study", trials=3)
-    assert len(train.calls) == 7, "nothing is left to do"
+    assert len(process.calls) == 7, "nothing is left to do"
 
 
-def test_a_fold_that_was_stopped_before_its_score_is_trained_again(records, train, tmp_path, monkeypatch):
-    train.faults = {0: KeyboardInterrupt()}
+def test_a_fold_that_was_stopped_before_its_score_is_trained_again(records, process, tmp_path, monkeypatch):
+    process.faults = {0: KeyboardInterrupt()}
     with pytest.raises(KeyboardInterrupt):
         tune(records, tmp_path / "study", trials=1)
 
-    def resumed_after_its_end(*arguments, resume=False, on_validation=None, **options):
-        train(*arguments, resume=resume, on_validation=(lambda *_: None) if resume else on_validation, **options)
+    train = process.train
 
-    monkeypatch.setattr(tuning, "train", resumed_after_its_end)
+    def resumed_after_its_end(config, data, run, resume, held_out, on_validation):
+        train(config, data, run, resume, held_out, (lambda *_: None) if resume else on_validation)
+
+    monkeypatch.setattr(process, "train", resumed_after_its_end)
     tune(records, tmp_path / "study", trials=1)
-    assert [resumed for _, _, resumed, _ in train.calls] == [False, True, False, False]
+    assert [resumed for _, _, resumed, _ in process.calls] == [False, True, False, False]
 
 
-def test_a_failed_trial_is_recorded_with_its_reason_and_the_others_go_on(records, train, tmp_path, capsys):
-    train.faults = {0: ValueError("the loss is nan\nat step 3"), 3: ValueError("the loss is nan\nat step 3")}
+def test_a_failed_trial_is_recorded_with_its_reason_and_the_others_go_on(records, process, tmp_path, capsys):
+    process.faults = {0: ValueError("the loss is nan\nat step 3"), 3: ValueError("the loss is nan\nat step 3")}
     tune(records, tmp_path / "study", quiet=False)
     rows = table(tmp_path / "study")
     assert [row["state"] for row in rows] == ["done"] * 4 + ["failed"] * 2
@@ -130,15 +140,15 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_others_go_on(records
     assert not list((tmp_path / "study").rglob("*.h5"))
 
 
-def test_without_a_trial_there_is_no_best_one(records, train, tmp_path):
-    train.faults = dict.fromkeys(range(6), ValueError("no such layer"))
+def test_without_a_trial_there_is_no_best_one(records, process, tmp_path):
+    process.faults = dict.fromkeys(range(6), ValueError("no such layer"))
     with pytest.raises(ValueError, match="study: no trial came to its end, so there is no best one"):
         tune(records, tmp_path / "study")
     assert not (tmp_path / "study" / "best.yaml").exists()
 
 
-def test_a_full_disk_stops_the_search_and_costs_no_trial(records, train, tmp_path):
-    train.faults = {1: OSError(28, "No space left on device", "model.weights.h5")}
+def test_a_full_disk_stops_the_search_and_costs_no_trial(records, process, tmp_path):
+    process.faults = {1: OSError(28, "No space left on device", "model.weights.h5")}
     with pytest.raises(OSError, match="No space left"):
         tune(records, tmp_path / "study", trials=1)
     tune(records, tmp_path / "study", trials=1)
@@ -158,18 +168,30 @@ def test_a_full_disk_stops_the_search_and_costs_no_trial(records, train, tmp_pat
         ({"space": Space({**BASE, "data": {**BASE["data"], "fraction": 0.5}}, SPACE.entries)}, "data.images: "),
     ],
 )
-def test_what_would_make_trials_incomparable_is_refused(records, train, tmp_path, monkeypatch, change, message):
+def test_what_would_make_trials_incomparable_is_refused(records, process, tmp_path, monkeypatch, change, message):
     monkeypatch.setattr(tuning, "make_folds", lambda *_: [np.array([0, 1]), np.array([2, 3])])
     tune(records, tmp_path / "study", trials=1)
     with pytest.raises(ValueError, match=rf"cannot be compared with these \(.*{message}"):
         tune(records, tmp_path / "study", **change)
 
 
-def test_what_cannot_be_searched_leaves_no_study(records, train, tmp_path, monkeypatch):
+def test_without_optuna_the_command_says_how_to_get_it(tmp_path, monkeypatch):
+    from kreid.cli.tune import Objective
+    from kreid.cli.tune import tune as command
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'kreid\[tune\]'"):
+        command(tmp_path, tmp_path, tmp_path, tmp_path, objective=Objective.mAP)
+
+
+def test_what_cannot_be_searched_leaves_no_study(records, process, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="objective: expected one of mAP, rank1, received 'map'"):
         tune(records, tmp_path / "study", objective="map")
     large = Space({**BASE, "data": {"persons": 40}}, SPACE.entries)
-    with pytest.raises(ValueError, match="data.persons x data.views is 160 images a batch, but the training set has"):
+    with pytest.raises(
+        ValueError,
+        match="without fold 1 of 2: data.persons x data.views is 160 images a batch, but the training set has",
+    ):
         tune(records, tmp_path / "study", large)
     monkeypatch.setenv("TF_CONFIG", "{}")
     with pytest.raises(ValueError, match="TF_CONFIG: a trial is trained on one machine"):

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 
+from kreid import tuning_study
 from kreid.tuning_space import Choice, Range, Space, WholeRange
 from kreid.tuning_study import STORE, Study
 from kreid.tuning_table import best
@@ -142,6 +144,16 @@ def test_other_settings_are_refused_by_name(study_of):
     settings["configuration"]["train"]["epochs"] = 6
     with pytest.raises(ValueError, match=r"cannot be compared with these \(configuration.train.epochs: 5 -> 6\); give"):
         study_of("study", ENDLESS, settings)
+
+
+def test_a_store_that_cannot_be_written_is_named(study_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning_study, "_BUSY", 0.1)
+    study = study_of("study")
+    with contextlib.closing(sqlite3.connect(tmp_path / "study" / STORE)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OSError, match=r"study.db: cannot be written .*database is locked"):
+            study.next_trial(1)
+    assert study.next_trial(1).number == 0
 
 
 def test_any_folder_name_will_do(study_of, tmp_path):

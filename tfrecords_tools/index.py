@@ -175,6 +175,12 @@ def read_info(out: str | os.PathLike) -> dict[str, Any]:
     return info
 
 
+def split_folder(data: str | os.PathLike, split: str) -> Path:
+    """The folder of a split's records inside what `kreid-convert` wrote; `data` may be that folder itself."""
+    data = Path(data)
+    return data if data.name == split and (data / INDEX_NAME).exists() else data / split
+
+
 def read_index(folder: str | os.PathLike) -> Index:
     """Read the index of a split and check that its records are all there.
 

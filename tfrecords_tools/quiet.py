@@ -43,3 +43,12 @@ def quiet() -> Iterator[None]:
             lines = [line for line in said if not any(noise in line for noise in _NOISE)]
             if lines:
                 os.write(2, b"".join(lines))
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without its lines about GPUs that are not there; commands do so once arguments are checked."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices("GPU")

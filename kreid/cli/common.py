@@ -1,7 +1,6 @@
 """What several commands share."""
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import typer
 
 from kreid.errors import ConfigError
 from tfrecords_tools.console import UsageError, note, parse_path
-from tfrecords_tools.quiet import quiet
+from tfrecords_tools.quiet import load_tensorflow as load_tensorflow
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.", parser=parse_path)]
 ConfigFile = Annotated[
@@ -43,15 +42,6 @@ class _ToStderr(logging.Handler):
         if not (self._once and message in self._said):
             note(message)
         self._said.add(message)
-
-
-def load_tensorflow() -> None:
-    """Import TensorFlow, once the arguments are checked, without its lines about GPUs that are not there."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices("GPU")
 
 
 def log_to_stderr(once: bool = False) -> None:

@@ -9,16 +9,8 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import (
-    ConfigFile,
-    DataFolder,
-    Overrides,
-    check_data,
-    configurations,
-    load_tensorflow,
-    log_to_stderr,
-)
-from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, check_data, configurations, log_to_stderr
+from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run
 
 app = make_app()
 
@@ -59,29 +51,14 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise UsageError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
     check_data(data)
-    with configurations():
-        checked = _check(config, data, space, out, folds, set_ or [])
-        load_tensorflow()
-        from kreid.tuning import tune as search
-
-        log_to_stderr(once=True)  # each fold has the same to say
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        finish(search(checked, data, out, folds, trials, objective.value, pruning, quiet, command))
-
-
-def _check(config: Path, data: Path, space: Path, out: Path, folds: int, overrides: list[str]) -> object:
-    """Say at once what the search would say after TensorFlow has loaded; return the space."""
-    from kreid.tuning_folds import make_folds
+    from kreid.tuning import tune as search
     from kreid.tuning_space import read_space
-    from kreid.tuning_study import check_folder
-    from tfrecords_tools.index import read_index
 
-    with arguments():
-        checked = read_space(space, config, overrides)
-        check_folder(out)
-    base = checked.config({})
-    make_folds(read_index(data if data.name == "train" else data / "train"), base.data.fraction, folds, base.train.seed)
-    return checked
+    log_to_stderr(once=True)  # each fold has the same to say
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with configurations():
+        checked = read_space(space, config, set_ or [])
+        finish(search(checked, data, out, folds, trials, objective.value, pruning, quiet, command))
 
 
 def main() -> None:

@@ -1,0 +1,63 @@
+"""The process that trains: its end does not end the search, and it outlives none. What it trains: test_commands."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kreid.tuning_process import TrainingProcess
+
+# Keeps a training process busy for ten minutes, and is killed.
+PARENT = """
+import os, signal, time
+from kreid.tuning_process import TrainingProcess
+
+class Busy:
+    def __reduce__(self):
+        return time.sleep, (600,)
+
+if __name__ == "__main__":
+    process = TrainingProcess()
+    process._start()
+    process._connection.send(Busy())
+    print(process._process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_training_that_the_system_ends_is_a_failed_one():
+    with TrainingProcess() as process:
+        process._start()
+        os.kill(process._process.pid, signal.SIGKILL)
+        with pytest.raises(ValueError, match="the training process was ended by SIGKILL; did it need too much memory"):
+            process.train(None, "records", None, False, [], print)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux which processes run")
+def test_no_training_goes_on_without_its_search(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT, encoding="utf-8")
+    parent = subprocess.run([sys.executable, tmp_path / "parent.py"], capture_output=True, text=True, timeout=120)
+    assert parent.returncode == -signal.SIGKILL, parent.stderr
+    pid, ends = int(parent.stdout), time.monotonic() + 60
+    while is_running(pid) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not is_running(pid)
+
+
+def test_the_end_of_the_block_ends_a_training():
+    with TrainingProcess() as process:
+        process._start()
+        child = process._process
+        assert child.is_alive()
+    assert not child.is_alive()
