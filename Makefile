@@ -31,6 +31,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 
 bench: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/fusion.py
+	$(BIN)/python benchmarks/models.py
+	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python benchmarks/weights.py
 	$(BIN)/python benchmarks/ranking.py
 	$(BIN)/python benchmarks/search.py
