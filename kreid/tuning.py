@@ -158,33 +158,32 @@ class _Search:
 
     # --- results ------------------------------------------------------------------------------------------------
 
-    def write(self, command: str) -> tuple[str, Path | None]:
+    def write(self, command: str) -> Path | None:
         """Write the table of all trials there are, whoever made them, and the best configuration.
 
         Returns:
-            The table, and the configuration's path; None where no trial has come to its end.
+            The configuration's path; None where no trial has come to its end.
         """
         with self.study.turn():
             rows, folds = self.study.rows(), len(self.held_out)
-            table = "\n".join([markdown(rows, folds, self.objective), *failures(rows)])
-            _write(self.out / TABLE, table)
+            _write(self.out / TABLE, "\n".join([markdown(rows, folds, self.objective), *failures(rows)]).strip() + "\n")
             _write(self.out / FIGURES, comma_separated(rows, folds, self.objective))
             first = best(rows)
             if first is None:
-                return table, None
+                return None
             head = self._head(first, len(rows), command)
             _write(self.out / BEST, head + dump(self.study.space.config(first.values)))
-        return table, self.out / BEST
+        return self.out / BEST
 
     def finish(self, command: str) -> Path:
-        """Write the results, print the table and return the best configuration's path."""
-        table, path = self.write(command)
-        print(table)
+        """Write the results, also where nothing was left to do, and return the best configuration's path."""
+        path = self.write(command)
         running = sum(row.state == "running" for row in self.study.rows())
         if running:
             self.lines.say(f"{running} trial(s) still run in other processes; the last of them completes the table")
         if path is None:
-            raise ValueError(f"{self.out}: no trial came to its end{' yet' * bool(running)}, so there is no best one")
+            yet = " yet" if running else ""
+            raise ValueError(f"{self.out}: no trial came to its end{yet}, so there is no best one; see {TABLE} there")
         return path
 
     def _head(self, row: Row, trials: int, command: str) -> str:

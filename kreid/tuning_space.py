@@ -7,6 +7,7 @@ loss.head_weight: {low: 0.1, high: 2.0, log: true}
 """
 
 import copy
+import functools
 import itertools
 import json
 import math
@@ -179,11 +180,10 @@ def _entry(tree: dict, key: str, value: Any, where: str) -> Choice | Range:
         between = entry.low + (entry.high - entry.low) / math.pi  # no whole number
         if any(item["type"] == "int_from_float" for item in _errors(tree, key, between, where)):
             entry = _parsed(WholeRange, key, value, where)
-    for tried in entry.ends():
-        errors = _errors(tree, key, tried, where)
+    for end in entry.ends():
+        errors, changed = _errors(tree, key, end, where), _changed(tree, {key: end}, where)
         if errors:
-            changed = _changed(tree, {key: tried}, where)
-            raise ConfigError(f"{where}: {complaints(errors, lambda place: known_keys(place, changed))}")  # noqa: B023
+            raise ConfigError(f"{where}: {complaints(errors, functools.partial(known_keys, tree=changed))}")
     return entry
 
 

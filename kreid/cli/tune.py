@@ -51,6 +51,7 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise UsageError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
     check_data(data)
+    from kreid.tuning import TABLE
     from kreid.tuning import tune as search
     from kreid.tuning_space import read_space
 
@@ -58,7 +59,9 @@ def tune(
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with configurations():
         checked = read_space(space, config, set_ or [])
-        finish(search(checked, data, out, folds, trials, objective.value, pruning, quiet, command))
+        best = search(checked, data, out, folds, trials, objective.value, pruning, quiet, command)
+    print((out / TABLE).read_text(encoding="utf-8"))
+    finish(best)
 
 
 def main() -> None:
