@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from configurations import changed
-from run_files import weights_of
+from run_files import log_of, weights_of
 
 from kreid import checkpoints, runs
 from kreid.config import dump
@@ -99,10 +99,11 @@ def test_what_stops_a_run_names_the_last_good_state(records, tiny_one, tmp_path)
     assert checkpoints.newest(state.parent).name == "state-00002-0000000.npz"
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_batch(records, tiny_one, tmp_path):
+def test_a_loss_that_is_not_finite_at_once_leaves_no_run_folder(records, tiny_one, tmp_path):
     config = changed(tiny_one, train={"learning_rate": 1e30, "optimizer": "sgd", "validate_every": 0})
-    with pytest.raises(ValueError, match=r"the loss is (nan|inf) at epoch 1 step \d \(batch: \d+-\d+-\d+-.*png"):
+    with pytest.raises(ValueError, match=r"the loss is (nan|inf) at epoch 1 step \d .*; there is no state yet"):
         train(config, records, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_mistakes_leave_no_run_folder(records, tiny, tiny_one, tmp_path):
@@ -137,7 +138,14 @@ def test_an_epoch_outlives_a_validation_that_fails(records, tiny_one, tmp_path):
     copy = damaged(records, tmp_path, "valid")
     with pytest.raises(ValueError, match=r"valid.*tfrecord: action \d+ bbox \d+: the record is damaged"):
         train(tiny_one, copy, tmp_path / "run", quiet=True)
-    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["state-00001-0000000.npz"]
+    run = tmp_path / "run"
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["state-00001-0000000.npz"]
+    assert not (run / "log.csv").exists()
+    shutil.rmtree(copy)
+    shutil.copytree(records, copy)
+    train(tiny_one, copy, run, resume=True, quiet=True)
+    assert all(row["valid_mAP"] for row in log_of(run)), "it is validated after all"
+    assert len(log_of(run)) == 2
 
 
 def test_resume_passes_over_a_damaged_state(records, tiny_one, tmp_path, caplog):
