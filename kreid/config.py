@@ -185,6 +185,9 @@ class Loss(Section):
 class Data(Section):
     """What is drawn: a batch is `persons` x `views` images, at most `views` of a person; `fraction` of the actions.
 
+    `sampler: same_action` packs whole actions into batches. `persons` takes people and `uniform` images of all actions
+    together, which leaves few negatives to a loss with `same_action`.
+
     Training images are changed at random, in this order; the defaults leave all but the flip out, as the paper does:
     - `flip`: probability to mirror the image.
     - `hue`: the colours are turned by up to this part of a full circle either way. `saturation`, `contrast`,
