@@ -23,8 +23,10 @@ demo: $(VENV)/installed
 	@echo "ranking file       demo/run/ranking_test.json"
 	@echo "report, open it    demo/report.html"
 
+# The whole suite, on TensorFlow; then what runs on any backend again, on JAX.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist worksteal -m backend
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("JAX_THREEFRY_PARTITIONABLE", "0")  # JAX on a CPU compiles some random draws for half a minute
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compiling small networks takes longer than running them
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the suite is for the CPU, and equal everywhere
 
 import keras

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-pytestmark = pytest.mark.backend
-
 MAPS = np.random.default_rng(0).standard_normal((3, 4, 2)).astype("float32")
 LABELS = np.array([[300001, 0], [300001, 0], [300002, 0], [300002, 0]])
 FEATURES = np.random.default_rng(1).standard_normal((4, 5)).astype("float32")
@@ -134,6 +132,7 @@ def test_a_faulty_layer_is_caught(layer, message):
         checks.check_layer(partial(layer, factor=2.0), MAPS)
 
 
+@pytest.mark.backend
 def test_a_sound_layer_passes():
     checks.check_layer(partial(Scale, factor=2.0), MAPS)
 
@@ -203,6 +202,7 @@ def test_a_faulty_loss_is_caught(loss, message):
         checks.check_loss(partial(loss, power=2), LABELS, FEATURES)
 
 
+@pytest.mark.backend
 def test_a_sound_loss_passes():
     checks.check_loss(partial(Distance, power=2), LABELS, FEATURES)
 
@@ -239,6 +239,7 @@ def test_a_faulty_model_is_caught(build, losses, message):
         checks.check_model(build, IMAGES, losses, LABELS)
 
 
+@pytest.mark.backend
 def test_a_sound_model_passes():
     checks.check_model(network, IMAGES, LOSSES, LABELS)
     checks.check_model(network, IMAGES, {"embedding": Distance()}, LABELS, resting=["branch"])

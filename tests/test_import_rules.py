@@ -1,6 +1,7 @@
-"""The rooms of the house: who may import whom, read off the syntax trees."""
+"""The rooms of the house: who may import whom, read off the syntax trees; and that JAX runs what may run there."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ NUMPY_ONLY = [path for path in FILES if path.name.startswith(("ranking", "rerank
 ANY_BACKEND = [
     path
     for path in FILES
-    if path.parent.name in ("models", "weights") or path in [ROOT / "kreid" / n for n in ("layers.py", "losses.py")]
+    if path.parent.name in ("models", "weights")
+    or path in [ROOT / "kreid" / name for name in ("layers.py", "losses.py", "objective.py")]
 ]
 
 
@@ -75,3 +77,17 @@ def test_no_import_cycles():
 
     for name in modules:
         visit(name)
+
+
+def test_tests_of_what_runs_on_any_backend_run_on_jax_too():
+    """A test file that uses Keras, and of kreid nothing bound to TensorFlow, marks what `make test` repeats on JAX."""
+    free = {module_name(path) for path in [*ANY_BACKEND, ROOT / "kreid" / "config.py", ROOT / "kreid" / "errors.py"]}
+    bound = {module_name(path) for path in FILES} - free - {"kreid"}
+    checked = 0
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        used = imports(path)
+        if "keras" in packages(path) and used & free and not used & bound:
+            assert "pytest.mark.backend" in path.read_text(encoding="utf-8"), f"{path}: no test is marked backend"
+            checked += 1
+    assert checked > 8
+    assert re.search(r"KERAS_BACKEND=jax \$\(BIN\)/python -m pytest .*-m backend", (ROOT / "Makefile").read_text())

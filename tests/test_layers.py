@@ -149,24 +149,31 @@ def test_sketch_keeps_inner_products_with_the_known_variance(d, c1, c2, alike, b
     assert 0.93 < products.var() / variance < 1.07
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="XLA is asked for through tf.function")
-def test_sketch_compiles_under_xla_with_its_gradient():
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles everything")
+def test_sketch_and_gradients_compile_under_xla_for_any_batch():
     import tensorflow as tf
 
-    layer, x, y = sketch_of("body25")
-    x, y = tf.constant(x), tf.constant(y)
+    layer, *maps = sketch_of("odd")
+    cotangent = CASES["odd"]["odd/cot"].astype("float32")
 
-    def value_and_gradient(x, y):
+    def value_and_gradients(x, y):
         with tf.GradientTape() as tape:
             tape.watch([x, y])
             value = layer([x, y])
-            scalar = tf.reduce_sum(value * CASES["body25"]["body25/cot"].astype("float32"))
+            scalar = tf.reduce_sum(value * cotangent[:1])
         return value, *tape.gradient(scalar, [x, y])
 
-    compiled = tf.function(value_and_gradient, jit_compile=True)(x, y)
-    for name, ours, eager in zip(("value", "gx", "gy"), compiled, value_and_gradient(x, y), strict=True):
-        scale = np.abs(eager).max()
-        np.testing.assert_allclose(np.asarray(ours) / scale, np.asarray(eager) / scale, atol=2e-6, err_msg=name)
+    signature = [tf.TensorSpec((None, *x.shape[1:])) for x in maps]
+    compiled = tf.function(value_and_gradients, jit_compile=True, input_signature=signature)
+    for batch in (1, 2):
+        given = [tf.constant(x[:batch]) for x in maps]
+        for actual, expected in zip(compiled(*given), value_and_gradients(*given), strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+def test_no_image_gives_no_sketch():
+    layer = CompactBilinearPooling(output_dim=20)
+    assert layer([np.zeros((0, 2, 2, channels), "float32") for channels in (6, 5)]).shape == (0, 20)
 
 
 def test_hashes_come_from_the_seed_and_are_saved(tmp_path):

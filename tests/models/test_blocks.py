@@ -20,6 +20,7 @@ def naive_convolution(image, kernel, stride):
     return out
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("size", [(8, 6), (7, 5), (1, 2)])
 @pytest.mark.parametrize("side", [3, 7])
 def test_pad_same_before_a_strided_convolution_is_pytorchs_padding(size, side):

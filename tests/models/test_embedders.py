@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 import torchreid
+from checks import infer
 from golden import fill
+from unfilled import unfilled
 
 from kreid import weights
 from kreid.config import check
@@ -29,11 +31,13 @@ ONE_STREAM = {
 }
 
 
+@unfilled()
 def build(section):
     return build_model(check({"model": section}).model, pretrained=False)
 
 
 @pytest.mark.slow
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ONE_STREAM)
 def test_one_stream_equals_torchreids(name):
     section, feature = ONE_STREAM[name]
@@ -41,7 +45,7 @@ def test_one_stream_equals_torchreids(name):
     model = build({"embedder": "one_stream", **section})
     torchreid.assign(model, tensors)
     probe = keras.Model(model.input, {"feature": model.get_layer(feature).output, **model.output})
-    actual = probe(golden["images"].astype("float32"), training=False)
+    actual = infer(probe, golden["images"].astype("float32"))
     expected = golden["out/feature"]
     assert torchreid.difference(actual["feature"], expected) < 1e-4
     unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
@@ -49,6 +53,7 @@ def test_one_stream_equals_torchreids(name):
 
 
 @pytest.mark.slow
+@pytest.mark.backend
 def test_two_stream_equals_the_authors_released_network():
     golden = fill.load(torchreid.GOLDEN / "paper_resnet_cpm.npz")
     model = build(RELEASED)
@@ -68,7 +73,7 @@ def test_two_stream_equals_the_authors_released_network():
 
     taps = {name: model.get_layer(name).output for name in ("appearance_reduce", "part_norm", "fusion")}
     probe = keras.Model(model.input, {**taps, **model.output})
-    actual = probe(golden["images"].astype("float32"), training=False)
+    actual = infer(probe, golden["images"].astype("float32"))
     recorded = {"appearance_reduce": "app_map_full", "part_norm": "part_map_full"}
     for layer, key in recorded.items():
         assert torchreid.difference(actual[layer][:1], golden[f"inter/{key}"].transpose(0, 2, 3, 1)) < 1e-4, layer

@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 import torchreid
+from checks import infer
 from keras import layers
+from unfilled import unfilled
 
 from kreid.models import resnet
 from kreid.models.resnet import resnet50
@@ -29,34 +31,18 @@ def randomise(model, seed=0):
             variable.assign(rng.normal(size=variable.shape) * 0.1)
 
 
-def outputs(model, images):
-    return {name: keras.ops.convert_to_numpy(value) for name, value in model(images, training=False).items()}
-
-
 @pytest.fixture(scope="module")
-def published():
-    """`keras.applications.ResNet50` with random weights."""
-    model = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(96, 61, 3))
-    randomise(model)
-    return model
-
-
-@pytest.fixture(scope="module")
-def published_file(published, tmp_path_factory):
-    """Those weights in the form of the published file: HDF5, a group a layer, attributes for the order."""
-    path = tmp_path_factory.mktemp("weights") / resnet.NOTOP_FILE
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in published.layers]
-        for layer in published.layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{variable.name}:0" for variable in layer.weights]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, value in zip(names, layer.get_weights(), strict=True):
-                group[name] = value
-    return path
+def small():
+    """Both variants, narrow, for images of any size, with random weights."""
+    models = {name: resnet50((None, None, 3), variant=name, width_divisor=16) for name in VARIANTS}
+    for model in models.values():
+        randomise(model)
+    return models
 
 
 @pytest.mark.slow
+@pytest.mark.backend
+@unfilled()
 def test_torchvision_variant_equals_torchreids_resnet50_fc512():
     def head(maps):
         return torchreid.linear_bn_relu(layers.GlobalAveragePooling2D()(maps["conv5"]), 512, "fc")
@@ -76,6 +62,8 @@ def test_torchvision_variant_equals_torchreids_resnet50_fc512():
 
 
 @pytest.mark.slow
+@pytest.mark.backend
+@unfilled()
 def test_torchvision_variant_equals_torchreids_resnet50mid():
     def head(maps):
         first, second, last = (layers.GlobalAveragePooling2D()(maps[f"conv5_{block}"]) for block in (1, 2, 3))
@@ -87,27 +75,43 @@ def test_torchvision_variant_equals_torchreids_resnet50mid():
     torchreid.check_against("resnet50mid", backbone, head, stages)
 
 
+def write_as_published(model, path):
+    """Weights in the form of the published file: HDF5, a group a layer, attributes for the order."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{variable.name}:0" for variable in layer.weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name] = value
+
+
 @pytest.mark.slow
-def test_keras_variant_equals_keras_applications(published, published_file):
+@pytest.mark.backend
+@unfilled()
+def test_keras_variant_equals_keras_applications(tmp_path):
+    published = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(96, 61, 3))
+    randomise(published)
+    write_as_published(published, tmp_path / resnet.NOTOP_FILE)
     images = np.pad(NOISE, ((0, 0), (0, 32), (0, 29), (0, 0)), mode="reflect")
-    model = resnet50((96, 61, 3), variant="keras", last_stride=2, weights=published_file)
-    actual = outputs(model, images)
+    model = resnet50((96, 61, 3), variant="keras", last_stride=2, weights=tmp_path / resnet.NOTOP_FILE)
+    actual = infer(model, images)
     names = {"conv1": "conv1_relu", **{f"conv{stage}": f"conv{stage}_block{n}_out" for stage, _, n in resnet.STAGES}}
     taps = {name: published.get_layer(layer).output for name, layer in names.items()}
     reference = keras.Model(published.input, taps)
-    expected = outputs(reference, keras.applications.resnet50.preprocess_input(images))
+    expected = infer(reference, keras.applications.resnet50.preprocess_input(images))
     for name in names:
         assert torchreid.difference(actual[name], expected[name]) < 1e-5, name
     assert model.count_params() == published.count_params() == 23_587_712
 
 
 @pytest.mark.parametrize("variant, strided", [("keras", "conv5_block1_1_relu"), ("torchvision", "layer4.0")])
-def test_last_stride_2_takes_every_second_place_of_last_stride_1(variant, strided):
-    models = [resnet50(last_stride=stride, variant=variant, **SMALL) for stride in (2, 1)]
-    randomise(models[0])
-    models[1].set_weights(models[0].get_weights())
+def test_last_stride_2_takes_every_second_place_of_last_stride_1(variant, strided, small):
+    models = [resnet50(last_stride=2, variant=variant, **SMALL), small[variant]]
+    models[0].set_weights(models[1].get_weights())
     coarse, fine = (
-        outputs(keras.Model(model.input, {**model.output, "strided": model.get_layer(strided).output}), NOISE)
+        infer(keras.Model(model.input, {**model.output, "strided": model.get_layer(strided).output}), NOISE)
         for model in models
     )
     np.testing.assert_allclose(fine["conv4"], coarse["conv4"], rtol=1e-5, atol=1e-4)
@@ -119,56 +123,43 @@ def test_last_stride_2_takes_every_second_place_of_last_stride_1(variant, stride
 @pytest.mark.parametrize(
     "variant, size, sides",
     [
-        ("keras", (100, 61), [(50, 31), (25, 16), (13, 8), (7, 4), (4, 2)]),
-        ("torchvision", (100, 61), [(50, 31), (25, 16), (13, 8), (7, 4), (4, 2)]),
-        ("torchvision", (32, 33), [(16, 17), (8, 9), (4, 5), (2, 3), (1, 2)]),
+        ("keras", (100, 61), [(50, 31), (25, 16), (13, 8), (7, 4), (7, 4)]),
+        ("torchvision", (100, 61), [(50, 31), (25, 16), (13, 8), (7, 4), (7, 4)]),
+        ("torchvision", (32, 33), [(16, 17), (8, 9), (4, 5), (2, 3), (2, 3)]),
     ],
 )
-def test_maps_have_half_the_sides_of_the_last_rounded_up(variant, size, sides):
-    model = resnet50((*size, 3), last_stride=2, variant=variant, width_divisor=16)
-    shapes = [model.output[f"conv{stage}"].shape for stage in range(1, 6)]
+def test_maps_have_half_the_sides_rounded_up_but_the_last_at_stride_1(variant, size, sides, small):
+    found = small[variant].compute_output_shape((None, *size, 3))
+    shapes = [found[f"conv{stage}"] for stage in range(1, 6)]
     assert shapes == [(None, *side, filters) for side, filters in zip(sides, (4, 16, 32, 64, 128), strict=True)]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_maps_are_those_of_the_docstring(variant):
-    model = resnet50(variant=variant, **SMALL)
-    assert sorted(model.output) == ["conv1", "conv2", "conv3", "conv4", "conv5", "conv5_1", "conv5_2", "conv5_3"]
-    maps = outputs(model, NOISE)
+def test_maps_are_those_of_the_docstring(variant, small):
+    maps = infer(small[variant], NOISE)
+    assert sorted(maps) == ["conv1", "conv2", "conv3", "conv4", "conv5", "conv5_1", "conv5_2", "conv5_3"]
     np.testing.assert_array_equal(maps["conv5"], maps["conv5_3"])
     assert all(value.min() == 0 for value in maps.values())  # after the ReLU
 
 
+@unfilled()
 def test_parameters_of_the_torchvision_variant_are_torchvisions():
     # torchvision's resnet50 has 25,557,032 parameters, 2,049,000 of them in its classifier
     trainable = sum(int(np.prod(weight.shape)) for weight in resnet50(variant="torchvision").trainable_weights)
     assert trainable == 25_557_032 - 2_049_000
 
 
-def test_open_sides_give_the_maps_of_fixed_ones():
+def test_open_sides_give_the_maps_of_fixed_ones(small):
     fixed = resnet50(variant="torchvision", **SMALL)
-    model = resnet50((None, None, 3), variant="torchvision", width_divisor=16)
-    model.set_weights(fixed.get_weights())
-    np.testing.assert_allclose(outputs(model, NOISE)["conv5"], outputs(fixed, NOISE)["conv5"], rtol=1e-5, atol=1e-6)
+    fixed.set_weights(small["torchvision"].get_weights())
+    expected = infer(fixed, NOISE)["conv5"]
+    np.testing.assert_allclose(infer(small["torchvision"], NOISE)["conv5"], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_layers_of_one_shape_start_differently():
     model = resnet50(variant="torchvision", **SMALL)
     first, second = (model.get_layer(f"layer3.{block}.conv2").get_weights()[0] for block in (1, 2))
     assert np.abs(first - second).max() > 0
-
-
-def test_names_with_dots_survive_saving(tmp_path):
-    model = resnet50(variant="torchvision", **SMALL)
-    randomise(model)
-    model.save(tmp_path / "model.keras")
-    model.save_weights(tmp_path / "model.weights.h5")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    again = resnet50(variant="torchvision", **SMALL)
-    again.load_weights(tmp_path / "model.weights.h5")
-    assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
-    for other in (loaded, again):
-        np.testing.assert_array_equal(outputs(other, NOISE)["conv5"], outputs(model, NOISE)["conv5"])
 
 
 def test_imagenet_without_a_network_says_which_file_to_supply(monkeypatch, tmp_path):
@@ -183,6 +174,7 @@ def test_imagenet_without_a_network_says_which_file_to_supply(monkeypatch, tmp_p
         assert part in str(error.value)
 
 
+@unfilled()
 def test_a_file_of_something_else_is_refused(tmp_path):
     path = tmp_path / "other.h5"
     with h5py.File(path, "w") as file:

@@ -10,6 +10,8 @@ from keras import layers
 
 from kreid.weights import Misshapen, Report, assign, read
 
+pytestmark = pytest.mark.backend
+
 GOLDEN = Path(fill.__file__).parent
 
 

@@ -126,6 +126,7 @@ def test_a_configuration_takes_every_format(config, streams, tmp_path, name):
     check_streams(config, streams, **files)
 
 
+@pytest.mark.backend
 def test_a_configuration_takes_what_keras_saved(config, streams, tmp_path):
     files = {stream: tmp_path / f"{stream}.weights.h5" for stream in ("part", "appearance")}
     for stream, file in files.items():

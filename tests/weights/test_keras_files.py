@@ -55,6 +55,7 @@ def check_equal(first, second):
     np.testing.assert_array_equal(*outputs)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["x.weights.h5", "x.keras"])
 def test_a_model_takes_the_file_of_its_like(tmp_path, name):
     saved, other = nested(1), nested(2)

@@ -29,6 +29,7 @@ def check_unchanged(model, before):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "stem, builder, divisor, last",
     [
