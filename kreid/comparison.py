@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.config import Evaluation
+from kreid.ranking_embeddings import Images
 from kreid.statistics import paired
 from kreid.variants import describe
 
@@ -42,19 +43,40 @@ def read_metrics(path: str | Path) -> dict[str, object]:
     if missing:
         raise ValueError(f"{path}: not what kreid-evaluate writes, it lacks {missing[0]}; run kreid-evaluate again")
     try:
-        system_name(metrics)
         table = _table(metrics)
         if not len(table["query"]) or len({values.shape for values in table.values()}) > 1:
             raise ValueError("columns of different lengths")
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+        if not ((table["AP"] >= 0) & (table["AP"] <= 1) | np.isnan(table["AP"])).all():
+            raise ValueError("an AP outside 0 to 1")
+        if not isinstance(metrics["runs"], list) or not isinstance(metrics["weights"], list):
+            raise TypeError("runs or weights that are no list")
+        to_markdown(compare_metrics({system_name(metrics): metrics}))  # every figure is what a table can show
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise ValueError(f"{path}: not what kreid-evaluate writes, {error!s:.100}; run kreid-evaluate again") from error
     return metrics
 
 
 def system_name(metrics: Mapping[str, object]) -> str:
     """Return the runs and the settings of a score in a few words, such as "osnet + demo (flip, re-rank)"."""
-    words = describe(Evaluation.model_validate(metrics["settings"])).values()
+    words = list(describe(Evaluation.model_validate(metrics["settings"])).values())
+    words += [metrics["metric"]] if metrics.get("metric", "euclidean") != "euclidean" else []
     return " + ".join(metrics["runs"]) + (f" ({', '.join(words)})" if words else "")
+
+
+def of_same_queries(metrics: Mapping[str, object], images: Images) -> bool:
+    """Return whether a score is of these images: the same queries, each with a gallery as large."""
+    rows = np.flatnonzero(images.is_query)
+    rows = rows[np.argsort(images.bbox[rows], kind="stable")]
+    actions, counts = np.unique(images.action[~images.is_query], return_counts=True)
+    gallery = dict(zip(actions.tolist(), counts.tolist(), strict=True))
+    action = images.action[rows]
+    expected = {
+        "query": images.bbox[rows],
+        "action": action,
+        "gallery": [gallery.get(one, 0) for one in action.tolist()],
+    }
+    table = _table(metrics)
+    return all(np.array_equal(table[name], values) for name, values in expected.items())
 
 
 def compare_metrics(systems: Mapping[str, dict]) -> dict[str, object]:

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kreid import config as configuration
 from kreid.atomic import remove_partial
 from kreid.errors import ConfigError
@@ -117,4 +119,9 @@ def load_model(run: str | Path) -> Any:
             f"{path}: not weights of the model that {CONFIG} beside it describes; restore the pair that belongs "
             f"together ({reason})"
         ) from None
+    broken = [variable.path for variable in model.variables if not np.isfinite(np.asarray(variable)).all()]
+    if broken:
+        raise ValueError(
+            f"{path}: {broken[0]} and {len(broken) - 1} more hold NaN or infinity; look for a diverged model"
+        )
     return model

@@ -1,6 +1,6 @@
 """Evaluation settings in words, and taken apart into what each of them does alone. No TensorFlow."""
 
-from kreid.config import Evaluation
+from kreid.config import Evaluation, Rerank
 
 PLAIN = Evaluation()
 
@@ -12,9 +12,15 @@ def describe(settings: Evaluation) -> dict[str, str]:
         "crops": f"{settings.crops} crops",
         "embedding": "concat",
         "expand": f"expand {settings.expand}",
-        "rerank": "re-rank",
+        "rerank": "re-rank" + _others(settings.rerank),
     }
     return {key: text for key, text in words.items() if getattr(settings, key) != getattr(PLAIN, key)}
+
+
+def _others(options: Rerank | None) -> str:
+    """The options of re-ranking that are not the default ones, as in " k1=5"."""
+    changed = {} if options is None else {key: one for key, one in options if one != getattr(Rerank(), key)}
+    return "".join(f" {key}={one}" for key, one in changed.items())
 
 
 def variants(settings: Evaluation) -> dict[str, Evaluation]:

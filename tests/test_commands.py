@@ -203,7 +203,7 @@ def test_tune_writes_a_configuration(records, space, tmp_path):
         ("kreid-export", ["nowhere"], "not a run folder"),
         ("kreid-tune", [*TUNE, "--out", "new", "--folds", "1"], "--folds"),
         ("kreid-tune", [*TUNE, "--out", "new", "--folds", "3"], "come from 2 game(s)"),
-        ("kreid-tune", [*TUNE, "--out", "{run}"], "exists already and is no study"),
+        ("kreid-tune", [*TUNE, "--out", "{run}", "--folds", "2"], "exists already and is no study"),
         ("kreid-tune", [*TUNE, "--out", "new", "--objective", "map"], "mAP"),
         ("kreid-tune", [*TUNE, "--out", "new", "--set", "model.embeder=x"], "did you mean embedder"),
         ("kreid-tune", ["{yaml}", "--data", "{records}", "--space", "{yaml}", "--out", "new"], "tiny.yaml: model: exp"),

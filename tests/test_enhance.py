@@ -53,14 +53,14 @@ def test_embeddings_without_a_mean_are_refused_before_the_networks_work():
 
 def test_settings_are_taken_apart():
     everything = Evaluation(flip=True, crops=4, embedding="concat", expand=2, rerank={"k1": 7})
-    assert list(describe(everything).values()) == ["flip", "4 crops", "concat", "expand 2", "re-rank"]
+    assert list(describe(everything).values()) == ["flip", "4 crops", "concat", "expand 2", "re-rank k1=7"]
     assert variants(everything) == {
         "plain": Evaluation(),
         "flip": Evaluation(flip=True),
         "4 crops": Evaluation(crops=4),
         "concat": Evaluation(embedding="concat"),
         "expand 2": Evaluation(expand=2),
-        "re-rank": Evaluation(rerank={"k1": 7}),
+        "re-rank k1=7": Evaluation(rerank={"k1": 7}),
         "together": everything,
     }
     assert list(variants(Evaluation(flip=True))) == ["plain", "flip"]

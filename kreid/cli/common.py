@@ -77,6 +77,9 @@ def check_split(data: Path, split: str) -> Path:
     """Return the folder of a split's records; complain at once where it is not there, or holds no queries."""
     if split == "train":
         raise UsageError("--split train: the training set has no queries; choose valid, test or challenge")
+    check_data(data)
+    if not split or Path(split).name != split:
+        raise UsageError(f"--split {split!r}: expected valid, test or challenge")
     folder = data if data.name == split and (data / "index.npz").exists() else data / split
     if not folder.is_dir():
         found = sorted(path.parent.name for path in data.glob("*/index.npz"))

@@ -34,7 +34,8 @@ def compare(
     """Put runs into one table: scores with intervals, the paper's own, costs, and paired tests against the first.
 
     The scores are those that kreid-evaluate left in RUN/metrics_<split>.json. With --data, runs without them, or with
-    those of earlier weights, are scored first, as the section `evaluation` of their configuration says.
+    those of earlier weights or of other records, are scored first, as the section `evaluation` of their configuration
+    says.
 
     Writes the table as Markdown, and all figures as JSON beside it.
     """
@@ -63,12 +64,12 @@ def compare(
 
 
 def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
-    """Return the run's metrics; where these are not there, or of other weights, score it first."""
+    """Return the run's metrics; where these are not there, or of other weights or records, score it first."""
     check_run(run_folder)
     path = run_folder / f"metrics_{split}.json"
     if not records and not path.is_file():
         raise UsageError(f"{run_folder}: not scored on {split} yet; run kreid-evaluate, or give --data")
-    if path.is_file() and _is_current(path, run_folder, strict=not records):
+    if path.is_file() and _is_current(path, run_folder, records):
         return path
     if not records:
         warn(f"{path}: of other weights than {run_folder} has now; run kreid-evaluate again, or give --data")
@@ -84,17 +85,20 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
     return write_json(path, evaluate_runs([run_folder], records, split, settings, progress=Counter("embedding")))
 
 
-def _is_current(path: Path, run_folder: Path, strict: bool) -> bool:
-    """Return whether metrics are of the weights that the run has; an unreadable file is an error if `strict`."""
-    from kreid.comparison import read_metrics
+def _is_current(path: Path, run_folder: Path, records: Path | None) -> bool:
+    """Return whether metrics are of the run's weights and of `records`; without these a bad file is an error."""
+    from kreid.comparison import of_same_queries, read_metrics
+    from kreid.ranking_truth import read_groundtruth
     from kreid.runs import weights_digest
 
     try:
-        return read_metrics(path)["weights"] == [weights_digest(run_folder)]
+        metrics = read_metrics(path)
     except ValueError:
-        if strict:
+        if not records:
             raise
         return False
+    same = metrics["weights"] == [weights_digest(run_folder)]
+    return same and (not records or of_same_queries(metrics, read_groundtruth(records)))
 
 
 def main() -> None:

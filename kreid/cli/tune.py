@@ -60,7 +60,7 @@ def tune(
     with configurations():
         checked = read_space(space, config, set_ or [])
         best = search(checked, data, out, folds, trials, objective.value, pruning, quiet, command)
-    print((out / TABLE).read_text(encoding="utf-8"))
+    print((out / TABLE).read_text(encoding="utf-8").rstrip())
     finish(best)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from kreid.errors import ConfigError
 from kreid.layers import ImagePreprocessing
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 * (0.485, 0.456, 0.406), RGB
@@ -30,9 +31,9 @@ def check_input_shape(network: str, input_shape: Sequence[int | None], smallest:
     if len(shape) != 3 or shape[-1] != 3:
         raise ValueError(f"{network}: input_shape: expected (height, width, 3), received {shape}")
     if any(side is not None and side < smallest for side in shape[:2]):
-        raise ValueError(
+        raise ConfigError(
             f"{network}: input_shape: expected sides of at least {smallest} pixels, received {shape}; "
-            "its strides leave too little of smaller images, enlarge them first"
+            "its strides leave too little of smaller images, enlarge them first (model.image_size)"
         )
     return shape
 
