@@ -70,7 +70,8 @@ def test_two_replicas_equal_one_device(records, tiny_one, tmp_path, sampler):
     same = sampler == "same_action"
     config = changed(
         tiny_one,
-        train={**SETTINGS, **(UPDATE if same else {})},
+        # Among people of the whole set more distances are close to each other, and more triplets turn.
+        train={**SETTINGS, **(UPDATE if same else {"steps_per_epoch": 2})},
         data={"sampler": sampler},
         loss={"same_action": same, "identity_weight": 0.2},
     )
