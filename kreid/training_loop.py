@@ -93,7 +93,8 @@ class Trainer:
         self.state = State(data=fingerprint(training_set))
         self.cluster: Cluster | None = read_cluster()
         self.is_chief = not self.cluster or self.cluster.index == 0
-        self.step = Step(config, strategy)
+        started = checkpoints.newest(self.out / runs.CHECKPOINTS)  # a resumed run needs no file of weights any more
+        self.step = Step(config, strategy, pretrained=not started)
         self.model = self.step.model
         self._saved = time.monotonic()
         self._spread, self._collapsed = 1.0, False

@@ -53,6 +53,7 @@ class Step:
     Args:
         config: the resolved configuration.
         strategy: where to compute.
+        pretrained: load the weights that the configuration names; false where a state follows.
 
     Attributes:
         model: the network.
@@ -60,11 +61,11 @@ class Step:
         losses: one a trained output.
     """
 
-    def __init__(self, config: Config, strategy: tf.distribute.Strategy) -> None:
+    def __init__(self, config: Config, strategy: tf.distribute.Strategy, pretrained: bool = True) -> None:
         self.config, self.strategy = config, strategy
         with strategy.scope():
             with _precision(config.train.precision):
-                self.model = build_model(config.model, pretrained=True)
+                self.model = build_model(config.model, pretrained)
             if strategy.num_replicas_in_sync > 1:
                 _synchronize_batch_norm(self.model)
             self.losses = build_losses(config.loss, self.model.output)

@@ -154,6 +154,7 @@ def test_resume_passes_over_a_damaged_state(records, tiny_one, tmp_path, caplog)
     newest.write_bytes(newest.read_bytes()[:-2000])
     train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
     assert f"{newest}: damaged" in caplog.text
+    assert caplog.text.count("appearance stream: random weights") == 1, "nothing random in the second session"
     assert len(list((run / "checkpoints").iterdir())) == 2
     for path in (run / "checkpoints").iterdir():
         path.write_bytes(b"nothing")
