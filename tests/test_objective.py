@@ -40,6 +40,18 @@ def test_each_output_has_the_losses_and_weights_of_the_configuration():
     assert (losses["embedding"].losses[0].margin, losses["embedding"].losses[0].mining) == ("soft", "all")
 
 
+def test_every_key_of_the_section_reaches_its_loss():
+    keys = {"margin": 0.7, "distance": "cosine", "same_action": False, "temperature": 0.2, "label_smoothing": 0.1}
+    config = section(**keys, centroid_weight=1.0, info_nce_weight=1.0, identity_weight=1.0, head_weight=0.0)
+    losses = build_losses(config, ["embedding", "conv3", "logits"])
+    assert losses.keys() == {"embedding", "logits"}, "a weight of 0 leaves the heads out"
+    triplet, centroid, contrast = losses["embedding"].losses
+    for loss in (triplet, centroid):
+        assert (loss.margin, loss.distance, loss.same_action) == (0.7, "cosine", False)
+    assert (contrast.temperature, contrast.same_action) == (0.2, False)
+    assert losses["logits"].losses[0].label_smoothing == 0.1
+
+
 def test_a_weighted_sum_is_one():
     labels, x = np.array([[0, 0], [0, 0], [1, 0], [1, 0]]), np.random.default_rng(0).standard_normal((4, 3))
     one, other = TripletLoss(margin=1.0), InfoNCELoss()
