@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import ConfigFile, DataFolder, Overrides, check_data, load_tensorflow
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, check_data, configurations, load_tensorflow
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
@@ -35,12 +35,9 @@ def batch(
     load_tensorflow()
     from kreid.atomic import atomic_path
     from kreid.contact_sheet import contact_sheet, draw_batch, settings
-    from kreid.errors import ConfigError
 
-    try:
+    with configurations():
         drawn = draw_batch(checked, data, epoch, step)
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
     lines = [f"{config}, epoch {epoch}, step {step}", settings(checked.data)]
     sheet = contact_sheet(drawn, lines, checked.loss.same_action)
     with atomic_path(out) as temporary:

@@ -1,12 +1,13 @@
 """kreid-rank: from a run to ranked galleries."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kreid.cli import searching, switches
-from kreid.cli.common import Counter, Metric, RunFolder, check_split, configurations, load_tensorflow
+from kreid.cli.common import Counter, Metric, RunFolder, check_run, check_split, configurations, load_tensorflow
+from kreid.config import Evaluation
 from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run, warn
 
 app = make_app()
@@ -49,23 +50,19 @@ def rank(
     A search: --gallery CROPS... --query CROPS... Writes the nearest of the gallery for each query to --out. Embed a
     large gallery once by kreid-embed: its .npz is searched without reading it into memory, up to millions of crops.
     """
-    runs = [run_folder, *(with_ or [])]
-    settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
+    check_run(run_folder)
     if searching.wanted(context):
         searching.search_crops(run_folder, gallery, query, metric, top, out, backend)
         return
     if data is None:
         raise UsageError("--data: missing; give what kreid-convert wrote, or --gallery and --query for a search")
+    runs = [run_folder, *(with_ or [])]
+    settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
     records = check_split(data, split)
     load_tensorflow()
     from kreid import ranking_files
     from kreid.enhance import rank_records
-    from kreid.look import Viewer
-    from kreid.look_report import pair_looks
-    from kreid.paper import paper_row
-    from kreid.report import write_report
-    from kreid.runs import load_config_of, load_model, result_path
-    from kreid.variants import describe
+    from kreid.runs import load_model, result_path
 
     models = [load_model(run) for run in runs]
     with configurations():
@@ -74,14 +71,28 @@ def rank(
     if alone:
         warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
     print(ranking_files.write(ranking, result_path(runs, f"ranking_{split}.json")))
+    finish(_write_report(runs, models[0], ranking, records, split, settings, look))
+
+
+def _write_report(
+    runs: list[Path], model: Any, ranking: Any, records: Path, split: str, settings: Evaluation, look: bool
+) -> Path:
+    """Write the page of a split's ranking, with what the first run's network sees if `look`."""
+    from kreid.look import Viewer
+    from kreid.look_report import pair_looks
+    from kreid.paper import paper_row
+    from kreid.report import write_report
+    from kreid.runs import load_config_of, result_path
+    from kreid.variants import describe
+
     report = result_path(runs, f"report_{split}.html")
     names, ways = [run.resolve().name for run in runs], [*describe(settings).values()]
     title = ", ".join([" + ".join(names), split, *ways])
-    config = load_config_of(run_folder)
+    config = load_config_of(runs[0])
     row = paper_row(config, split) if len(runs) == 1 else None
     note = f"Explained is the plain embedding of {names[0]}." if ways or len(runs) > 1 else ""
-    looker = pair_looks(Viewer(models[0], config.model), ranking, records, note) if look else None
-    finish(write_report(ranking, records, report, title, paper_row=row, look=looker, progress=Counter("report")))
+    looker = pair_looks(Viewer(model, config.model), ranking, records, note) if look else None
+    return write_report(ranking, records, report, title, paper_row=row, look=looker, progress=Counter("report"))
 
 
 def main() -> None:
