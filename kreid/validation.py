@@ -33,14 +33,14 @@ def validate(
         `valid_mAP`, `valid_rank1`, as fractions, and `valid_spread`, the standard deviation of all ranked distances:
         near 0 the embedding has collapsed; and the ranking itself.
     """
-    if rows is None and actions is not None:
+    kept = rows
+    if actions is not None:
         with read_index(records) as index:
-            rows = np.flatnonzero(np.isin(index.action, np.unique(index.action)[:actions]))
-        embeddings = embed(model, records, rows=rows)
-    else:
-        embeddings = embed(model, records, rows=rows)
-        if rows is not None:
-            embeddings = replace(embeddings, is_query=first_views(embeddings))
+            kept = np.arange(len(index)) if rows is None else np.asarray(rows)
+            kept = kept[np.isin(index.action[kept], np.unique(index.action[kept])[:actions])]
+    embeddings = embed(model, records, rows=kept)
+    if rows is not None:
+        embeddings = replace(embeddings, is_query=first_views(embeddings))
     ranking = rank(embeddings)
     metrics = evaluate(ranking)
     spread = float(np.std(ranking.distance))

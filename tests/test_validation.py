@@ -26,6 +26,13 @@ def test_some_actions_score_as_they_do_among_all(records, tiny_one):
     assert scores["valid_spread"] == pytest.approx(np.std(ranking.distance))
 
 
+def test_some_actions_of_training_images(records, tiny_one):
+    with read_index(records / "train") as index:
+        rows = np.flatnonzero(np.isin(index.action, [1, 4, 6]))
+    _, ranking = validate(build_model(tiny_one.model), records / "train", actions=2, rows=rows)
+    assert set(ranking.images.action) == {1, 4}
+
+
 @pytest.mark.parametrize("right", [True, False])
 def test_hits_are_green_and_misses_red(records, right):
     """Vectors that put the person's own images first, or last."""
