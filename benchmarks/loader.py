@@ -1,14 +1,15 @@
 """What a training batch costs before the network sees it, beside Pillow and NumPy; python benchmarks/loader.py.
 
-    python benchmarks/loader.py [RECORDS] [--rounds 5] [--no-step] [--no-memory]
+    python benchmarks/loader.py [TREE] [--rounds 5] [--no-step] [--no-memory]
 
-RECORDS is a folder that kreid-convert wrote, with the files' own bytes; without it a synthetic set is drawn. Three
-parts, each in a process of its own:
+TREE is a folder of thumbnails for kreid-convert; without it a synthetic set is drawn. It is converted twice, with the
+files' own bytes and uncompressed. Three parts, each in a process of its own:
 
 - per core: records to batches at 256 x 128, bound to one core, loaders taking turns over the same batches; the time is
   the processor's (all threads), the best of the rounds. The peer does the same work with Pillow and NumPy: the same
   records, decoded, resized, flipped, erased and stacked to float32. Wanted: 3 times as many images. What decoding
-  alone costs is told beside it: no loader built on TensorFlow's decoder can be faster.
+  alone costs is told beside it: no loader built on TensorFlow's decoder can be faster. Then the same over records
+  that `kreid-convert --image-format uncompressed` wrote.
 - beside the network: the loader on all cores, and training steps of ResNet50 that it feeds. Wanted: the loader is never
   waited for.
 - memory: 10 epochs over a set as large and mixed as the real one (248,234 images, 9,189 actions), whose records are
@@ -21,7 +22,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -37,13 +38,20 @@ VIEWS = ([1, 2, 3, 4, 6], [0.548, 0.335, 0.081, 0.026, 0.010])  # images of a pe
 ALL = {"hue": 0.05, "saturation": 0.3, "contrast": 0.3, "brightness": 0.2, "crop_padding": 10, "erase": 0.5}
 
 
-def make_records(folder: Path, resize: tuple[int, int] | None = None) -> Path:
-    """Draw and convert a small synthetic training set."""
-    from tfrecords_tools import synthetic, writer
+def make_tree(folder: Path) -> Path:
+    """Draw a small synthetic training set."""
+    from tfrecords_tools import synthetic
 
-    synthetic.draw(folder / "tree", {"train": 40})
-    writer.convert(folder / "tree", folder / "records", resize=resize)
-    return folder / "records"
+    synthetic.draw(folder, {"train": 40})
+    return folder
+
+
+def make_records(tree: Path, folder: Path, **options) -> Path:
+    """Convert its training images."""
+    from tfrecords_tools import writer
+
+    writer.convert(tree, folder, ["train"], **options)
+    return folder
 
 
 def training_set(records: Path, **data):
@@ -128,16 +136,17 @@ LOADERS: dict[str, Callable[[Path], Iterator[np.ndarray]]] = {
     "Pillow and NumPy, flip and erase": with_pillow,
     "TensorFlow, decoding alone": decoding_alone,
 }
+UNCOMPRESSED = ("kreid, flip and erase", "Pillow and NumPy, flip and erase", "TensorFlow, decoding alone")
 
 
-def per_core(records: Path, rounds: int) -> dict[str, float]:
+def per_core(records: Path, rounds: int, names: Iterable[str] = tuple(LOADERS)) -> dict[str, float]:
     """Images of each loader per second of one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     best: dict[str, float] = {}
     for _ in range(rounds):
-        for name, loader in LOADERS.items():
-            batches = loader(records)
+        for name in names:
+            batches = LOADERS[name](records)
             next(batches)
             start, images = time.process_time(), 0
             for batch in batches:
@@ -235,18 +244,28 @@ def show(figures: dict[str, float]) -> None:
 def main() -> None:
     """Measure part by part and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("records", type=Path, nargs="?", help="folder that kreid-convert wrote")
+    parser.add_argument("tree", type=Path, nargs="?", help="folder of thumbnails, as kreid-convert reads it")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each loader (5)")
     parser.add_argument("--no-step", action="store_true", help="leave the training step out")
     parser.add_argument("--no-memory", action="store_true", help="leave the epochs of the real size out")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        records = arguments.records or make_records(Path(folder) / "drawn")
+        tree = arguments.tree or make_tree(Path(folder) / "tree")
+        records = make_records(tree, Path(folder) / "original")
+        uncompressed = make_records(tree, Path(folder) / "uncompressed", image_format="uncompressed")
         print("images per second of one core")
         figures = alone(per_core, records, arguments.rounds)
         show(figures)
-        ratio = figures["kreid, flip and erase"] / figures["Pillow and NumPy, flip and erase"]
-        print(f"kreid / Pillow and NumPy: {ratio:.2f}")
+        best, peer = figures["kreid, flip and erase"], figures["Pillow and NumPy, flip and erase"]
+        print(f"kreid / Pillow and NumPy: {best / peer:.2f}")
+        size = sum(path.stat().st_size for path in (uncompressed / "train").iterdir())
+        size /= sum(path.stat().st_size for path in (records / "train").iterdir())
+        print(f"\nthe same of uncompressed records, {size:.1f} times as large")
+        figures = alone(per_core, uncompressed, arguments.rounds, UNCOMPRESSED)
+        show(figures)
+        ours, theirs = figures["kreid, flip and erase"], figures["Pillow and NumPy, flip and erase"]
+        print(f"kreid / kreid with the files' own bytes: {ours / best:.2f}")
+        print(f"kreid / Pillow and NumPy: {ours / theirs:.2f}; with the files' own bytes: {ours / peer:.2f}")
         if not arguments.no_step:
             print("\nimages per second of all cores, ResNet50 at 256 x 128, batches of 32")
             figures = alone(beside_the_network, records)
@@ -254,7 +273,8 @@ def main() -> None:
             print(f"loader / training: {figures['loader alone'] / figures['training, fed by the loader']:.0f}")
         if not arguments.no_memory:
             print("\nmemory")
-            show(alone(memory, make_records(Path(folder) / "small", resize=(16, 8))))
+            small = make_records(make_tree(Path(folder) / "drawn"), Path(folder) / "small", resize=(16, 8))
+            show(alone(memory, small))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def convert(
         fraction: part of the training actions, in (0, 1]; the other splits are whole. Default: all.
         shards: files per split, as far as there are actions; by default one per 2,000 images.
         resize: (height, width) in pixels to store the images in; by default as they are.
-        image_format: "original" (default), "png" or "jpeg", see `images.load_image`.
+        image_format: "original" (default), "png", "jpeg" or "uncompressed", see `images.load_image`.
         overwrite: replace the records of these splits if there are.
         workers: threads that read images; by default one per CPU core.
         progress: show bars on standard error.

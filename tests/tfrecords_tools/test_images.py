@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from tiny_tree import make_image
 
@@ -67,6 +68,27 @@ def test_format_is_changed_only_where_it_differs(tmp_path, source, image_format)
     assert (stored == data) is (image_format.upper() == source)
     if image_format == "png":
         assert np.array_equal(pixels(stored), pixels(data))
+
+
+@pytest.mark.parametrize("source", ["PNG/RGB", "PNG/L", "PNG/P", "PNG/RGBA", "PNG/1", "JPEG/RGB", "JPEG/L"])
+def test_uncompressed_png_has_the_same_pixels_to_every_reader(tmp_path, source):
+    image_format, mode = source.split("/")
+    # Over 65,535 bytes, which is as much as one stored block of a PNG holds.
+    data = make_image(8, height=301, width=97, mode=mode, image_format=image_format)
+    loaded = load_image(save(tmp_path, data), image_format="uncompressed")
+    image = Image.open(io.BytesIO(loaded.data))
+    image.verify()  # of every checksum
+    assert (image.format, image.mode, loaded.height, loaded.width) == ("PNG", "RGB", 301, 97)
+    original = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE").numpy()
+    assert np.array_equal(pixels(loaded.data), original)
+    assert np.array_equal(tf.io.decode_jpeg(loaded.data, channels=3).numpy(), original)
+    assert 0 < len(loaded.data) - 301 * (3 * 97 + 1) < 100
+
+
+def test_uncompressed_png_of_another_size(tmp_path):
+    path = save(tmp_path, make_image(5))
+    stored = load_image(path, resize=(7, 9), image_format="uncompressed").data
+    assert np.array_equal(pixels(stored), pixels(load_image(path, resize=(7, 9)).data))
 
 
 def test_jpeg_has_quality_95(tmp_path):

@@ -123,7 +123,7 @@ def test_leftover_of_a_killed_run_is_told(tree, tmp_path, caplog):
         ({"shards": 0}, "shards: expected 1 or more, received 0"),
         ({"resize": (0, 4)}, "resize: expected"),
         ({"resize": (4,)}, "resize: expected"),
-        ({"image_format": "webp"}, "image_format: expected one of original, png, jpeg, received 'webp'"),
+        ({"image_format": "webp"}, "image_format: expected one of original, png, jpeg, uncompressed, received"),
     ],
 )
 def test_settings_out_of_range(tree, tmp_path, settings, message):
