@@ -56,8 +56,8 @@ def make_records(tree: Path, folder: Path, **options) -> Path:
 
 def training_set(records: Path, **data):
     """The training images, and two epochs of batches."""
-    from kreid.config import Data
     from kreid.data import TrainingSet
+    from kreid.sections import Data
 
     drawn = TrainingSet(records, Data(**data), seed=1)
     return drawn, [batch for epoch in range(2) for batch in drawn.sampler.epoch(epoch)]

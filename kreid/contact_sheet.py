@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kreid.config import Config, Data
 from kreid.data import TrainingSet, training_batches
 from kreid.errors import ConfigError
 from kreid.report_images import read_fields
+from kreid.sections import Config, Data
 
 _CHANGES = ("flip", "hue", "saturation", "contrast", "brightness", "crop_padding", "erase")
 _WIDTH = 1360  # pixels a row of actions may take, unless one image is wider

@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.averaging import Picture, cut, pictures
-from kreid.config import Evaluation
 from kreid.data import file_batches, first_damaged, read_image, record_batches
 from kreid.ranking import Embeddings, Images
 from kreid.ranking_distances import unit_float32
+from kreid.sections import Evaluation
 from kreid.variants import PLAIN
 from tfrecords_tools.index import read_index
 

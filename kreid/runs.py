@@ -21,6 +21,7 @@ import numpy as np
 from kreid import config as configuration
 from kreid.atomic import remove_partial
 from kreid.errors import ConfigError
+from kreid.sections import Config
 from kreid.trees import differences
 
 CONFIG = "config.yaml"
@@ -45,7 +46,7 @@ def check_new(run: str | Path) -> None:
         raise ConfigError(f"{run}: exists already; give another --out, remove it, or go on with --resume")
 
 
-def check_resume(run: str | Path, config: configuration.Config) -> None:
+def check_resume(run: str | Path, config: Config) -> None:
     """Complain where a run cannot go on with this configuration; remove what a killed process left half-written.
 
     Raises:
@@ -75,7 +76,7 @@ def weights_digest(run: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_config_of(run: str | Path) -> configuration.Config:
+def load_config_of(run: str | Path) -> Config:
     """The resolved configuration of a run folder.
 
     Raises:

@@ -9,8 +9,9 @@ from pathlib import Path
 import tensorflow as tf
 
 from kreid import checkpoints, runs
-from kreid.config import Config, dump
+from kreid.config import dump
 from kreid.data import TrainingSet, split_folder
+from kreid.sections import Config
 from kreid.training_loop import Hook, Trainer, fingerprint
 from kreid.training_step import check_devices, make_strategy
 from kreid.workers import meet, read_cluster

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kreid import runs
 from kreid.atomic import atomic_path, write_json
-from kreid.config import Config
+from kreid.sections import Config
 
 Logs = dict[str, float]
 

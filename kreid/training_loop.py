@@ -17,12 +17,13 @@ import tensorflow as tf
 
 from kreid import checkpoints, runs
 from kreid.atomic import atomic_path
-from kreid.config import Config, dump
+from kreid.config import dump
 from kreid.data import TrainingSet, first_damaged, training_batches
 from kreid.errors import ConfigError
 from kreid.optimizers import learning_rate
 from kreid.progress import Progress
 from kreid.report_images import read_fields
+from kreid.sections import Config
 from kreid.training_log import Logs, RunLog, first_line
 from kreid.training_step import Step
 from kreid.validation import gallery_picture, validate

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
-from kreid.config import Config
+from kreid.sections import Config
 
 log = logging.getLogger("kreid")
 

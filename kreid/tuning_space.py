@@ -19,20 +19,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from kreid.config import (
-    Config,
-    Integer,
-    Number,
-    Positive,
-    Section,
-    check,
-    complaints,
-    known_keys,
-    load_tree,
-    place_of,
-    read_yaml,
-)
+from kreid.config import check, complaints, known_keys, load_tree, place_of, read_yaml
 from kreid.errors import ConfigError
+from kreid.sections import Config, Integer, Number, Positive, Section
 from kreid.trees import set_key
 
 # They say which images are trained on and scored, or which draw of luck is: trials are compared under one value.

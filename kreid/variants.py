@@ -1,6 +1,6 @@
 """Evaluation settings in words, and taken apart into what each of them does alone. No TensorFlow."""
 
-from kreid.config import Evaluation, Rerank
+from kreid.sections import Evaluation, Rerank
 
 PLAIN = Evaluation()
 

@@ -93,6 +93,7 @@ def test_overrides_reach_any_depth(tmp_path):
         (TWO_STREAM + "data: {crop_padding: 128}", [], "data.crop_padding: .*less than .*256 and 128.*received 128$"),
         (TWO_STREAM + "train: {epochs: 1}\ntrain: {epochs: 2}", [], "line 3: key 'train' is given twice"),
         (TWO_STREAM + "train: {weight_decay: 5e-4}", [], "adamw"),
+        (TWO_STREAM + "train: {freeze_epochs: 2}", [], "train: freeze_epochs says when .* train.freeze learn again"),
         ("model: {embedder: two_stream, part: {paf_stages: 5}}", [], "body_25 has at most 4 paf_stages"),
         ("model: {embedder: two_stream, part: {arch: coco, paf_stages: 2}}", [], "must be equal"),
         ("- a list", [], "expected keys such as `model:`, received list"),

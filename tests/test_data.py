@@ -13,7 +13,6 @@ import tensorflow as tf
 from configurations import EVERYTHING
 from PIL import Image
 
-from kreid.config import Data
 from kreid.data import (
     TrainingSet,
     decode_and_resize,
@@ -24,6 +23,7 @@ from kreid.data import (
     training_batches,
 )
 from kreid.errors import ConfigError
+from kreid.sections import Data
 from tfrecords_tools import schema
 from tfrecords_tools.index import read_index
 from tfrecords_tools.soccernet import scan

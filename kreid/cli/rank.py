@@ -7,7 +7,7 @@ import typer
 
 from kreid.cli import searching, switches
 from kreid.cli.common import Counter, Metric, RunFolder, check_run, check_split, configurations, load_tensorflow
-from kreid.config import Evaluation
+from kreid.sections import Evaluation
 from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run, warn
 
 app = make_app()
