@@ -1,11 +1,14 @@
 """Settings and fixtures that all tests share."""
 
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("JAX_THREEFRY_PARTITIONABLE", "0")  # JAX on a CPU compiles some random draws for half a minute
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compiling small networks takes longer than running them
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the suite is for the CPU, and equal everywhere
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell's background jobs have it, and pass on to commands
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import keras
 import pytest
