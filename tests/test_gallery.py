@@ -210,6 +210,9 @@ def test_records_become_a_page_beside_the_run(run_folder, records, folder, capsy
     [
         ([], 2, "--data: missing; give what kreid-convert wrote, or --gallery and --query"),
         (["--gallery", "{x}"], 2, "--query: missing"),
+        (["--gallery", "--query", "{x}"], 2, "'--gallery': expected a path, received the option --query"),
+        (["--gallery", "{x}", "--query", "--top", "3"], 2, "'--query': expected a path, received the option --top"),
+        (["--data", "--split", "test"], 2, "'--data': expected a path, received the option --split"),
         (["--query", "{x}"], 2, "--gallery: missing"),
         (["--gallery", "{x}", "--query", "{x}", "--data", "{records}"], 2, "--data: is for a split, not for a search"),
         (["--gallery", "{x}", "--query", "{x}", "--split", "test"], 2, "--split: is for a split, not for a search"),

@@ -97,10 +97,13 @@ def parse_path(text: str) -> Path:
     """Return a path typed by the user, for `typer.Argument(parser=parse_path)`.
 
     Raises:
-        typer.BadParameter: for an empty one: `Path("")` is the current folder, a shell's unset variable is not.
+        typer.BadParameter: for an empty one: `Path("")` is the current folder, a shell's unset variable is not; and for
+            one like an option, which stands where a value was forgotten.
     """
     if not text:
         raise typer.BadParameter("expected a path, received an empty one (an unset shell variable?)")
+    if text.startswith("--"):
+        raise typer.BadParameter(f"expected a path, received the option {text} (a file of that name is ./{text})")
     return Path(text)
 
 

@@ -110,13 +110,20 @@ def test_missing_arguments(convert):
     assert "kreid-convert --help" in err
 
 
-@pytest.mark.parametrize("args", [["", "out"], ["tree", ""]])
-def test_empty_path_is_not_the_current_folder(convert, tree, tmp_path, monkeypatch, args):
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["", "out"], "expected a path, received an empty one"),
+        (["tree", ""], "expected a path, received an empty one"),
+        (["tree", "--", "--fraction"], "expected a path, received the option --fraction"),
+    ],
+)
+def test_what_is_no_path_is_refused(convert, tree, tmp_path, monkeypatch, args, message):
     monkeypatch.chdir(tmp_path)
     before = list(tmp_path.rglob("*"))
     code, _, err = convert(*args)
     assert code == 2
-    assert "expected a path, received an empty one" in err
+    assert message in err
     assert list(tmp_path.rglob("*")) == before
 
 
