@@ -28,6 +28,7 @@ SAFETENSORS_TYPES = {
     "U8": "u1",
     "BOOL": "?",
 }
+LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
 # What a damaged header of an array makes NumPy raise.
 _ARRAY_ERRORS = (ArithmeticError, EOFError, LookupError, MemoryError, SyntaxError, TypeError, ValueError)
 
@@ -69,6 +70,8 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """
     data = path.read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
+    if start - 8 > LONGEST_HEADER:
+        raise ValueError(f"{path}: damaged safetensors header: a length of {start - 8:,} bytes; get the file again")
     if start > len(data):
         raise ValueError(f"{path}: cut short inside the header, {start - len(data):,} bytes are missing")
     try:

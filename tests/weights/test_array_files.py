@@ -85,6 +85,28 @@ def test_safetensors_says_what_is_damaged(tmp_path, header, message):
         read(safetensors(tmp_path / "x.safetensors", header, bytes(8)))
 
 
+@pytest.mark.parametrize("size", [128, int.from_bytes(b"PK", "little")])  # in bytes, as a pickle and a zip begin
+def test_safetensors_with_a_length_like_another_format(tmp_path, size):
+    header = json.dumps({"x": entry("F32", [1], 0, 4)}).encode().ljust(size)
+    assert list(read(safetensors(tmp_path / "x.safetensors", header, bytes(4)))) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("x.safetensors", b"\xff" * 8 + b'{"x"', r"a length of 18,446,744,073,709,551,615 bytes; get the file again"),
+        ("x.safetensors", b"\x80\x02" + b"\xff" * 6 + b'{"x"', "a length of "),
+        ("x.safetensors", b"01234567" + b'{"x"', "a length of "),
+        ("x.safetensors", bytes([2, *bytes(7)]) + b"\xff" * 8, "utf-8"),
+        ("x.bin", b"\x00" * 7 + b"\x80" + b'{"x"', "a length of 9,223,372,036,854,775,808 bytes"),
+    ],
+)
+def test_a_damaged_length_is_no_other_format(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}: damaged safetensors header.*{message}"):
+        read(tmp_path / name)
+
+
 def test_safetensors_cut_inside_its_header(tmp_path):
     path = safetensors(tmp_path / "x.safetensors", {"x": entry("F32", [1], 0, 4)}, bytes(4))
     path.write_bytes(path.read_bytes()[:20])
