@@ -180,6 +180,9 @@ def test_scores_of_other_records_are_refused(copies, records, capsys, monkeypatc
     ("app", "arguments", "message"),
     [
         (evaluate_app, ["{a}", "--crops", 9], "'--crops'"),
+        (evaluate_app, ["{a}", "--split", "train"], "--split train: the training set has no queries; choose valid or"),
+        (evaluate_app, ["{a}", "--split", "a/b"], "--split 'a/b': expected valid or test\n"),
+        (rank_app, ["{a}", "--split", "train"], "has no queries; choose valid, test or challenge"),
         (evaluate_app, ["{a}", "--weight", 2], "'--weight'"),
         (evaluate_app, ["{a}", "--no-rerank", "--k1", 4], "--no-rerank: expected without --k1"),
         (evaluate_app, ["{b}", "--concat"], "b: has no layer-wise heads to join"),

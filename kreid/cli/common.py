@@ -73,13 +73,20 @@ def check_data(data: Path) -> None:
         raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
 
 
-def check_split(data: Path, split: str) -> Path:
-    """Return the folder of a split's records; complain at once where it is not there, or holds no queries."""
+def check_split(data: Path, split: str, scored: bool = True) -> Path:
+    """Return the folder of a split's records; complain at once where it is not there, or holds no queries.
+
+    Args:
+        data: what kreid-convert wrote.
+        split: its name.
+        scored: whether labels are needed, which the challenge split withholds; decides what the advice names.
+    """
+    choices = "valid or test" if scored else "valid, test or challenge"
     if split == "train":
-        raise UsageError("--split train: the training set has no queries; choose valid, test or challenge")
+        raise UsageError(f"--split train: the training set has no queries; choose {choices}")
     check_data(data)
     if not split or Path(split).name != split:
-        raise UsageError(f"--split {split!r}: expected valid, test or challenge")
+        raise UsageError(f"--split {split!r}: expected {choices}")
     folder = data if data.name == split and (data / "index.npz").exists() else data / split
     if not folder.is_dir():
         found = sorted(path.parent.name for path in data.glob("*/index.npz"))

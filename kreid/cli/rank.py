@@ -58,7 +58,7 @@ def rank(
         raise UsageError("--data: missing; give what kreid-convert wrote, or --gallery and --query for a search")
     runs = [run_folder, *(with_ or [])]
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
-    records = check_split(data, split)
+    records = check_split(data, split, scored=False)
     load_tensorflow()
     from kreid import ranking_files
     from kreid.enhance import rank_records
