@@ -67,60 +67,6 @@ def check_run(run: Path) -> None:
         raise UsageError(f"{run}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote")
 
 
-def check_data(data: Path) -> None:
-    """Complain at once about a folder of records that is not there."""
-    if not data.is_dir():
-        raise UsageError(f"--data {data}: no such folder; give the one that kreid-convert wrote")
-
-
-def check_split(data: Path, split: str, scored: bool = True) -> Path:
-    """Return the folder of a split's records; complain at once where it is not there, or holds no queries.
-
-    Args:
-        data: what kreid-convert wrote.
-        split: its name.
-        scored: whether labels are needed, which the challenge split withholds; decides what the advice names.
-    """
-    choices = "valid or test" if scored else "valid, test or challenge"
-    if split == "train":
-        raise UsageError(f"--split train: the training set has no queries; choose {choices}")
-    check_data(data)
-    if not split or Path(split).name != split:
-        raise UsageError(f"--split {split!r}: expected {choices}")
-    folder = data if data.name == split and (data / "index.npz").exists() else data / split
-    if not folder.is_dir():
-        found = sorted(path.parent.name for path in data.glob("*/index.npz"))
-        raise UsageError(f"--data {data}: no split {split!r}; found {', '.join(found) or 'no records'}")
-    return folder
-
-
-def check_labels(records: Path) -> None:
-    """Complain at once, not after hours of a network's work, about records whose labels are withheld or wrong."""
-    import numpy as np
-
-    from kreid.ranking_embeddings import check_labelled
-    from kreid.ranking_truth import read_groundtruth
-
-    images = read_groundtruth(records)
-    check_labelled(images, np.arange(len(images)))
-
-
-def image_files(paths: list[Path]) -> list[Path]:
-    """The image files among `paths`, those of folders sorted by name."""
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-            if not found:
-                raise ValueError(f"{path}: no PNG or JPEG file in this folder")
-            files += found
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise ValueError(f"{path}: no such file or folder")
-    return files
-
-
 class Counter:
     """Rewrites `what done/total` on a terminal.
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import Counter, check_labels, check_run, check_split, load_tensorflow
+from kreid.cli.common import Counter, check_run, load_tensorflow
+from kreid.cli.sources import check_labels, check_split
 from tfrecords_tools.console import UsageError, finish, make_app, note, parse_path, run, warn
 
 app = make_app()

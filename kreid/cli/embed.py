@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import Counter, RunFolder, check_run, image_files, load_tensorflow
+from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
+from kreid.cli.sources import image_files
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()

@@ -5,16 +5,8 @@ from typing import Annotated
 import typer
 
 from kreid.cli import switches
-from kreid.cli.common import (
-    Counter,
-    DataFolder,
-    Metric,
-    RunFolder,
-    check_labels,
-    check_split,
-    configurations,
-    load_tensorflow,
-)
+from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, configurations, load_tensorflow
+from kreid.cli.sources import check_labels, check_split
 from tfrecords_tools.console import finish, make_app, run
 
 app = make_app()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kreid.cli.common import Counter, RunFolder, check_run, image_files, load_tensorflow
+from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
+from kreid.cli.sources import image_files
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 if TYPE_CHECKING:

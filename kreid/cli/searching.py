@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from kreid.cli.common import Counter, image_files, load_tensorflow
+from kreid.cli.common import Counter, load_tensorflow
+from kreid.cli.sources import image_files
 from tfrecords_tools.console import UsageError, arguments, finish, parse_path
 
 

@@ -5,15 +5,8 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import (
-    ConfigFile,
-    DataFolder,
-    Overrides,
-    check_data,
-    configurations,
-    load_tensorflow,
-    log_to_stderr,
-)
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, configurations, load_tensorflow, log_to_stderr
+from kreid.cli.sources import check_data
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()

@@ -1,0 +1,69 @@
+"""What a command's images come from, records or crops, and one answer for each to what is not there."""
+
+from pathlib import Path
+
+from tfrecords_tools.console import UsageError
+
+
+def check_data(data: Path, split: str = "train") -> Path:
+    """Return the folder of a split's records; complain at once where they are not there."""
+    from tfrecords_tools.index import INDEX_NAME, split_folder
+
+    if not data.is_dir():
+        what = "a file, expected a folder" if data.exists() else "no such folder"
+        raise UsageError(f"--data {data}: {what}; give the one that kreid-convert wrote")
+    folder = split_folder(data, split)
+    if not (folder / INDEX_NAME).is_file():
+        found = [data] if (data / INDEX_NAME).is_file() else _splits(data)
+        if not found:
+            raise UsageError(f"--data {data}: no records in this folder; give the one that kreid-convert wrote")
+        raise UsageError(f"--data {data}: no split {split!r}; found {', '.join(one.name for one in found)}")
+    return folder
+
+
+def check_split(data: Path, split: str, scored: bool = True) -> Path:
+    """Return the folder of a split's records; complain at once where it is not there, or holds no queries.
+
+    Args:
+        data: what kreid-convert wrote.
+        split: its name.
+        scored: whether labels are needed, which the challenge split withholds; decides what the advice names.
+    """
+    choices = "valid or test" if scored else "valid, test or challenge"
+    if split == "train":
+        raise UsageError(f"--split train: the training set has no queries; choose {choices}")
+    if not split or Path(split).name != split:
+        raise UsageError(f"--split {split!r}: expected {choices}")
+    return check_data(data, split)
+
+
+def check_labels(records: Path) -> None:
+    """Complain at once, not after hours of a network's work, about records whose labels are withheld or wrong."""
+    import numpy as np
+
+    from kreid.ranking_embeddings import check_labelled
+    from kreid.ranking_truth import read_groundtruth
+
+    images = read_groundtruth(records)
+    check_labelled(images, np.arange(len(images)))
+
+
+def image_files(paths: list[Path]) -> list[Path]:
+    """The image files among `paths`, those of folders sorted by name."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
+            if not found:
+                raise ValueError(f"{path}: no PNG or JPEG file in this folder")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise ValueError(f"{path}: no such file or folder")
+    return files
+
+
+def _splits(data: Path) -> list[Path]:
+    """The folders of splits inside what kreid-convert wrote."""
+    return sorted(path.parent for path in data.glob("*/index.npz"))

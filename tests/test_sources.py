@@ -1,0 +1,35 @@
+"""What the commands say where there are no records, all alike and before TensorFlow loads."""
+
+import importlib
+
+import pytest
+from tiny_runs import invoke
+
+COMMANDS = {
+    "train": ["{config}", "--out", "new"],
+    "batch": ["{config}", "--out", "new.png"],
+    "tune": ["{config}", "--out", "new", "--space", "{config}"],
+    "evaluate": ["{run}"],
+    "rank": ["{run}"],
+    "compare": ["{run}"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_records_are_told_alike(command, run_folder, records, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(f"kreid.cli.{command}")
+    monkeypatch.setattr(module, "load_tensorflow", None, raising=False)  # calling it would fail
+    (tmp_path / "empty" / "train").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    other, split = ("test", "train") if command in ("train", "batch", "tune") else ("train", "test")
+    arguments = [one.format(config=run_folder / "config.yaml", run=run_folder) for one in COMMANDS[command]]
+    for data, message in (
+        ("nowhere", "no such folder; give the one that kreid-convert wrote"),
+        ("file", "a file, expected a folder; give the one that kreid-convert wrote"),
+        ("empty", "no records in this folder; give the one that kreid-convert wrote"),
+        (records / other, f"no split '{split}'; found {other}"),
+    ):
+        code, lines, err = invoke(capsys, module.app, *arguments, "--data", data)
+        assert (code, lines, err) == (2, [], f"error: --data {data}: {message}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
