@@ -5,6 +5,8 @@ import importlib
 import pytest
 from tiny_runs import invoke
 
+from kreid.cli import embed
+
 COMMANDS = {
     "train": ["{config}", "--out", "new"],
     "batch": ["{config}", "--out", "new.png"],
@@ -33,3 +35,28 @@ def test_no_records_are_told_alike(command, run_folder, records, tmp_path, monke
         code, lines, err = invoke(capsys, module.app, *arguments, "--data", data)
         assert (code, lines, err) == (2, [], f"error: --data {data}: {message}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (["{records}"], "{records}: records of several splits; give one of {records}/challenge, {records}/test, "),
+        (["{one}"], "{one}: records of one split; give {one}/test\n"),
+        (["{records}/test", "{records}/valid"], "{records}/test: stands alone, without other crops; 2 were given\n"),
+        (["{records}/test", "--endpoint", "http://127.0.0.1:9"], "--endpoint takes images, not a folder of records\n"),
+        (["nowhere"], "nowhere: no such file or folder\n"),
+        (["{empty}"], "{empty}: no PNG or JPEG file in this folder\n"),
+    ],
+)
+def test_embed_says_what_to_give(run_folder, records, tmp_path, monkeypatch, capsys, images, message):
+    monkeypatch.setattr(embed, "load_tensorflow", None)
+    places = {"records": records, "one": tmp_path / "one", "empty": tmp_path / "empty"}
+    places["empty"].mkdir()
+    (places["one"] / "test").mkdir(parents=True)
+    (places["one"] / "test" / "index.npz").touch()
+    given = [one.format(**places) for one in images]
+    code, lines, err = invoke(capsys, embed.app, run_folder, *given, "--out", tmp_path / "x.npz")
+    assert (code, lines) == (2, [])
+    assert message.format(**places) in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "x.npz").exists()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
-from kreid.cli.sources import image_files
+from kreid.cli.sources import crop_source
 from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
@@ -31,11 +31,10 @@ def embed(
     check_run(run_folder)
     if out.suffix != ".npz":
         raise UsageError(f"--out {out}: expected a name that ends in .npz")
-    records = images[0] if len(images) == 1 and (images[0] / "index.npz").is_file() else None
-    if records and endpoint:
-        raise UsageError("--endpoint takes images, not a folder of records")
     with arguments():
-        files = [] if records else image_files(images)
+        source = crop_source("IMAGES", images, embeddings=False)
+    if endpoint and isinstance(source, Path):
+        raise UsageError("--endpoint takes images, not a folder of records")
     load_tensorflow()
     import numpy as np
 
@@ -44,15 +43,15 @@ def embed(
     if endpoint:
         from kreid.serving import embed_remotely
 
-        arrays = {"vectors": embed_remotely(endpoint, files), "path": np.array([str(path) for path in files])}
+        arrays = {"vectors": embed_remotely(endpoint, source), "path": np.array([str(path) for path in source])}
     else:
-        arrays = _locally(run_folder, files, records)
+        arrays = _locally(run_folder, source)
     with atomic_file(out) as file:
         np.savez(file, **arrays)
     finish(out)
 
 
-def _locally(run_folder: Path, files: list[Path], records: Path | None) -> dict:
+def _locally(run_folder: Path, source: list[Path] | Path) -> dict:
     import numpy as np
 
     from kreid.embedding import embed as embed_records
@@ -60,11 +59,11 @@ def _locally(run_folder: Path, files: list[Path], records: Path | None) -> dict:
     from kreid.runs import load_model
 
     model = load_model(run_folder)
-    if records:
-        embeddings = embed_records(model, records, progress=Counter("embedding"))
+    if isinstance(source, Path):
+        embeddings = embed_records(model, source, progress=Counter("embedding"))
         return {name: getattr(embeddings, name) for name in ("vectors", "person", "action", "bbox", "is_query")}
-    vectors = embed_files(model, files, progress=Counter("embedding"))
-    return {"vectors": vectors, "path": np.array([str(path) for path in files])}
+    vectors = embed_files(model, source, progress=Counter("embedding"))
+    return {"vectors": vectors, "path": np.array([str(path) for path in source])}
 
 
 def main() -> None:

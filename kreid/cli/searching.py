@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from kreid.cli.common import Counter, load_tensorflow
-from kreid.cli.sources import image_files
+from kreid.cli.sources import crop_source
 from tfrecords_tools.console import UsageError, arguments, finish, parse_path
 
 
@@ -97,7 +97,7 @@ def search_crops(
     out = out or run_folder / "search.html"
     with arguments():
         check_ending(out)
-        sources = [_source("--query", query), _source("--gallery", gallery)]
+        sources = [crop_source("--query", query), crop_source("--gallery", gallery)]
     if backend == Backend.faiss and importlib.util.find_spec("faiss") is None:
         raise UsageError(
             "--backend faiss: the package faiss-cpu is not installed; pip install faiss-cpu, or leave it out"
@@ -113,22 +113,6 @@ def search_crops(
     found = search(queries.vectors, crops.vectors, top, metric, backend=backend, progress=Counter("searching"))
     title = f"{run_folder.resolve().name}, search"
     finish(write_results(Results(title, queries, crops, found, str(metric)), out))
-
-
-def _source(option: str, paths: list[Path]) -> list[Path] | Path:
-    """Image files, or the one folder of records or file of embeddings that `paths` is."""
-    stored = [path for path in paths if path.suffix in (".npz", ".npy") or (path / "index.npz").is_file()]
-    if stored and len(paths) > 1:
-        raise UsageError(f"{option} {stored[0]}: stands alone, without other crops; {len(paths)} were given")
-    if not stored:
-        for path in paths:
-            inner = sorted(str(one.parent) for one in path.glob("*/index.npz"))
-            if inner:
-                raise UsageError(f"{option} {path}: records of several splits; give one of {', '.join(inner)}")
-        return image_files(paths)
-    if not stored[0].exists():
-        raise UsageError(f"{option} {stored[0]}: no such file")
-    return stored[0]
 
 
 def _open(source: list[Path] | Path, role: str, model: Any) -> Any:

@@ -64,6 +64,27 @@ def image_files(paths: list[Path]) -> list[Path]:
     return files
 
 
+def crop_source(name: str, paths: list[Path], embeddings: bool = True) -> list[Path] | Path:
+    """Return the image files among `paths`, or the one folder of records or file of embeddings that they are.
+
+    Args:
+        name: of the argument, for messages.
+        paths: what the user gave.
+        embeddings: whether a file of embeddings, `.npz` or `.npy`, will do.
+    """
+    suffixes = (".npz", ".npy") if embeddings else ()
+    stored = [path for path in paths if path.suffix in suffixes or (path / "index.npz").is_file()]
+    if stored and len(paths) > 1:
+        raise UsageError(f"{name} {stored[0]}: stands alone, without other crops; {len(paths)} were given")
+    if stored and not stored[0].exists():
+        raise UsageError(f"{name} {stored[0]}: no such file")
+    for splits in filter(None, map(_splits, paths)):
+        folders = ", ".join(map(str, splits))
+        what = "records of several splits; give one of" if len(splits) > 1 else "records of one split; give"
+        raise UsageError(f"{name} {splits[0].parent}: {what} {folders}")
+    return stored[0] if stored else image_files(paths)
+
+
 def _splits(data: Path) -> list[Path]:
     """The folders of splits inside what kreid-convert wrote."""
     return sorted(path.parent for path in data.glob("*/index.npz"))
