@@ -12,7 +12,7 @@ from kreid.enhance import check_widths, joined, ranked
 from kreid.models.cost import cost
 from kreid.paper import paper_row
 from kreid.ranking import Ranking, average_precision, evaluate, first_hit, group_means, rank
-from kreid.runs import load_config_of, load_model, weights_digest
+from kreid.runs import load_config_of, load_model, run_names, weights_digest
 from kreid.sections import Evaluation
 from kreid.statistics import compare, intervals
 from kreid.variants import PLAIN, variants
@@ -53,8 +53,8 @@ def evaluate_runs(
     check_widths(models, join)
     wanted = variants(settings)
     members = [embed_each(model, records, list(wanted.values()), progress=progress) for model in models]
-    rows, first = [], None
-    for name, embedded, one in _entries([run.resolve().name for run in runs], members, wanted, join):
+    names, rows, first = run_names(runs), [], None
+    for name, embedded, one in _entries(names, members, wanted, join):
         start = time.perf_counter()
         ranking = ranked(embedded.embeddings, one, metric)
         seconds = {"embedding": embedded.seconds, "ranking": time.perf_counter() - start}
@@ -63,7 +63,7 @@ def evaluate_runs(
     return {
         "split": split,
         "metric": str(metric),
-        "runs": [run.resolve().name for run in runs],
+        "runs": names,
         "join": str(join) if len(runs) > 1 else None,
         "settings": settings.model_dump(mode="json"),
         **evaluate(ranking),

@@ -7,10 +7,11 @@
 <run>/tensorboard/         event files: figures, ranked galleries, histograms on request
 <run>/checkpoints/         states to resume from
 <run>/metrics_<split>.json, ranking_<split>.json, report_<split>.html, search.html, serving/<version>/
-                           (metrics_<split>_with_<other run>.json and so on of an ensemble)
+                           (metrics_<split>_with_<other run>.json and so on of an ensemble, see `result_path`)
 """
 
 import hashlib
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ WEIGHTS = "model.weights.h5"
 LOG = "log.csv"
 SUMMARY = "summary.json"
 CHECKPOINTS = "checkpoints"
+_LONGEST = 150  # bytes of the names of other runs that a result's own may hold
 
 # What a resumed run may have otherwise: the weights so far would have been the same. So would they with other epochs,
 # unless the learning rate falls towards the last one.
@@ -63,9 +65,25 @@ def check_resume(run: str | Path, config: Config) -> None:
         remove_partial(Path(run) / folder, name)
 
 
+def run_names(runs: Sequence[str | Path]) -> list[str]:
+    """Names of different runs, all different: the folder's own of the first run and of those beside it.
+
+    Runs that lie elsewhere are named by their path from the folder that holds the first: `../seed2/osnet`.
+    """
+    first, *others = (Path(run).resolve() for run in runs)
+    return [first.name, *(os.path.relpath(other, first.parent) for other in others)]
+
+
 def result_path(runs: Sequence[str | Path], name: str) -> Path:
-    """Where a result of a run goes, and one of an ensemble: `RUN/metrics_test_with_OTHER.json` in the first run."""
-    others = "_".join(Path(run).resolve().name for run in runs[1:])
+    """Where a result of a run goes, and one of an ensemble: `RUN/metrics_test_with_OTHER.json` in the first run.
+
+    The name of a run that lies elsewhere than beside the first, and of many runs, ends in a digest of `run_names`.
+    """
+    folders = [Path(run).resolve().name for run in runs]
+    named = list(zip(folders, run_names(runs), strict=True))[1:]
+    others = "_".join(own if own == name else f"{own}-{_digest(name)}" for own, name in named)
+    if len(os.fsencode(others)) > _LONGEST:
+        others = f"{len(runs) - 1}_runs-{_digest(others)}"
     name = Path(name)
     return Path(runs[0]) / (f"{name.stem}_with_{others}{name.suffix}" if others else name)
 
@@ -126,3 +144,7 @@ def load_model(run: str | Path) -> Any:
             f"{path}: {broken[0]} and {len(broken) - 1} more hold NaN or infinity; look for a diverged model"
         )
     return model
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]

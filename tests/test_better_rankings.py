@@ -187,6 +187,8 @@ def test_scores_of_other_records_are_refused(copies, records, capsys, monkeypatc
         (evaluate_app, ["{a}", "--no-rerank", "--k1", 4], "--no-rerank: expected without --k1"),
         (evaluate_app, ["{b}", "--concat"], "b: has no layer-wise heads to join"),
         (rank_app, ["{a}", "--with", "{b}", "--concat"], "b: has no layer-wise heads to join"),
+        (rank_app, ["{a}", "--with", "{b}", "--with", "{b}/"], "--with {b}: given already; join different runs"),
+        (evaluate_app, ["{a}", "--with", "{b}/../a"], "--with {b}/../a: given already; join different runs"),
         (rank_app, ["{a}", "--with", "nowhere"], "nowhere: not a run folder"),
         (compare_app, ["{a}", "--out", "x.txt"], "ends in .md"),
         (compare_app, ["nowhere"], "nowhere: not a run folder"),
@@ -199,7 +201,7 @@ def test_wrong_switches_end_with_2_before_tensorflow(runs, records, capsys, monk
     arguments = [str(argument).format(**places) for argument in arguments]
     code, lines, err = invoke(capsys, app, *arguments, "--data", records)
     assert code == 2
-    assert message in err
+    assert message.format(**places) in err
     assert err.count("\n") == 1
     assert lines == []
 

@@ -83,11 +83,11 @@ def _write_report(
     from kreid.look_report import pair_looks
     from kreid.paper import paper_row
     from kreid.report import write_report
-    from kreid.runs import load_config_of, result_path
+    from kreid.runs import load_config_of, result_path, run_names
     from kreid.variants import describe
 
     report = result_path(runs, f"report_{split}.html")
-    names, ways = [run.resolve().name for run in runs], [*describe(settings).values()]
+    names, ways = run_names(runs), [*describe(settings).values()]
     title = ", ".join([" + ".join(names), split, *ways])
     config = load_config_of(runs[0])
     row = paper_row(config, split) if len(runs) == 1 else None

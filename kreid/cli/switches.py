@@ -71,8 +71,10 @@ def check_settings(
         runs: run folders.
         flip: of --flip and so on; None where the switch is not there.
     """
-    for run in runs:
+    for number, run in enumerate(runs):
         check_run(run)
+        if run.resolve() in (other.resolve() for other in runs[:number]):
+            raise UsageError(f"--with {run}: given already; join different runs")
     with arguments():
         configs = [load_config_of(run) for run in runs]
     embedding = None if concat is None else "concat" if concat else "final"

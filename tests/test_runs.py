@@ -1,0 +1,38 @@
+"""How runs are named, and where what several of them give goes."""
+
+import itertools
+import re
+
+import pytest
+
+from kreid.runs import result_path, run_names
+
+
+def test_runs_that_share_a_folder_name_have_results_of_their_own(tmp_path):
+    first = tmp_path / "one" / "run"
+    beside, above, below = tmp_path / "one" / "b", tmp_path / "run", tmp_path / "one" / "run" / "run"
+    others = [beside, above, below, tmp_path / "two" / "run", tmp_path / "three" / "run", tmp_path / "one", tmp_path]
+    chosen = [list(some) for count in range(3) for some in itertools.permutations(others, count)]
+    paths = [result_path([first, *some], "metrics_test.json") for some in chosen]
+    assert {path.parent for path in paths} == {first}
+    assert len({path.name for path in paths}) == len(paths)
+    assert paths[:2] == [first / "metrics_test.json", first / "metrics_test_with_b.json"]
+    assert re.fullmatch(r"metrics_test_with_run-[0-9a-f]{8}\.json", paths[2].name)
+
+
+def test_names_are_paths_where_runs_lie_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "one").mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    assert run_names(["run", "b", "../two/run", tmp_path / "two" / "b"]) == ["run", "b", "../two/run", "../two/b"]
+    assert run_names([tmp_path / "one" / ".." / "one"]) == ["one"]
+
+
+@pytest.mark.parametrize("name", ["seed", "Läufe" * 7])
+def test_many_runs_still_have_a_file_name(tmp_path, name):
+    runs = [tmp_path / f"{name}{number}" for number in range(60)]
+    paths = [result_path(some, "ranking_challenge.json") for some in (runs, [*runs[:-2], *runs[:-3:-1]])]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        assert re.fullmatch(r"ranking_challenge_with_59_runs-[0-9a-f]{8}\.json", path.name)
+    assert paths[0] != paths[1]
