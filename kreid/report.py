@@ -14,7 +14,7 @@ from kreid.ranking import Ranking, average_precision
 from kreid.report_data import Looker, looks, page_data
 from kreid.report_html import assemble
 from kreid.report_images import Progress, choose_height, collect, find_records
-from kreid.report_numbers import check_paper_row, hardest_first, score
+from kreid.report_numbers import Scores, check_paper_row, hardest_first, score
 from tfrecords_tools.index import Index, read_index
 
 BUDGET = 30_000_000
@@ -62,28 +62,20 @@ def write_report(
     Example:
         write_report(rank(embeddings), "records/test", "report.html", "two streams, test")
     """
-    check_paper_row(paper_row)
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit: expected at least 1 query to list, or None, got {limit}")
-    if not len(ranking):
-        raise ValueError("ranking: it has no queries, so there is nothing to show")
-    images = ranking.images
-    labelled = bool((images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
+    _check(ranking, limit, paper_row)
+    labelled = bool((ranking.images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
     precision = average_precision(ranking) if labelled else None
     order = hardest_first(ranking, precision)
 
     with read_index(records) as index:
-        record = find_records(images, index)
+        record = find_records(ranking.images, index)
         listed, height = _fit(ranking, order[:limit], index, record, budget * 3 / 4)  # base64 turns 3 bytes into 4
         rows, shown = _rows(ranking, listed)
         fields, sheets = collect(index, record[rows], shown, height, progress)
 
     scores = None
     if labelled and not np.isnan(precision).all():
-        place = np.empty(len(images), np.int64)
-        place[rows] = np.arange(len(rows))
-        of_queries = {name: values[place[ranking.query]] for name, values in fields.items()}
-        scores = score(ranking, of_queries, paper_row)
+        scores = _score(ranking, rows, fields, paper_row)
     shown_fields = {name: values[shown] for name, values in fields.items()}
     data = page_data(ranking, listed, rows[shown], shown_fields, sheets, precision)
     maps, data["looks"] = looks(ranking, listed, rows[shown], look) if look else ({}, None)
@@ -91,6 +83,23 @@ def write_report(
         for part in assemble(title, ranking, len(listed), labelled, scores, paper_row or {}, data, sheets, maps):
             file.write(part.encode("utf-8"))
     return Path(path)
+
+
+def _check(ranking: Ranking, limit: int | None, paper_row: Mapping[str, object] | None) -> None:
+    check_paper_row(paper_row)
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit: expected at least 1 query to list, or None, got {limit}")
+    if not len(ranking):
+        raise ValueError("ranking: it has no queries, so there is nothing to show")
+
+
+def _score(
+    ranking: Ranking, rows: np.ndarray, fields: Mapping[str, np.ndarray], paper_row: Mapping[str, object] | None
+) -> Scores:
+    """Score the ranking with what `fields` says of the images at `rows`, among which all queries are."""
+    place = np.empty(len(ranking.images), np.int64)
+    place[rows] = np.arange(len(rows))
+    return score(ranking, {name: values[place[ranking.query]] for name, values in fields.items()}, paper_row)
 
 
 def _fit(

@@ -65,8 +65,7 @@ def search(
         search(embeddings.vectors[:5], np.load("gallery.npy", mmap_mode="r"), k=20).index
     """
     check_metric(metric)
-    if np.ndim(queries) != 2 or np.ndim(gallery) != 2 or np.shape(queries)[1] != np.shape(gallery)[1]:
-        raise ValueError(f"queries, gallery: expected (Q, D), (N, D), got {np.shape(queries)}, {np.shape(gallery)}")
+    _check_shapes(queries, gallery)
     block = max(1, _VALUES // max(np.shape(gallery)[1], 1)) if block is None else block
     if k < 1 or block < 1:
         raise ValueError(f"k, block: expected 1 or more, got {k} and {block}")
@@ -78,19 +77,29 @@ def search(
     best = [Found(np.zeros((len(part.rows), 0), np.int64), np.zeros((len(part.rows), 0))) for part in parts]
     for start in range(0, len(gallery), block):
         rows = _vectors(gallery[start : start + block], "gallery", start, metric)
-        for number, part in enumerate(parts):
-            if faiss is None:
-                owner, found = _candidates(part, rows, best[number].distance, k, metric)
-            else:
-                _, near = faiss.knn(part.single, rows.single, min(k, len(rows.rows)))
-                owner, found = np.repeat(np.arange(len(near)), near.shape[1]), near.ravel()
-            distance = _measure(part.rows, rows.rows, owner, found, metric)
-            best[number] = _merge(best[number], owner, found + start, distance, k)
+        best = [_nearer(one, part, rows, start, k, metric, faiss) for one, part in zip(best, parts, strict=True)]
         if progress:
             progress(min(start + block, len(gallery)), len(gallery))
     width = min(k, len(gallery))
     index = np.concatenate([np.zeros((0, width), np.int64), *(found.index for found in best)])
     return Found(index, np.concatenate([np.zeros((0, width)), *(found.distance for found in best)]))
+
+
+def _check_shapes(queries: np.ndarray, gallery: np.ndarray) -> None:
+    if np.ndim(queries) != 2 or np.ndim(gallery) != 2 or np.shape(queries)[1] != np.shape(gallery)[1]:
+        raise ValueError(f"queries, gallery: expected (Q, D), (N, D), got {np.shape(queries)}, {np.shape(gallery)}")
+
+
+def _nearer(
+    best: Found, queries: _Vectors, rows: _Vectors, start: int, k: int, metric: str, faiss: ModuleType | None
+) -> Found:
+    """Return the nearest of those found so far and of a block of the gallery that begins at row `start`."""
+    if faiss is None:
+        owner, found = _candidates(queries, rows, best.distance, k, metric)
+    else:
+        _, near = faiss.knn(queries.single, rows.single, min(k, len(rows.rows)))
+        owner, found = np.repeat(np.arange(len(near)), near.shape[1]), near.ravel()
+    return _merge(best, owner, found + start, _measure(queries.rows, rows.rows, owner, found, metric), k)
 
 
 def _vectors(rows: np.ndarray, name: str, start: int, metric: str) -> _Vectors:

@@ -116,10 +116,8 @@ def resnet50(
     shape = check_input_shape(name, input_shape, smallest=32)
     if last_stride not in (1, 2):
         raise ValueError(f"last_stride: expected 1 or 2, received {last_stride!r}")
-    if variant not in VARIANTS:
-        raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, received {variant!r}")
+    spec = _variant(variant)
     published = None if weights is None else _published(weights, variant, width_divisor)
-    spec = VARIANTS[variant]
 
     # === Functional Model ===
     images = keras.Input(shape, name="images")
@@ -128,19 +126,22 @@ def resnet50(
     x = pad_same(maps["conv1"], 3, name=spec.stem[4])
     x = keras.layers.MaxPooling2D(3, strides=2, name=spec.stem[5])(x)
     for stage, filters, blocks in STAGES:
-        stage_stride = {2: 1, 5: last_stride}.get(stage, 2)
         for block in range(1, blocks + 1):
-            stride = stage_stride if block == 1 else 1
+            stride = {2: 1, 5: last_stride}.get(stage, 2) if block == 1 else 1
             x = _block(x, narrow(filters, width_divisor), stride, stage, block, spec)
             if stage == 5:
                 maps[f"conv5_{block}"] = x
         maps[f"conv{stage}"] = x
     model = keras.Model(images, maps, name=name)
-
-    for layer in published.layers if published else ():
-        if layer.weights:
-            model.get_layer(layer.name).set_weights(layer.get_weights())
+    if published:
+        _copy_weights(published, model)
     return model
+
+
+def _variant(variant: str) -> Variant:
+    if variant not in VARIANTS:
+        raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, received {variant!r}")
+    return VARIANTS[variant]
 
 
 def _preprocessing(variant: str) -> ImagePreprocessing:
@@ -211,3 +212,9 @@ def _published(weights: str | Path, variant: str, width_divisor: int) -> keras.M
     except Exception as error:  # keras.utils.get_file raises bare Exception, h5py what it likes
         wrong = "could not be downloaded" if weights == "imagenet" else "is not the file that was expected"
         raise ValueError(f"weights: {str(weights)!r} {wrong}: {error}. {remedy}") from error
+
+
+def _copy_weights(published: keras.Model, model: keras.Model) -> None:
+    for layer in published.layers:
+        if layer.weights:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
