@@ -75,10 +75,11 @@ def assemble(
 
 
 def fill(template: str, styles: Sequence[str], scripts: Sequence[str], parts: Mapping[str, str]) -> str:
-    """Return a template filled in, with a Content-Security-Policy under which its own style and script alone work.
+    """Return a page filled in, with a Content-Security-Policy under which its own style and script alone work.
 
     Args:
-        template: a file of `report_page`, as all names here; `{{name}}` stands where a part comes.
+        template: a file of `report_page`, as all names here, of what follows `head.html`; `{{name}}` stands where a
+            part comes.
         styles: style sheets, joined as the part "style".
         scripts: scripts, joined as the part "script"; none for a page without.
         parts: markup, with everything that comes from outside escaped.
@@ -94,7 +95,7 @@ def fill(template: str, styles: Sequence[str], scripts: Sequence[str], parts: Ma
         **parts,
     }
     # One pass: what is filled in is never looked through again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: known[found[1]], _read(template))
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: known[found[1]], _read("head.html") + _read(template))
 
 
 def notes(texts: Iterable[str]) -> str:
