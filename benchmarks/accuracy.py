@@ -13,12 +13,18 @@ triplets of all people and smoothed cross entropy, half each, Adam 3e-4 at a con
 """
 
 import argparse
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 
+from kreid.config import load_config
+from kreid.sections import Config
+
 CONFIGS = Path(__file__).parents[1] / "configs"
+BATCH = 32
 SIZE = ("model.image_size=[128,64]", "data.fraction=1.0", "data.persons=8", "data.views=4")
 RATE = ("train.learning_rate=1e-3", "train.schedule=cosine", "train.warmup_epochs=0.5")
 PEER = (
@@ -55,13 +61,20 @@ def train(records: Path, run: Path, recipe: str, seed: int, images: int) -> None
     if (run / "summary.json").is_file():
         return
     config, overrides = RECIPES[recipe]
-    epochs = 10
-    length = [f"train.epochs={epochs}", f"train.steps_per_epoch={images // (32 * epochs)}", "train.validate_every=0"]
-    command = [str(Path(sys.executable).with_name("kreid-train")), str(CONFIGS / f"{config}.yaml")]
-    command += ["--data", str(records), "--out", str(run)]
-    for override in (*SIZE, *overrides, *length, f"train.seed={seed}"):
-        command += ["--set", override]
+    config, overrides = CONFIGS / f"{config}.yaml", [*SIZE, *overrides, "train.validate_every=0", f"train.seed={seed}"]
+    epochs = epochs_of(records, load_config(config, overrides), images // BATCH)
+    overrides += [f"train.epochs={epochs}", f"train.steps_per_epoch={images // BATCH // epochs}"]
+    command = [str(Path(sys.executable).with_name("kreid-train")), str(config), "--data", str(records)]
+    command += ["--out", str(run), *chain.from_iterable(("--set", override) for override in overrides)]
     subprocess.run([*command, *(["--resume"] if (run / "config.yaml").is_file() else [])], check=True)
+
+
+def epochs_of(records: Path, config: Config, steps: int) -> int:
+    """The fewest epochs of equal length, none longer than the records give, that `steps` steps can be divided into."""
+    from kreid.data import TrainingSet
+
+    most = len(list(TrainingSet(records, config.data, config.train.seed).sampler.epoch(0)))
+    return next(epochs for epochs in count(1) if steps % epochs == 0 and steps // epochs <= most)
 
 
 def rows(records: Path, out: Path, recipes: list[str], seeds: list[int], images: int) -> Iterator[str]:
@@ -74,7 +87,10 @@ def rows(records: Path, out: Path, recipes: list[str], seeds: list[int], images:
     for seed in seeds:
         first = None
         for recipe in recipes:
-            model = load_model(run_folder(out, recipe, seed, images))
+            run = run_folder(out, recipe, seed, images)
+            seen = json.loads((run / "summary.json").read_text())["images_seen"]
+            assert seen == images, f"{run}: {seen:,} images seen, wanted {images:,}"
+            model = load_model(run)
             test, valid = (rank(embed(model, records / split)) for split in ("test", "valid"))
             scores = {name: intervals(ranking) for name, ranking in (("test", test), ("valid", valid))}
             cells = [recipe, str(seed), f"{model.count_params() / 1e6:.2f}"]
@@ -96,15 +112,15 @@ def main() -> None:
     parser.add_argument("records", type=Path, help="what kreid-convert wrote")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"), help="folder of runs")
     parser.add_argument("--recipes", default=",".join(RECIPES), help=f"of {', '.join(RECIPES)}")
-    parser.add_argument("--images", type=int, default=23_040, help="images seen by each run, a multiple of 320")
+    parser.add_argument("--images", type=int, default=23_040, help="images seen by each run, a multiple of 32")
     parser.add_argument("--seeds", default="1")
     options = parser.parse_args()
     recipes, seeds = options.recipes.split(","), [int(seed) for seed in options.seeds.split(",")]
     unknown = sorted(set(recipes) - set(RECIPES))
     if unknown:
         parser.error(f"--recipes: {unknown[0]} is not one of {', '.join(RECIPES)}")
-    if options.images < 320 or options.images % 320:
-        parser.error(f"--images: expected a multiple of 320 (10 epochs of batches of 32), received {options.images}")
+    if options.images < BATCH or options.images % BATCH:
+        parser.error(f"--images: expected a multiple of {BATCH}, the images of a batch, received {options.images}")
     for seed in seeds:
         for recipe in recipes:
             train(options.records, run_folder(options.out, recipe, seed, options.images), recipe, seed, options.images)

@@ -5,7 +5,8 @@ of a person and another person of the same action. So `same_action` packs whole 
 
 - each epoch takes every image once (people with more than `views` images: a new choice of `views` each time);
 - people with one view are there as negatives and are not repeated;
-- the largest action that fits goes in whole; only where none fits is one divided over batches, between its people.
+- the largest action that fits goes in whole; only where none fits is one divided over batches, between its people;
+- an epoch's batches come in random order, so that the first of them are a fair sample of all.
 
 Because a plan depends on (seed, epoch) alone, a run can be resumed at any batch, and every worker of a distributed run
 draws the same plan and takes its own part.
@@ -110,6 +111,11 @@ class Sampler:
             yield np.concatenate([*drawn, alone])
 
     def _same_action(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        batches = list(self._packed(rng))  # those packed first hold the actions that fit best
+        for number in rng.permutation(len(batches)):
+            yield batches[number]
+
+    def _packed(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
         waiting = [self._people(rng, self._groups[g]) for g in rng.permutation(len(self._groups))]
         sizes = [sum(map(len, people)) for people in waiting]
         batch: list[np.ndarray] = []

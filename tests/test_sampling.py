@@ -35,7 +35,7 @@ def test_what_batches_hold_of_a_set_like_the_real_one():
     assert 25 < len(person) / 1000 < 29
     np.testing.assert_allclose([(views == n).mean() for n in (1, 2)], [0.548, 0.335], atol=0.01)
     for persons, whole, actions in ((8, 0.65, 4), (16, 0.8, 6)):
-        batches = np.array(list(Sampler(person, action, persons, 4).epoch(0))[:-1])
+        batches = np.array(list(Sampler(person, action, persons, 4).epoch(0)))
         parts = np.concatenate([np.unique(action[batch]) for batch in batches])
         assert (np.bincount(parts) == 1).mean() > whole, "actions that stay whole"
         per_batch = [len(np.unique(action[batch])) for batch in batches]
@@ -59,6 +59,18 @@ def test_an_epoch_takes_every_image_once():
     assert set(np.arange(len(person))[views[person] <= 4]) <= set(rows)
     assert (times > 1).sum() < 32
     assert len(batches) == -(-capped // 32)
+
+
+def test_the_first_batches_of_an_epoch_are_like_the_others():
+    person, action = real_shaped(actions=300)
+    size = np.bincount(action)[action]
+    means = []
+    for epoch in range(8):
+        batches = [size[batch].mean() for batch in Sampler(person, action).epoch(epoch)]
+        means.append([np.mean(part) for part in np.array_split(batches, 4)])
+    early, _, _, late = np.transpose(means)
+    assert abs((early - late).mean()) < 4 * (early - late).std(ddof=1) / np.sqrt(8)
+    assert abs((early - late).mean()) < size.mean() / 10
 
 
 def test_every_image_is_seen_over_epochs():
