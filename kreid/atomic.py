@@ -58,6 +58,11 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         yield file
 
 
+def is_partial(path: Path) -> bool:
+    """Whether this is a file that is being written, or was when its process was killed."""
+    return path.name.startswith(_PARTIAL)
+
+
 def remove_partial(folder: str | Path, name: str) -> None:
     """Remove what processes that were killed left of files called `name`, a pattern such as `state-*.npz`."""
     for path in Path(folder).glob(f"{_PARTIAL}*-{name}"):

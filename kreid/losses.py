@@ -13,7 +13,7 @@ from keras import ops
 
 DISTANCES = ("euclidean", "squared_euclidean", "cosine")
 MININGS = ("hard", "all", "semi_hard")
-_FAR = 1e9  # beyond any distance, and finite: inf - inf would be NaN
+_FAR = 1e30  # beyond any distance, and finite: inf - inf would be NaN
 
 
 def pairwise_distances(x: Any, y: Any, distance: str = "euclidean") -> Any:
@@ -64,6 +64,9 @@ def _mean_over(values: Any, valid: Any) -> Any:
 
 class PairLoss(keras.losses.Loss):
     """Base of the losses that compare images of a batch with each other.
+
+    Keras hands labels over as float32, which holds integers below 2^24 = 16,777,216: number people and actions densely
+    where theirs are larger, as `kreid.data` does.
 
     Args:
         same_action: negatives only from the anchor's own action.

@@ -18,7 +18,7 @@ def learning_rate(config: Any, epoch: float) -> float:
         `cosine`, falling to 0 at `epochs`; `constant`.
     """
     if epoch < config.warmup_epochs:
-        return config.learning_rate * max(epoch, 1e-3) / config.warmup_epochs
+        return config.learning_rate * min(max(epoch, 1e-3) / config.warmup_epochs, 1.0)
     if config.schedule == "step":
         return config.learning_rate * config.decay ** math.floor(epoch / config.decay_epochs)
     if config.schedule == "cosine":

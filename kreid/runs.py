@@ -12,6 +12,7 @@
 
 import hashlib
 import os
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from kreid import checkpoints
 from kreid import config as configuration
-from kreid.atomic import remove_partial
+from kreid.atomic import is_partial, remove_partial
 from kreid.errors import ConfigError
 from kreid.sections import Config
 from kreid.trees import differences
@@ -44,7 +46,7 @@ def check_new(run: str | Path) -> None:
         ConfigError: where `run` exists and is not an empty folder.
     """
     run = Path(run)
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    if run.exists() and (not run.is_dir() or any(not is_partial(path) for path in run.iterdir())):
         raise ConfigError(f"{run}: exists already; give another --out, remove it, or go on with --resume")
 
 
@@ -53,7 +55,8 @@ def check_resume(run: str | Path, config: Config) -> None:
 
     Raises:
         ValueError: where the folder is no run.
-        ConfigError: where keys differ that decide the weights; it names them.
+        ConfigError: where keys differ that decide the weights; it names them. Where a run has left its results and no
+            state: to begin again would replace them.
     """
     # How the finished run is ranked is nothing that training has used.
     before, now = (one.model_dump(mode="json", exclude={"evaluation"}) for one in (load_config_of(run), config))
@@ -61,6 +64,9 @@ def check_resume(run: str | Path, config: Config) -> None:
     changes = [change for change in differences(before, now) if change.partition(":")[0] not in free]
     if changes:
         raise ConfigError(f"{run}: cannot resume with another configuration ({', '.join(changes[:4])})")
+    left = [name for name in (WEIGHTS, LOG, SUMMARY) if (Path(run) / name).exists()]
+    if left and not checkpoints.newest(Path(run) / CHECKPOINTS):
+        raise ConfigError(f"{run}: has {left[0]}, but no state in {CHECKPOINTS} to go on from; give another --out")
     for folder, name in ((".", CONFIG), (".", WEIGHTS), (".", LOG), (".", SUMMARY), (CHECKPOINTS, "state-*.npz")):
         remove_partial(Path(run) / folder, name)
 
@@ -72,6 +78,14 @@ def run_names(runs: Sequence[str | Path]) -> list[str]:
     """
     first, *others = (Path(run).resolve() for run in runs)
     return [first.name, *(os.path.relpath(other, first.parent) for other in others)]
+
+
+def remove(run: str | Path, folder: bool) -> None:
+    """Remove what a run that came to nothing has left, and its folder if that was made for it."""
+    for path in Path(run).iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if folder:
+        Path(run).rmdir()
 
 
 def result_path(runs: Sequence[str | Path], name: str) -> Path:

@@ -25,6 +25,7 @@ Count = Annotated[Integer, Field(ge=0)]
 Share = Annotated[Number, Field(gt=0, le=1)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_least_first)]
 Weight = Annotated[Number, Field(ge=0)]
+Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
 Probability = Annotated[Number, Field(ge=0, le=1)]
 
 
@@ -89,7 +90,7 @@ class Bilinear(Section):
 
     mode: Literal["compact", "full"] = "compact"
     output_dim: Positive = 8192
-    seed: Integer = 0
+    seed: Seed = 0
     pool: Literal["mean", "sum"] = "mean"
     signed_sqrt: bool = False
 
@@ -232,7 +233,7 @@ class Train(Section):
     rates: dict[str, Annotated[Number, Field(gt=0)]] = {}
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     xla: bool = False
-    seed: Integer = 1
+    seed: Seed = 1
     validate_every: Count = 1
     validate_actions: Positive | None = None
     keep: Positive = 2

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import tensorflow as tf
 from kreid import checkpoints, runs
 from kreid.config import dump
 from kreid.data import TrainingSet, split_folder
+from kreid.errors import ConfigError
 from kreid.sections import Config
 from kreid.training_loop import Hook, Trainer, fingerprint
 from kreid.training_step import check_devices, make_strategy
+from kreid.validation import check_scorable
 from kreid.workers import meet, read_cluster
-from tfrecords_tools.index import read_index
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ def train(
     """
     out, cluster = Path(out), read_cluster()
     training_set = TrainingSet(data, config.data, config.train.seed, held_out)
-    valid = split_folder(data, "valid" if held_out is None else "train")
-    _check_valid(valid, config)
+    valid = _find_valid(data, config, training_set)
+    _check_length(config, training_set)
     config = resolve(config, training_set)
     runs.check_resume(out, config) if resume else runs.check_new(out)
     if cluster:
@@ -64,12 +64,13 @@ def train(
     trainer = Trainer(config, training_set, strategy, out)
     if resume:
         trainer.restore()
+    made = not out.exists()
     trainer.write_config()
     try:
         trainer.run(valid, quiet, on_validation)
     except ValueError:
-        if trainer.is_chief and not (out / runs.CHECKPOINTS).exists():
-            shutil.rmtree(out)  # nothing to go on from, and nothing in the way of another try
+        if trainer.is_chief and not resume and not checkpoints.newest(out / runs.CHECKPOINTS):
+            runs.remove(out, made)  # nothing to go on from, and nothing in the way of another try
         raise
     return out
 
@@ -91,13 +92,30 @@ def _facts(config: Config, training_set: TrainingSet, out: Path) -> dict[str, st
     }
 
 
-def _check_valid(folder: Path, config: Config) -> None:
-    """Complain about a damaged valid split before the first step, not after the first epoch."""
+def _find_valid(data: str | Path, config: Config, training_set: TrainingSet) -> Path | None:
+    """The records to validate on, if any; complain about such as cannot be scored before the first step."""
+    folder = split_folder(data, "valid" if training_set.held_out is None else "train")
     if not config.train.validate_every:
-        return
-    if folder.is_dir():
-        read_index(folder)
-    else:
+        return None
+    if not folder.is_dir():
         log.warning(
             "%s: no such records, so nothing tells which epoch is best; the last one's weights are kept", folder
+        )
+        return None
+    try:
+        check_scorable(folder, config.train.validate_actions, training_set.held_out)
+    except ValueError as error:
+        raise ValueError(f"{error}; give others, or set train.validate_every=0") from None
+    return folder
+
+
+def _check_length(config: Config, training_set: TrainingSet) -> None:
+    """Complain about an epoch that is shorter than asked for, and about a run too short for one update."""
+    settings, most = config.train, sum(1 for _ in training_set.sampler.epoch(0))
+    if settings.steps_per_epoch and settings.steps_per_epoch > most:
+        log.warning("train.steps_per_epoch is %d, but an epoch has %d batches", settings.steps_per_epoch, most)
+    steps = settings.epochs * min(settings.steps_per_epoch or most, most)
+    if settings.accumulate > steps:
+        raise ConfigError(
+            f"train.accumulate: expected at most the {steps} steps of the run, received {settings.accumulate}"
         )

@@ -5,6 +5,7 @@ import csv
 import errno
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,7 +89,8 @@ class RunLog:
                 yield
         except tf.errors.OpError as error:
             reason = first_line(error).rpartition("; ")[2]  # behind the file's name
-            raise OSError(errno.EIO, reason, str(self.out / "tensorboard")) from None
+            code = {os.strerror(known): known for known in errno.errorcode}.get(reason, errno.EIO)
+            raise OSError(code, reason, str(self.out / "tensorboard")) from None
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

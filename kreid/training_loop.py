@@ -24,6 +24,7 @@ from kreid.optimizers import learning_rate
 from kreid.progress import Progress
 from kreid.report_images import read_fields
 from kreid.sections import Config
+from kreid.stopping import Stop
 from kreid.training_log import Logs, RunLog, first_line
 from kreid.training_step import Step
 from kreid.validation import gallery_picture, validate
@@ -102,8 +103,8 @@ class Trainer:
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
-    def run(self, valid: Path, quiet: bool = False, on_validation: Hook | None = None) -> None:
-        """Train to the last epoch; validate on the record folder `valid` where there is one, then call the hook."""
+    def run(self, valid: Path | None, quiet: bool = False, on_validation: Hook | None = None) -> None:
+        """Train to the last epoch; validate on the record folder `valid` if there is one, then call the hook."""
         state, settings = self.state, self.config.train
         progress = Progress(settings.epochs, quiet or not self.is_chief)
         steps = iter(self._batches())
@@ -122,20 +123,24 @@ class Trainer:
         progress.close()
 
     def _train_epoch(self, steps: Iterator, writer: RunLog, progress: Progress) -> None:
-        state, settings = self.state, self.config.train
+        state = self.state
         plan = list(self._plan(state.epoch))
         self.step.start_epoch(state.epoch)
         progress.start(state, len(plan), self.training_set.sampler.batch_size)
-        while state.step < len(plan):
-            started = time.monotonic()
-            self.step.updater.set_learning_rate(self._rate(state.epoch + state.step / len(plan)))
-            logs = self.step(*self._next(steps, plan))
-            self._count(logs, plan[state.step])
-            state.busy += time.monotonic() - started
-            writer.step(state.images // len(plan[0]), logs)
-            progress.update(state)
-            if settings.checkpoint_minutes and time.monotonic() - self._saved > 60 * settings.checkpoint_minutes:
-                self._save()
+        with Stop() as stop:
+            while state.step < len(plan):
+                started = time.monotonic()
+                self.step.updater.set_learning_rate(self._rate(state.epoch + state.step / len(plan)))
+                logs = self.step(*self._next(steps, plan))
+                self._count(logs, plan[state.step])
+                state.busy += time.monotonic() - started
+                writer.step(state.images // len(plan[0]), logs)
+                progress.update(state)
+                if stop.asked or self._is_due():
+                    self._save()
+                if stop.asked:
+                    log.warning("stopped; %s", self._last_good())
+                    stop.obey()
         state.epoch, state.step, state.steps = state.epoch + 1, 0, len(plan)
         self._save()  # before anything else can fail: a validation that does not end well is done again
 
@@ -215,7 +220,7 @@ class Trainer:
 
     # --- the end of an epoch ------------------------------------------------------------------------------------
 
-    def _finish_epoch(self, valid: Path, writer: RunLog, progress: Progress) -> Logs:
+    def _finish_epoch(self, valid: Path | None, writer: RunLog, progress: Progress) -> Logs:
         """Validate, keep weights, log; return the epoch's figures."""
         state, settings = self.state, self.config.train
         logs = {name: value / state.steps for name, value in state.sums.items()}
@@ -250,10 +255,9 @@ class Trainer:
             for variable, value in zip(updater.learning, trained, strict=False):
                 variable.assign(value)
 
-    def _validates(self, valid: Path) -> bool:
-        every = self.config.train.validate_every
+    def _validates(self, valid: Path | None) -> bool:
         last = self.state.epoch == self.config.train.epochs
-        return bool(every) and valid.is_dir() and (last or self.state.epoch % every == 0)
+        return valid is not None and (last or self.state.epoch % self.config.train.validate_every == 0)
 
     def _rate(self, epoch: float) -> float:
         return learning_rate(self.config.train, epoch)
@@ -281,6 +285,10 @@ class Trainer:
                 "records, or start a new run"
             )
         self.state = State(**progress)
+
+    def _is_due(self) -> bool:
+        minutes = self.config.train.checkpoint_minutes
+        return minutes > 0 and time.monotonic() - self._saved > 60 * minutes
 
     def _save(self) -> None:
         self._take_time()

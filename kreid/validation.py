@@ -12,7 +12,7 @@ from kreid.embedding import embed
 from kreid.ranking import Embeddings, Images, Ranking, evaluate, rank
 from kreid.report_images import find_records, read_fields
 from kreid.report_thumbnails import shrink
-from tfrecords_tools.index import read_index
+from tfrecords_tools.index import Index, read_index
 
 _HIT, _MISS, _QUERY = "#2e9e44", "#d03a2f", "#404040"
 _CELL, _BORDER, _PLACES = (64, 128), 4, 8  # width and height in pixels, pixels, gallery images of a query
@@ -33,11 +33,8 @@ def validate(
         `valid_mAP`, `valid_rank1`, as fractions, and `valid_spread`, the standard deviation of all ranked distances:
         near 0 the embedding has collapsed; and the ranking itself.
     """
-    kept = rows
-    if actions is not None:
-        with read_index(records) as index:
-            kept = np.arange(len(index)) if rows is None else np.asarray(rows)
-            kept = kept[np.isin(index.action[kept], np.unique(index.action[kept])[:actions])]
+    with read_index(records) as index:
+        kept = _scored(index, actions, rows)
     embeddings = embed(model, records, rows=kept)
     if rows is not None:
         embeddings = replace(embeddings, is_query=first_views(embeddings))
@@ -45,6 +42,26 @@ def validate(
     metrics = evaluate(ranking)
     spread = float(np.std(ranking.distance))
     return {"valid_mAP": metrics["mAP"], "valid_rank1": metrics["rank1"], "valid_spread": spread}, ranking
+
+
+def check_scorable(records: str | Path, actions: int | None = None, rows: Sequence[int] | None = None) -> None:
+    """Raise ValueError, naming the folder, where `validate` of these arguments would find nothing to score."""
+    with read_index(records) as index:
+        kept = _scored(index, actions, rows)
+        images = Images(index.person[kept], index.action[kept], index.bbox[kept], index.is_query[kept])
+    if (images.person < 0).any():
+        raise ValueError(f"{records}: nothing can be validated on records whose labels are withheld")
+    is_query = images.is_query if rows is None else first_views(images)
+    pairs = np.stack([images.action, images.person], axis=1)
+    gallery = set(map(tuple, pairs[~is_query].tolist()))
+    if not any(pair in gallery for pair in map(tuple, pairs[is_query].tolist())):
+        raise ValueError(f"{records}: none of its {is_query.sum()} queries has a match to validate on")
+
+
+def _scored(index: Index, actions: int | None, rows: Sequence[int] | None) -> np.ndarray:
+    """Positions of the images to score on."""
+    kept = np.arange(len(index)) if rows is None else np.asarray(rows)
+    return kept if actions is None else kept[np.isin(index.action[kept], np.unique(index.action[kept])[:actions])]
 
 
 def first_views(images: Embeddings | Images) -> np.ndarray:

@@ -93,6 +93,8 @@ def test_overrides_reach_any_depth(tmp_path):
         (TWO_STREAM + "data: {crop_padding: 128}", [], "data.crop_padding: .*less than .*256 and 128.*received 128$"),
         (TWO_STREAM + "train: {epochs: 1}\ntrain: {epochs: 2}", [], "line 3: key 'train' is given twice"),
         (TWO_STREAM + "train: {weight_decay: 5e-4}", [], "adamw"),
+        (TWO_STREAM + "train: {seed: -1}", [], "train.seed: .*greater than or equal to 0.*-1"),
+        (TWO_STREAM + "train: {seed: 4294967296}", [], "train.seed: .*less than 4294967296"),
         (TWO_STREAM + "train: {freeze_epochs: 2}", [], "train: freeze_epochs says when .* train.freeze learn again"),
         ("model: {embedder: two_stream, part: {paf_stages: 5}}", [], "body_25 has at most 4 paf_stages"),
         ("model: {embedder: two_stream, part: {arch: coco, paf_stages: 2}}", [], "must be equal"),

@@ -28,3 +28,7 @@ def test_rates_by_hand(settings, epoch, rate):
 
 def test_warmup_begins_above_zero():
     assert 0 < learning_rate(Train(learning_rate=1.0, warmup_epochs=1), 0.0) < 0.01
+
+
+def test_no_warmup_is_so_short_that_it_exceeds_the_rate():
+    assert learning_rate(Train(learning_rate=1.0, warmup_epochs=1e-5), 0.0) == 1.0

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import shutil
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from kreid import runs
 from kreid.data import TrainingSet
+from kreid.errors import ConfigError
 from kreid.objective import build_losses
 from kreid.training import train
 from kreid.training_loop import Trainer
@@ -101,6 +104,22 @@ def test_held_out_actions_are_validated_on_and_not_trained_on(records, tiny_one,
     training_set = TrainingSet(records, config.data, config.train.seed, held_out=[1, 6])
     scores, _ = validate(runs.load_model(run), records / "train", rows=training_set.held_out)
     assert [(epoch, logs["valid_mAP"]) for epoch, logs in seen] == [(1, pytest.approx(scores["valid_mAP"]))]
+
+
+def test_a_valid_split_without_labels_is_noticed_before_the_first_step(records, tiny_one, tmp_path):
+    shutil.copytree(records, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "valid")
+    shutil.copytree(records / "challenge", tmp_path / "data" / "valid")
+    message = r"data/valid: .* labels are withheld; give others, or set train.validate_every=0"
+    with pytest.raises(ValueError, match=message):
+        train(tiny_one, tmp_path / "data", tmp_path / "run", quiet=True)
+
+
+def test_a_run_must_be_long_enough_for_an_update(records, tiny_one, tmp_path, caplog):
+    config = changed(tiny_one, train={"epochs": 2, "steps_per_epoch": 99, "accumulate": 99})
+    with pytest.raises(ConfigError, match=r"train.accumulate: expected at most the \d+ steps of the run, received 99"):
+        train(config, records, tmp_path / "run", quiet=True)
+    assert re.search(r"train.steps_per_epoch is 99, but an epoch has \d+ batches", caplog.text)
 
 
 def test_the_loss_falls(records, tiny_one, tmp_path):

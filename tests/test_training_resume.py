@@ -18,6 +18,7 @@ from kreid import checkpoints, runs
 from kreid.config import dump
 from kreid.data import TrainingSet
 from kreid.errors import ConfigError
+from kreid.stopping import Stop
 from kreid.training import train
 from kreid.training_loop import Trainer
 from kreid.training_step import make_strategy
@@ -101,9 +102,13 @@ def test_what_stops_a_run_names_the_last_good_state(records, tiny_one, tmp_path)
 
 def test_a_loss_that_is_not_finite_at_once_leaves_no_run_folder(records, tiny_one, tmp_path):
     config = changed(tiny_one, train={"learning_rate": 1e30, "optimizer": "sgd", "validate_every": 0})
-    with pytest.raises(ValueError, match=r"the loss is (nan|inf) at epoch 1 step \d .*; there is no state yet"):
-        train(config, records, tmp_path / "run", quiet=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to("mine")
+    for name in ("run", "link"):
+        with pytest.raises(ValueError, match=r"the loss is (nan|inf) at epoch 1 step \d .*; there is no state yet"):
+            train(config, records, tmp_path / name, quiet=True)
     assert not (tmp_path / "run").exists()
+    assert not list((tmp_path / "link").iterdir()), "a folder of the user's stays, as empty as it was"
 
 
 def test_mistakes_leave_no_run_folder(records, tiny, tiny_one, tmp_path):
@@ -160,6 +165,60 @@ def test_resume_passes_over_a_damaged_state(records, tiny_one, tmp_path, caplog)
         path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="none of its 2 states can be read"):
         train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
+
+
+def test_a_run_without_a_state_is_kept(records, tiny_one, tmp_path):
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1, "validate_every": 0})
+    run = train(config, records, tmp_path / "run", quiet=True)
+    shutil.rmtree(run / "checkpoints")
+    weights = (run / "model.weights.h5").read_bytes()
+    with pytest.raises(ConfigError, match="run: has model.weights.h5, but no state in checkpoints to go on from"):
+        train(config, records, run, resume=True, quiet=True)
+    assert (run / "model.weights.h5").read_bytes() == weights
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_to_stop_waits_for_a_state(records, tiny_one, tmp_path, caplog, number, raised):
+    """The step is finished and a state written before the signal does what it does."""
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 4, "validate_every": 0})
+    trainer = Trainer(config, TrainingSet(records, config.data, 1), make_strategy(), tmp_path / "run")
+    trainer.write_config()
+    count, kept = trainer._count, signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+    def interrupted(*arguments):
+        if trainer.state.step == 1:
+            signal.raise_signal(number)
+        count(*arguments)
+
+    trainer._count = interrupted
+    try:
+        with pytest.raises(raised):
+            trainer.run(None, quiet=True)
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    state = tmp_path / "run" / "checkpoints" / "state-00000-0000002.npz"
+    assert checkpoints.newest(state.parent) == state
+    assert f"stopped; the last good state is {state}, to go on from with --resume" in caplog.text
+    trainer._count = count
+    trainer.restore()
+    trainer.run(None, quiet=True)
+    assert trainer.state.images == 4 * trainer.training_set.sampler.batch_size
+
+
+def test_a_second_signal_acts_at_once():
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.asked == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Stop() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop.asked is None, "what is ignored stays ignored"
+    finally:
+        signal.signal(signal.SIGINT, ignored)
 
 
 def test_a_run_folder_is_not_written_over(records, tiny_one, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from kreid.embedding import embed
 from kreid.models.embedders import build_model
 from kreid.ranking import Embeddings, Images, rank
-from kreid.validation import first_views, gallery_picture, validate
+from kreid.validation import check_scorable, first_views, gallery_picture, validate
 from tfrecords_tools.index import read_index
 
 GREEN, RED, GREY = (46, 158, 68), (208, 58, 47), (64, 64, 64)
@@ -31,6 +31,20 @@ def test_some_actions_of_training_images(records, tiny_one):
         rows = np.flatnonzero(np.isin(index.action, [1, 4, 6]))
     _, ranking = validate(build_model(tiny_one.model), records / "train", actions=2, rows=rows)
     assert set(ranking.images.action) == {1, 4}
+
+
+def test_records_that_cannot_be_scored_are_named(records):
+    check_scorable(records / "valid")
+    check_scorable(records / "valid", actions=1)
+    with pytest.raises(ValueError, match="challenge: nothing can be validated on records whose labels are withheld"):
+        check_scorable(records / "challenge")
+    with pytest.raises(ValueError, match="train: none of its 0 queries has a match"):
+        check_scorable(records / "train")
+    with read_index(records / "train") as index:
+        first = np.unique(index.person, return_index=True)[1]
+        check_scorable(records / "train", rows=np.flatnonzero(index.action == 1))
+        with pytest.raises(ValueError, match="none of its 0 queries"):
+            check_scorable(records / "train", rows=first)
 
 
 @pytest.mark.parametrize("right", [True, False])

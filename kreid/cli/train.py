@@ -47,11 +47,13 @@ def train(
 
 def _check_out(out: Path, resume: bool) -> None:
     """Say at once what training would say after TensorFlow has loaded."""
-    taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if taken and not resume:
-        raise UsageError(f"--out {out}: exists already; give another folder, remove it, or go on with --resume")
-    if resume and not (out / "config.yaml").is_file():
-        raise UsageError(f"--out {out}: nothing to resume, it has no config.yaml; leave --resume out to start")
+    from kreid.runs import CONFIG, check_new
+
+    with arguments():
+        if not resume:
+            check_new(out)
+        elif not (out / CONFIG).is_file():
+            raise UsageError(f"--out {out}: nothing to resume, it has no {CONFIG}; leave --resume out to start")
 
 
 def main() -> None:

@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM, which schedulers send before they kill: kept until the step at hand is done."""
+
+import logging
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+log = logging.getLogger(__name__)
+
+
+class Stop:
+    """Keeps the first signal to stop while the block runs; a second one acts at once.
+
+    Attributes:
+        asked: the signal that came, None so far.
+
+    Example:
+        >>> with Stop() as stop:
+        ...     for step in steps:
+        ...         step()
+        ...         if stop.asked:
+        ...             save()
+        ...             stop.obey()
+    """
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # only there may handlers be set
+            handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {number: one for number, one in handlers.items() if one != signal.SIG_IGN}
+            for number in self._before:
+                signal.signal(number, self._keep)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._restore()
+
+    def obey(self) -> None:
+        """Let the signal do what it would have done."""
+        self._restore()
+        signal.raise_signal(self.asked)
+
+    def _keep(self, number: int, frame: FrameType | None) -> None:
+        self.asked = number
+        self._restore()
+        log.warning("stopping after this step; once more to stop at once")
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
