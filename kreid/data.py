@@ -78,7 +78,7 @@ class TrainingSet:
         sampler: the `Sampler` over the kept rows.
 
     Raises:
-        ValueError: where the records are missing or of another version.
+        ValueError: where the records are missing, of another version, or without labels.
         ConfigError: a ValueError, where they hold no batch or no triplet under `config`.
 
     Example:
@@ -95,6 +95,8 @@ class TrainingSet:
         if held_out is not None:
             held = np.isin(self.index.action[self.rows], held_out)
             self.rows, self.held_out = self.rows[~held], self.rows[held]
+        if (self.index.person[self.rows] < 0).any():
+            raise ValueError(f"{self.index.folder}: nothing can be trained on records whose labels are withheld")
         person = np.unique(self.index.person[self.rows], return_inverse=True)[1]
         action = np.unique(self.index.action[self.rows], return_inverse=True)[1]
         self.label = np.stack([person, action], axis=1).astype(np.int32)

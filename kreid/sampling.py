@@ -66,6 +66,8 @@ class Sampler:
 
     def _check(self) -> None:
         people, first, count = np.unique(self.person, return_index=True, return_counts=True)
+        if len(people) == 1:
+            raise ConfigError("the training set has one person, so there is no negative to learn from")
         drawn, limit = {  # by an epoch
             "same_action": (np.minimum(count, self.views), f" (at most {self.views} of a person)"),
             "persons": (np.where(count > 1, self.views, 1), f" ({self.views} of a person, or 1 of who has no more)"),
@@ -80,8 +82,6 @@ class Sampler:
             raise ConfigError("data.persons: 1 person has no negatives; give 2 or more, or another data.sampler")
         if not (count > 1).any():
             raise ConfigError("no person of the training set has two images, so there is no triplet to learn from")
-        if len(people) < 2:
-            raise ConfigError("the training set has one person, so there is no negative to learn from")
         in_action = np.unique(self.action[first], return_inverse=True)[1]
         if self.sampler == "same_action" and not (np.bincount(in_action)[in_action[count > 1]] > 1).any():
             raise ConfigError(

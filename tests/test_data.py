@@ -185,3 +185,9 @@ def test_a_fraction_that_is_not_there_is_a_mistake_of_the_configuration(records,
     monkeypatch.setattr("kreid.data.read_index", lambda folder: part)
     with pytest.raises(ConfigError, match=r"data.fraction: 0.5 was asked for, but .* holds only 0.25"):
         TrainingSet(records, Data(persons=2, views=2, fraction=0.5), seed=0)
+
+
+def test_records_without_labels_are_no_training_set(records, monkeypatch):
+    monkeypatch.setattr("kreid.data.split_folder", lambda data, split: data / "challenge")
+    with pytest.raises(ValueError, match="challenge: nothing can be trained on records whose labels are withheld"):
+        TrainingSet(records, Data(persons=2, views=2), seed=0)

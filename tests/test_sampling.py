@@ -153,7 +153,7 @@ def test_people_sampler_holds_its_size_whoever_there_is():
         ([0, 0, 1, 1], [0] * 4, {"persons": 4, "views": 2}, "8 images a batch, but the training set has 4"),
         ([0] * 20 + [1] * 20, [0] * 40, {}, "has 8 \\(at most 4 of a person\\)"),
         (range(40), [0] * 40, {}, "no person .* two images"),
-        ([0] * 40, [0] * 40, {"persons": 1}, "has one person"),
+        ([0] * 40, [0] * 40, {}, "has one person"),
         (np.repeat(range(20), 2), np.repeat(range(20), 2), {}, "no action .* beside another person"),
         ([0, 0, 1, 2], [0, 0, 1, 1], {"persons": 2, "views": 2}, "no action .* two images beside another person"),
         ([0] * 20 + [1] * 20, [0] * 40, {"sampler": "persons"}, "has 8 \\(4 of a person, or 1 of who has no more\\)"),
