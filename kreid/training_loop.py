@@ -19,7 +19,7 @@ from kreid import checkpoints, runs
 from kreid.atomic import atomic_path
 from kreid.config import dump
 from kreid.data import TrainingSet, first_damaged, training_batches
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, DivergedError
 from kreid.optimizers import learning_rate
 from kreid.progress import Progress
 from kreid.report_images import read_fields
@@ -197,7 +197,7 @@ class Trainer:
         if not finite or not np.isfinite(logs["loss"]):
             names = ", ".join(_file_names(self.training_set.index, self.training_set.rows[batch[:_NAMED]]))
             what = f"loss is {logs['loss']}" if not np.isfinite(logs["loss"]) else "gradient is not finite"
-            raise ValueError(
+            raise DivergedError(
                 f"the {what} at epoch {self.state.epoch + 1} step {self.state.step + 1} (batch: {names}, ...); lower "
                 f"train.learning_rate or set train.clip_norm; {self._last_good()}"
             )

@@ -12,7 +12,7 @@ import numpy as np
 from kreid import runs
 from kreid.atomic import atomic_file
 from kreid.config import dump
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, DivergedError
 from kreid.progress import duration
 from kreid.sections import Config
 from kreid.tuning_folds import check_batches, describe_data, make_folds
@@ -24,6 +24,7 @@ from tfrecords_tools.index import read_index, split_folder
 
 OBJECTIVES = ("mAP", "rank1")
 BEST, TABLE, FIGURES = "best.yaml", "trials.md", "trials.csv"
+_WEIGHTS = ("model.appearance.weights", "model.part.weights")
 
 
 def tune(
@@ -44,6 +45,9 @@ def tune(
     given one `out` share the trials; a search that was stopped goes on where it was. Scripts need the guard
     `if __name__ == "__main__":`, as each trial is trained in a process of its own.
 
+    A trial fails where its values are no configuration that can be trained, or its training diverged. Anything else
+    that is raised ends the search, and the next call goes on with the trial it was at.
+
     Args:
         space: what to try, from `read_space`.
         data: what `kreid-convert` wrote; its train split is used.
@@ -62,6 +66,7 @@ def tune(
     Raises:
         ConfigError: where folds, space or `out` cannot be used.
         ValueError: where data cannot be read, or no trial could be carried out.
+        OSError: where the disk is full.
 
     Example:
         >>> space = read_space("configs/spaces/layerwise.yaml", "configs/layerwise.yaml")
@@ -84,6 +89,10 @@ class _Search:
             raise ConfigError(f"objective: expected one of {', '.join(OBJECTIVES)}, received {objective!r}")
         if "TF_CONFIG" in os.environ:
             raise ConfigError("TF_CONFIG: a trial is trained on one machine; unset it and start a process on each")
+        files = [(key, value) for key, entry in space.entries.items() if key in _WEIGHTS for value in entry.ends()]
+        for values in [{}, *({key: value} for key, value in files)]:
+            if missing := _missing_weights(space.config(values)):
+                raise ConfigError(missing)
         index = read_index(split_folder(data, "train"))
         self.held_out = make_folds(index, base.data.fraction, folds, base.train.seed)
         check_batches(index, self.held_out, base.data)
@@ -104,11 +113,11 @@ class _Search:
             self.write(command)
 
     def _carry_out(self, trial: Trial) -> None:
-        """Cross-validate a trial and end it; one that is stopped from outside stays for the next process."""
+        """Cross-validate a trial and end it; one that is not at fault for what stops it stays for the next process."""
         try:
             with TrainingProcess() as process:
                 self._cross_validate(trial, process)
-        except ValueError as error:
+        except (ConfigError, DivergedError) as error:  # the values' own fault
             reason = " ".join(str(error).split())[:300]
             self.study.fail(trial, reason)
             self.lines.say(f"trial {trial.number} failed: {reason}")
@@ -150,6 +159,8 @@ class _Search:
             scores.append(logs[f"valid_{self.objective}"])
             self.lines.epoch_done(trial, number, epoch, config.train.epochs, scores[-1])
 
+        if missing := _missing_weights(config):
+            raise ValueError(missing)  # they were there when the search began, so the values are not at fault
         if (run / runs.CONFIG).is_file():
             process.train(config, self.data, run, True, self.held_out[number], validated)
         if not scores:  # nothing to go on with, or stopped between the last epoch and its score
@@ -232,6 +243,15 @@ def _validated(config: Config) -> Config:
     """The configuration, validating after its last epoch at least: that is the score."""
     every = config.train.validate_every or config.train.epochs
     return config.model_copy(update={"train": config.train.model_copy(update={"validate_every": every})})
+
+
+def _missing_weights(config: Config) -> str | None:
+    """What to say of the weight files that a configuration names; None where all are there."""
+    for key in _WEIGHTS:
+        stream = getattr(config.model, key.split(".")[1], None)
+        if stream and stream.weights not in (None, "imagenet") and not Path(stream.weights).is_file():
+            return f"{key}: {stream.weights}: no such file"
+    return None
 
 
 def _summary(scores: Sequence[float], objective: str) -> str:

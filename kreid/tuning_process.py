@@ -2,8 +2,8 @@
 
 TensorFlow never frees a compiled training step: the gradient of the `all_reduce` that Keras's optimisers call is
 registered for good, and holds the step's graph, the weights and the optimiser's state (measured: 115 of 120 MB stay). A
-search of some hundred trainings would fill any GPU. Besides, a training that the system ends, for its memory's sake for
-example, does not end the search.
+search of some hundred trainings would fill any GPU. Besides, what the system ends for its memory's sake, or what HDF5
+crashes on a full disk, is the training and not the search, which can say so.
 """
 
 import logging
@@ -16,9 +16,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+from kreid.errors import ConfigError, DivergedError
 from kreid.sections import Config
 
 log = logging.getLogger("kreid")
+
+# What a training may raise and how it reaches the caller: as the first of these that it is.
+_RAISED = {kind.__name__: kind for kind in (ConfigError, DivergedError, ValueError, OSError)}
 
 
 class TrainingProcess:
@@ -55,7 +59,9 @@ class TrainingProcess:
         """Do what `kreid.train` does, quietly.
 
         Raises:
-            ValueError: what training raised, that memory does not suffice, or that the process was ended.
+            ConfigError: where the configuration cannot be carried out, or needs more memory than the device has.
+            DivergedError: where the loss or a gradient is not finite.
+            ValueError: what else training raised, or that the process was ended.
             OSError: what training raised.
             RuntimeError: for anything else; the traceback was printed.
         """
@@ -71,7 +77,7 @@ class TrainingProcess:
             elif kind == "validated":
                 on_validation(*content)
             else:
-                raise {"refused": ValueError, "failed": OSError}[kind](*content)
+                raise _RAISED[kind](*content)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -89,7 +95,7 @@ class TrainingProcess:
             code = self._process.exitcode
             if code < 0:
                 name = signal.Signals(-code).name
-                raise ValueError(f"the training process was ended by {name}; did it need too much memory?") from None
+                raise ValueError(f"the training process was ended by {name}; is the memory or the disk full?") from None
             raise RuntimeError(f"the training process ended with code {code}; it has printed why") from None
 
 
@@ -135,12 +141,10 @@ def _carry_out(connection: Connection, config: Config, data: Any, run: Path, res
     keras.utils.clear_session()
     try:
         train(config, data, run, resume=resume, quiet=True, on_validation=validated, held_out=held_out)
-    except ValueError as error:
-        return "refused", str(error)
     except tf.errors.ResourceExhaustedError as error:
-        return "refused", f"not enough memory: {error.message}"
-    except OSError as error:
-        return "failed", str(error)
+        return ConfigError.__name__, f"not enough memory: {error.message}"
+    except tuple(_RAISED.values()) as error:
+        return next(name for name, kind in _RAISED.items() if isinstance(error, kind)), str(error)
     return ("done",)
 
 

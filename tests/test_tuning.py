@@ -10,6 +10,7 @@ import yaml
 
 from kreid import tuning
 from kreid.config import check, load_config
+from kreid.errors import ConfigError, DivergedError
 from kreid.tuning_space import Choice, Range, Space
 from tfrecords_tools.console import UsageError
 from tfrecords_tools.index import read_index
@@ -129,7 +130,7 @@ def test_a_fold_that_was_stopped_before_its_score_is_trained_again(records, proc
 
 
 def test_a_failed_trial_is_recorded_with_its_reason_and_the_others_go_on(records, process, tmp_path, capsys):
-    process.faults = {0: ValueError("the loss is nan\nat step 3"), 3: ValueError("the loss is nan\nat step 3")}
+    process.faults = dict.fromkeys((0, 3), DivergedError("the loss is nan\nat step 3"))
     tune(records, tmp_path / "study", quiet=False)
     rows = table(tmp_path / "study")
     assert [row["state"] for row in rows] == ["done"] * 4 + ["failed"] * 2
@@ -141,18 +142,56 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_others_go_on(records
 
 
 def test_without_a_trial_there_is_no_best_one(records, process, tmp_path):
-    process.faults = dict.fromkeys(range(6), ValueError("no such layer"))
+    process.faults = dict.fromkeys(range(6), ConfigError("no such layer"))
     with pytest.raises(ValueError, match="study: no trial came to its end, so there is no best one"):
         tune(records, tmp_path / "study")
     assert not (tmp_path / "study" / "best.yaml").exists()
 
 
-def test_a_full_disk_stops_the_search_and_costs_no_trial(records, process, tmp_path):
-    process.faults = {1: OSError(28, "No space left on device", "model.weights.h5")}
-    with pytest.raises(OSError, match="No space left"):
-        tune(records, tmp_path / "study", trials=1)
-    tune(records, tmp_path / "study", trials=1)
-    assert [row["state"] for row in table(tmp_path / "study")] == ["done"]
+def figures(out):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in table(out)]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(28, "No space left on device", "model.weights.h5"),
+        ValueError("records/train: no such folder of records"),
+        RuntimeError("the training process ended with code 1"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_fault_that_passes_costs_no_trial(records, process, tmp_path, capsys, fault):
+    tune(records, tmp_path / "whole", trials=3)
+    process.calls.clear()
+    process.faults = {1: fault, 3: fault}  # in the second fold of the first trial, and in the first of the next one
+    for left in ("trial 0 was left in fold 2", "trial 1 was left in fold 1"):
+        with pytest.raises(type(fault), match=str(fault).split("] ")[-1]):
+            tune(records, tmp_path / "study", trials=3, quiet=False)
+        assert f"{left}; run again to go on there" in capsys.readouterr().err
+    tune(records, tmp_path / "study", trials=3)
+    assert len(process.calls) == 8, "six folds, two of them in two parts"
+    assert figures(tmp_path / "study") == figures(tmp_path / "whole")
+    assert (tmp_path / "study" / "trials.md").read_text() == (tmp_path / "whole" / "trials.md").read_text()
+
+
+def test_a_weight_file_is_missed_before_the_study_and_later_costs_no_trial(records, process, tmp_path, monkeypatch):
+    key, file = "model.appearance.weights", tmp_path / "weights.h5"
+    base = Space({**BASE, "model": {**BASE["model"], "appearance": {"weights": str(file)}}}, SPACE.entries)
+    for missing in (base, Space(BASE, {key: Choice(choice=(None, str(file)))})):
+        with pytest.raises(ConfigError, match=rf"^{key}: {file}: no such file"):
+            tune(records, tmp_path / "study", missing)
+    assert not (tmp_path / "study").exists()
+    file.touch()
+    monkeypatch.setattr(process, "train", lambda *job: (file.unlink(), Process.train(process, *job)))
+    with pytest.raises(ValueError, match=rf"^{key}: {file}: no such file") as error:
+        tune(records, tmp_path / "study", base, trials=2)
+    assert not isinstance(error.value, ConfigError)
+    file.touch()
+    monkeypatch.undo()
+    monkeypatch.setattr(tuning, "TrainingProcess", lambda: process)
+    tune(records, tmp_path / "study", base, trials=2)
+    assert [row["state"] for row in table(tmp_path / "study")] == ["done", "done"]
 
 
 @pytest.mark.parametrize(

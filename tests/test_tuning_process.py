@@ -1,4 +1,4 @@
-"""The process that trains: its end does not end the search, and it outlives none. What it trains: test_commands."""
+"""The process that trains: what it raises reaches the search, and it outlives none. What it trains: test_commands."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kreid.errors import ConfigError, DivergedError
 from kreid.tuning_process import TrainingProcess
 
 # Keeps a training process busy for ten minutes, and is killed.
@@ -36,12 +37,33 @@ def is_running(pid):
         return False
 
 
-def test_a_training_that_the_system_ends_is_a_failed_one():
+def test_a_training_that_the_system_ends_is_told_from_one_that_cannot_be():
     with TrainingProcess() as process:
         process._start()
         os.kill(process._process.pid, signal.SIGKILL)
-        with pytest.raises(ValueError, match="the training process was ended by SIGKILL; did it need too much memory"):
+        with pytest.raises(ValueError, match="process was ended by SIGKILL; is the memory or the disk full") as error:
             process.train(None, "records", None, False, [], print)
+    assert type(error.value) is ValueError
+
+
+def test_what_a_training_raises_keeps_its_kind(records, tiny_one, tmp_path):
+    """One process after another fault of the configuration, the training, the data and the disk."""
+    calm = tiny_one.train.model_copy(update={"epochs": 1, "steps_per_epoch": 1})
+    wild = calm.model_copy(update={"steps_per_epoch": None, "learning_rate": 1e30, "optimizer": "sgd"})
+    large = tiny_one.data.model_copy(update={"persons": 64})
+    (tmp_path / "taken").touch()
+    faults = [
+        (ConfigError, {"train": calm, "data": large}, records, "run", "256 images a batch"),
+        (DivergedError, {"train": wild}, records, "run", "the loss is (nan|inf) at epoch 1"),
+        (ValueError, {"train": calm}, tmp_path / "moved", "run", "moved/train: no such folder"),
+        (OSError, {"train": calm}, records, "taken/run", "taken"),
+    ]
+    with TrainingProcess() as process:
+        for kind, changes, data, run, message in faults:
+            config = tiny_one.model_copy(update=changes)
+            with pytest.raises(kind, match=message) as error:
+                process.train(config, data, tmp_path / run, False, [0, 1], print)
+            assert type(error.value) is kind
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux which processes run")
