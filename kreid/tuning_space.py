@@ -7,6 +7,7 @@ loss.head_weight: {low: 0.1, high: 2.0, log: true}
 """
 
 import copy
+import difflib
 import functools
 import itertools
 import json
@@ -157,14 +158,9 @@ def read_space(path: str | Path, config: str | Path, overrides: Sequence[str] = 
 
 def _entry(tree: dict, key: str, value: Any, where: str) -> Choice | Range:
     """One key's values, each checked as if the user had written it into the configuration."""
-    if not isinstance(value, dict) or any(isinstance(inner, dict) for inner in value.values()):
-        raise ConfigError(
-            f"{where}: {key}: expected {{choice: [...]}} or {{low: ..., high: ...}} after a dotted key, "
-            f"such as {_SUCH_AS}"
-        )
     if key in FIXED:
         raise ConfigError(f"{where}: {key}: trials are compared under one value of it; set it in the configuration")
-    entry = _parsed(Range if value.keys() & {"low", "high"} else Choice, key, value, where)
+    entry = _parsed(_kind(key, value, where), key, value, where)
     if isinstance(entry, Range):
         between = entry.low + (entry.high - entry.low) / math.pi  # no whole number
         if any(item["type"] == "int_from_float" for item in _errors(tree, key, between, where)):
@@ -176,13 +172,30 @@ def _entry(tree: dict, key: str, value: Any, where: str) -> Choice | Range:
     return entry
 
 
+def _kind(key: str, value: Any, where: str) -> type[Choice | Range]:
+    """Which of the two forms a key's values were given in, misspelt words included."""
+    given = value if isinstance(value, dict) and not any(isinstance(inner, dict) for inner in value.values()) else {}
+    kinds = [
+        kind for kind in (Choice, Range) if any(difflib.get_close_matches(word, kind.model_fields) for word in given)
+    ]
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise ConfigError(
+            f"{where}: {key}: a key has either choices, {{choice: [...]}}, or a range, {{low: ..., high: ...}}; "
+            f"received {', '.join(given)}"
+        )
+    raise ConfigError(
+        f"{where}: {key}: expected {{choice: [...]}} or {{low: ..., high: ...}} after a dotted key, such as {_SUCH_AS}"
+    )
+
+
 def _parsed(kind: type[Choice | Range], key: str, value: dict, where: str) -> Choice | Range:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
         errors = [{**item, "loc": (key, *item["loc"])} for item in error.errors()]
-        words = [*Choice.model_fields, *Range.model_fields]
-        raise ConfigError(f"{where}: {complaints(errors, lambda place: words)}") from None
+        raise ConfigError(f"{where}: {complaints(errors, lambda place: list(kind.model_fields))}") from None
 
 
 def _changed(tree: dict, values: Mapping[str, Any], where: str) -> dict:
