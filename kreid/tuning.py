@@ -89,7 +89,7 @@ class _Search:
             raise ConfigError(f"objective: expected one of {', '.join(OBJECTIVES)}, received {objective!r}")
         if "TF_CONFIG" in os.environ:
             raise ConfigError("TF_CONFIG: a trial is trained on one machine; unset it and start a process on each")
-        files = [(key, value) for key, entry in space.entries.items() if key in _WEIGHTS for value in entry.ends()]
+        files = [(key, value) for key, entry in space.entries.items() if key in _WEIGHTS for value in entry.samples()]
         for values in [{}, *({key: value} for key, value in files)]:
             if missing := _missing_weights(space.config(values)):
                 raise ConfigError(missing)

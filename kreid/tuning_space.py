@@ -47,7 +47,7 @@ class Choice(Section):
         """Every value there is."""
         return self.choice
 
-    def ends(self) -> Sequence[Any]:
+    def samples(self) -> Sequence[Any]:
         """The values to check before anything runs."""
         return self.choice
 
@@ -77,9 +77,14 @@ class Range(Section):
             return None
         return [self.low + number * self.step for number in range(round((self.high - self.low) / self.step) + 1)]
 
-    def ends(self) -> Sequence[Any]:
-        """The values to check before anything runs."""
-        return [self.low, self.high]
+    @property
+    def inside(self) -> float:
+        """A number between the ends that is no whole one."""
+        return self.low + (self.high - self.low) / math.pi
+
+    def samples(self) -> Sequence[Any]:
+        """The values to check before anything runs: the ends and one between, for a key may take 0 and 1 alone."""
+        return [self.low, self.low + self.step if self.step else self.inside, self.high]
 
 
 class WholeRange(Range):
@@ -92,6 +97,10 @@ class WholeRange(Range):
     def values(self) -> Sequence[int]:
         """Every value there is."""
         return range(self.low, self.high + 1, self.step or 1)
+
+    def samples(self) -> Sequence[int]:
+        """The values to check before anything runs."""
+        return [self.low, self.values()[1], self.high]
 
 
 @dataclass(frozen=True)
@@ -161,14 +170,14 @@ def _entry(tree: dict, key: str, value: Any, where: str) -> Choice | Range:
     if key in FIXED:
         raise ConfigError(f"{where}: {key}: trials are compared under one value of it; set it in the configuration")
     entry = _parsed(_kind(key, value, where), key, value, where)
-    if isinstance(entry, Range):
-        between = entry.low + (entry.high - entry.low) / math.pi  # no whole number
-        if any(item["type"] == "int_from_float" for item in _errors(tree, key, between, where)):
-            entry = _parsed(WholeRange, key, value, where)
-    for end in entry.ends():
-        errors, changed = _errors(tree, key, end, where), _changed(tree, {key: end}, where)
+    if isinstance(entry, Range) and _is_whole(tree, key, entry.inside, where):
+        entry = _parsed(WholeRange, key, value, where)
+    for sample in entry.samples():
+        errors, changed = _errors(tree, key, sample, where), _changed(tree, {key: sample}, where)
         if errors:
-            raise ConfigError(f"{where}: {complaints(errors, functools.partial(known_keys, tree=changed))}")
+            between = isinstance(entry, Range) and sample not in (entry.low, entry.high)
+            hint = "; a range holds what is between its ends too: list the values as {choice: [...]}" if between else ""
+            raise ConfigError(f"{where}: {complaints(errors, functools.partial(known_keys, tree=changed))}{hint}")
     return entry
 
 
@@ -219,11 +228,16 @@ def _errors(tree: dict, key: str, value: Any, where: str) -> list[dict]:
     return []
 
 
+def _is_whole(tree: dict, key: str, number: float, where: str) -> bool:
+    """Whether the key takes whole numbers, by what it has against another one."""
+    return any(item["type"] == "int_from_float" for item in _errors(tree, key, number, where))
+
+
 def _check_together(space: Space, where: str) -> None:
     """Complain where no combination that is looked at is a configuration."""
     rng = random.Random(0)
     for number in range(_DRAWS):
-        values = {key: rng.choice(entry.ends()) for key, entry in space.entries.items()}
+        values = {key: rng.choice(entry.samples()) for key, entry in space.entries.items()}
         try:
             space.config(values, where)
         except ConfigError:

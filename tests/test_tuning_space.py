@@ -84,6 +84,12 @@ def test_values_that_need_each_other_pass_where_some_combination_does(tmp_path):
         ("loss.margin: {low: -1, high: 1}", "loss.margin: .*greater than or equal to 0"),
         ("loss.margin: {low: yes, high: 1}", "loss.margin.low: .*no truth value"),
         ("model.heads.dim: {low: 0.5, high: 2}", "model.heads.dim.low: .*valid integer"),
+        (
+            "loss.same_action: {low: 0, high: 1}",
+            "loss.same_action: .*valid boolean, received 0.318.*; a range holds .* {choice: ",
+        ),
+        ("model.appearance.last_stride: {low: 1, high: 2}", "last_stride: .*1 or 2, received 1.318"),
+        ("loss.same_action: {low: 0, high: 1, step: 0.5}", "loss.same_action: .*valid boolean.*, received 0.5"),
         ("data.views: {low: 1, high: 4}", "data.views: .*greater than or equal to 2, received 1"),
         ("loss.margin.x: {choice: [1]}", "loss.margin: .*received {'x': 1}"),
         ("loss: {margin: {low: 0, high: 1}}", "loss: expected {choice: .* after a dotted key"),
