@@ -12,8 +12,9 @@ import functools
 import itertools
 import json
 import math
+import operator
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -27,6 +28,33 @@ from kreid.trees import set_key
 
 # They say which images are trained on and scored, or which draw of luck is: trials are compared under one value.
 FIXED = ("data.fraction", "train.seed", "train.validate_every", "train.validate_actions")
+# No score depends on them: a trial is scored by the plain ranking, and training counts the classes itself.
+IDLE = (
+    "evaluation",
+    "model.num_classes",
+    *(
+        f"train.{name}"
+        for name in ("keep", "checkpoint_minutes", "log_steps", "pictures", "histograms", "worker_minutes")
+    ),
+)
+# Key -> the keys of which one has to be set (to this value) for any score to depend on it.
+_NEEDS = {
+    "data.erase_area": ("data.erase",),
+    "data.erase_aspect": ("data.erase",),
+    "loss.distance": ("loss.triplet_weight", "loss.centroid_weight"),
+    "loss.head_weight": ("model.heads.layers",),
+    "loss.label_smoothing": ("loss.identity_weight",),
+    "loss.margin": ("loss.triplet_weight", "loss.centroid_weight"),
+    "loss.mining": ("loss.triplet_weight",),
+    "loss.temperature": ("loss.info_nce_weight",),
+    "model.appearance.reduce_kernel": ("model.appearance.reduce_dim",),
+    "model.bilinear.output_dim": ("model.bilinear.mode=compact",),
+    "model.bilinear.seed": ("model.bilinear.mode=compact",),
+    "model.heads.dim": ("model.heads.layers",),
+    "model.heads.hidden": ("model.heads.layers",),
+    "train.decay": ("train.schedule=step",),
+    "train.decay_epochs": ("train.schedule=step",),
+}
 _DRAWS = 200  # combinations looked at for one that is a valid configuration
 _SUCH_AS = "`loss.margin: {low: 0.1, high: 0.5}`"
 
@@ -161,15 +189,21 @@ def read_space(path: str | Path, config: str | Path, overrides: Sequence[str] = 
     if not found:
         raise ConfigError(f"space {path}: no keys, expected such as {_SUCH_AS}")
     space = Space(tree, {key: _entry(tree, key, value, f"space {path}") for key, value in found.items()})
+    _check_used(space, f"space {path}")
     _check_together(space, f"space {path}")
     return space
 
 
 def _entry(tree: dict, key: str, value: Any, where: str) -> Choice | Range:
     """One key's values, each checked as if the user had written it into the configuration."""
-    if key in FIXED:
-        raise ConfigError(f"{where}: {key}: trials are compared under one value of it; set it in the configuration")
     entry = _parsed(_kind(key, value, where), key, value, where)
+    for name in itertools.chain.from_iterable(_names(key, sample) for sample in entry.samples()):
+        if name in FIXED:
+            raise ConfigError(
+                f"{where}: {name}: trials are compared under one value of it; set it in the configuration"
+            )
+        if any(f"{name}.".startswith(f"{idle}.") for idle in IDLE):
+            raise ConfigError(f"{where}: {name}: no trial's score depends on it; leave it out of the space")
     if isinstance(entry, Range) and _is_whole(tree, key, entry.inside, where):
         entry = _parsed(WholeRange, key, value, where)
     for sample in entry.samples():
@@ -207,6 +241,14 @@ def _parsed(kind: type[Choice | Range], key: str, value: dict, where: str) -> Ch
         raise ConfigError(f"{where}: {complaints(errors, lambda place: list(kind.model_fields))}") from None
 
 
+def _names(key: str, value: Any) -> Iterator[str]:
+    """The dotted keys that a value of this key sets: a choice may be between whole sections."""
+    yield key
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _names(f"{key}.{name}", inner)
+
+
 def _changed(tree: dict, values: Mapping[str, Any], where: str) -> dict:
     tree = copy.deepcopy(tree)
     for key, value in values.items():
@@ -231,6 +273,25 @@ def _errors(tree: dict, key: str, value: Any, where: str) -> list[dict]:
 def _is_whole(tree: dict, key: str, number: float, where: str) -> bool:
     """Whether the key takes whole numbers, by what it has against another one."""
     return any(item["type"] == "int_from_float" for item in _errors(tree, key, number, where))
+
+
+def _check_used(space: Space, where: str) -> None:
+    """Complain about a key that no score depends on, because others that are not searched leave out what it is of."""
+    config = space.config({})
+    searched = {name for key, entry in space.entries.items() for one in entry.samples() for name in _names(key, one)}
+
+    def is_met(need: str) -> bool:
+        name, _, wanted = need.partition("=")
+        value = operator.attrgetter(name)(config)
+        return name in searched or (value == wanted if wanted else bool(value))
+
+    for key in space.entries:
+        needs = _NEEDS.get(key, ())
+        if needs and not any(map(is_met, needs)):
+            raise ConfigError(
+                f"{where}: {key}: no trial's score depends on it without {' or '.join(needs)}; set that in the "
+                "configuration or try values of it too"
+            )
 
 
 def _check_together(space: Space, where: str) -> None:

@@ -1,9 +1,12 @@
 """What may be tried: read as written, checked before anything runs."""
 
+import operator
 from pathlib import Path
 
 import pytest
 
+from kreid import runs, tuning_space
+from kreid.config import check
 from kreid.tuning_space import read_space
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +33,7 @@ def test_whole_numbers_are_known_by_their_key_not_by_how_they_are_written(tmp_pa
         tmp_path,
         "model.heads.dim: {low: 64.0, high: 192, step: 64}\nloss.head_weight: {low: 1, high: 2, step: 0.5}\n"
         "data.flip: {choice: [0, 1]}",
+        overrides=["model.heads.layers=[conv4]"],
     )
     dims, weights, flips = (entry.values() for entry in space.entries.values())
     assert list(dims) == [64, 128, 192]
@@ -95,6 +99,12 @@ def test_values_that_need_each_other_pass_where_some_combination_does(tmp_path):
         ("loss: {margin: {low: 0, high: 1}}", "loss: expected {choice: .* after a dotted key"),
         ("loss.margin: 3", "loss.margin: expected {choice: "),
         ("train.seed: {choice: [1, 2]}", "train.seed: trials are compared under one value of it"),
+        ("train: {choice: [{seed: 1}, {seed: 2}]}", "train.seed: trials are compared under one value of it"),
+        ("evaluation.flip: {choice: [true, false]}", "evaluation.flip: no trial's score depends on it; leave it out"),
+        ("evaluation: {choice: [{crops: 1}, {crops: 2}]}", "evaluation: no trial's score depends on it"),
+        ("model.num_classes: {low: 1, high: 9}", "model.num_classes: no trial's score depends on it"),
+        ("train: {choice: [{epochs: 1}, {epochs: 2, keep: 1}]}", "train.keep: no trial's score depends on it"),
+        ("loss.temperature: {low: 0.1, high: 1}", "temperature: .* without loss.info_nce_weight; set that"),
         ("loss.margin: {low: 0, high: 1}\nloss.margin: {low: 0, high: 1}", "line 2: key 'loss.margin' is given twice"),
         ("- loss.margin", "expected keys such as `loss.margin: .*received list"),
         ("{}", "no keys, expected such as `loss.margin"),
@@ -105,6 +115,46 @@ def test_mistakes_name_the_key(tmp_path, text, message):
         read(tmp_path, text)
     assert str(error.value).startswith(f"space {tmp_path / 'space.yaml'}")
     assert "\n" not in str(error.value)
+
+
+def test_the_keys_that_are_spoken_of_exist():
+    config = check({"model": {"embedder": "two_stream"}})
+    needs = [need.partition("=")[0] for several in tuning_space._NEEDS.values() for need in several]
+    for key in [*tuning_space.FIXED, *tuning_space.IDLE, *tuning_space._NEEDS, *needs]:
+        operator.attrgetter(key)(config)
+
+
+def test_what_resuming_may_change_is_not_searched(tmp_path):
+    """The weights would be the same, so the scores too."""
+    for name in runs._MAY_CHANGE:
+        with pytest.raises(ValueError, match=f"train.{name}: (no trial's score depends|trials are compared under one)"):
+            read(tmp_path, f"train.{name}: {{low: 1, high: 2, step: 1}}")
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "off", "other"),
+    [
+        ("data.erase_aspect", "[0.3, 0.5]", ["data.erase=0"], "data.erase: {choice: [0, 1]}"),
+        ("loss.margin", "[0.3, soft]", ["loss.triplet_weight=0"], "loss.centroid_weight: {low: 0, high: 1}"),
+        ("loss.label_smoothing", "[0, 0.1]", ["loss.identity_weight=0"], "loss.identity_weight: {choice: [0, 1]}"),
+        ("model.heads.hidden", "[[], [8]]", ["model.heads.layers=[]"], "model.heads.layers: {choice: [[], [conv4]]}"),
+        ("model.heads.dim", "[8, 9]", ["model.heads.layers=[]"], "model.heads: {choice: [{layers: [conv4]}, {}]}"),
+        ("train.decay", "[0.1, 0.5]", ["train.schedule=cosine"], "train.schedule: {choice: [cosine, step]}"),
+        (
+            "model.bilinear.output_dim",
+            "[8, 9]",
+            ["model.bilinear.mode=full"],
+            "model.bilinear.mode: {choice: [compact]}",
+        ),
+    ],
+)
+def test_a_key_is_searched_only_where_a_score_may_depend_on_it(tmp_path, key, values, off, other):
+    base, text = "model: {embedder: two_stream, heads: {layers: [conv4]}}\n", f"{key}: {{choice: {values}}}\n"
+    with pytest.raises(ValueError, match=rf"{key}: no trial's score depends on it without .*; set that"):
+        read(tmp_path, text, base, off)
+    assert key in read(tmp_path, text + other, base, off).entries
+    on = {"data.erase=0": ["data.erase=0.5"], "loss.identity_weight=0": ["loss.identity_weight=1"]}
+    assert key in read(tmp_path, text, base, on.get(off[0], ())).entries
 
 
 def test_mistakes_in_the_configuration_are_told_from_those_in_the_space(tmp_path):
