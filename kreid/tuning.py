@@ -24,7 +24,6 @@ from tfrecords_tools.index import read_index, split_folder
 
 OBJECTIVES = ("mAP", "rank1")
 BEST, TABLE, FIGURES = "best.yaml", "trials.md", "trials.csv"
-_WEIGHTS = ("model.appearance.weights", "model.part.weights")
 
 
 def tune(
@@ -89,9 +88,8 @@ class _Search:
             raise ConfigError(f"objective: expected one of {', '.join(OBJECTIVES)}, received {objective!r}")
         if "TF_CONFIG" in os.environ:
             raise ConfigError("TF_CONFIG: a trial is trained on one machine; unset it and start a process on each")
-        files = [(key, value) for key, entry in space.entries.items() if key in _WEIGHTS for value in entry.samples()]
-        for values in [{}, *({key: value} for key, value in files)]:
-            if missing := _missing_weights(space.config(values)):
+        for config in space.samples():
+            if missing := _missing_weights(config):
                 raise ConfigError(missing)
         index = read_index(split_folder(data, "train"))
         self.held_out = make_folds(index, base.data.fraction, folds, base.train.seed)
@@ -247,10 +245,10 @@ def _validated(config: Config) -> Config:
 
 def _missing_weights(config: Config) -> str | None:
     """What to say of the weight files that a configuration names; None where all are there."""
-    for key in _WEIGHTS:
-        stream = getattr(config.model, key.split(".")[1], None)
+    for name in ("appearance", "part"):
+        stream = getattr(config.model, name, None)
         if stream and stream.weights not in (None, "imagenet") and not Path(stream.weights).is_file():
-            return f"{key}: {stream.weights}: no such file"
+            return f"model.{name}.weights: {stream.weights}: no such file"
     return None
 
 

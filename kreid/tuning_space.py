@@ -32,10 +32,12 @@ FIXED = ("data.fraction", "train.seed", "train.validate_every", "train.validate_
 IDLE = (
     "evaluation",
     "model.num_classes",
-    *(
-        f"train.{name}"
-        for name in ("keep", "checkpoint_minutes", "log_steps", "pictures", "histograms", "worker_minutes")
-    ),
+    "train.keep",
+    "train.checkpoint_minutes",
+    "train.log_steps",
+    "train.pictures",
+    "train.histograms",
+    "train.worker_minutes",
 )
 # Key -> the keys of which one has to be set (to this value) for any score to depend on it.
 _NEEDS = {
@@ -150,6 +152,16 @@ class Space:
             ConfigError: where they do not go together; `where` opens the message.
         """
         return check(_changed(self.tree, values, where), where)
+
+    def samples(self) -> Iterator[Config]:
+        """The configuration as it is, and with each value that is checked before anything runs, where that is one."""
+        alone = [{key: value} for key, entry in self.entries.items() for value in entry.samples()]
+        for values in [{}, *alone]:
+            try:
+                config = self.config(values)
+            except ConfigError:  # a value that needs another one beside it
+                continue
+            yield config
 
     def combinations(self) -> int | None:
         """How many there are; None where a range has endlessly many values."""

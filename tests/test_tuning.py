@@ -178,7 +178,9 @@ def test_a_fault_that_passes_costs_no_trial(records, process, tmp_path, capsys, 
 def test_a_weight_file_is_missed_before_the_study_and_later_costs_no_trial(records, process, tmp_path, monkeypatch):
     key, file = "model.appearance.weights", tmp_path / "weights.h5"
     base = Space({**BASE, "model": {**BASE["model"], "appearance": {"weights": str(file)}}}, SPACE.entries)
-    for missing in (base, Space(BASE, {key: Choice(choice=(None, str(file)))})):
+    sections = Choice(choice=({"weights": None}, {"weights": str(file)}))
+    entries = {key: Choice(choice=(None, str(file)))}, {"model.appearance": sections}
+    for missing in (base, *(Space(BASE, one) for one in entries)):
         with pytest.raises(ConfigError, match=rf"^{key}: {file}: no such file"):
             tune(records, tmp_path / "study", missing)
     assert not (tmp_path / "study").exists()
