@@ -46,8 +46,8 @@ def tune(
     """Choose values of CONFIG's keys by K-fold cross-validation on the training actions; no game is in two folds.
 
     Each trial trains K models. STUDY gets the trials' store (study.db), a table (trials.md, trials.csv) and best.yaml,
-    a configuration for kreid-train. Run the same command again to go on after a stop, or several times at once to share
-    the trials.
+    a configuration for kreid-train. Run the same command again to go on after a stop or an error, or several times at
+    once to share the trials.
     """
     if importlib.util.find_spec("optuna") is None:
         raise UsageError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
