@@ -1,9 +1,11 @@
 """The loop over epochs and batches: what it trains, keeps, looks at and says when it fails."""
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -310,8 +312,12 @@ class Trainer:
             self.state.best, self.state.best_epoch = score, self.state.epoch
         elif self.state.best_epoch is not None:
             return
-        with atomic_path(self.out / runs.WEIGHTS) as path:
-            self.model.save_weights(path)
+        path = self.out / runs.WEIGHTS
+        room = sum(np.asarray(weight).nbytes for weight in self.model.weights)
+        if shutil.disk_usage(self.out).free < room:  # HDF5 would end the process
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        with atomic_path(path) as temporary:
+            self.model.save_weights(temporary)
 
     def _write_summary(self, writer: RunLog) -> None:
         self._take_time()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from kreid.errors import ConfigError
 from kreid.layers import ImagePreprocessing
 from kreid.models.blocks import (
     TORCH_BATCH_NORM,
@@ -195,12 +196,14 @@ def _block(x: Any, filters: int, stride: int, stage: int, block: int, spec: Vari
 def _published(weights: str | Path, variant: str, width_divisor: int) -> keras.Model:
     """Return `keras.applications.ResNet50` with ImageNet weights, of Keras's download or of a file, which it checks."""
     if variant != "keras":
-        raise ValueError(
+        raise ConfigError(
             f'weights: expected None for variant "{variant}", received {str(weights)!r}; read a torch file with '
             "kreid.weights.read and assign it"
         )
     if width_divisor != 1:
-        raise ValueError(f"weights: {str(weights)!r} fits width_divisor=1 only, received width_divisor={width_divisor}")
+        raise ConfigError(
+            f"weights: {str(weights)!r} fits width_divisor=1 only, received width_divisor={width_divisor}"
+        )
     remedy = (
         f"Supply {NOTOP_FILE} (94 MB, from Keras's storage): give its path as model.appearance.weights or put it into "
         "~/.keras/models (or $KERAS_HOME/models); or set model.appearance.weights: null to start from random values"
