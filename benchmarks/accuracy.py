@@ -102,7 +102,8 @@ def rows(records: Path, out: Path, recipes: list[str], seeds: list[int], images:
                 cells.append("")
             else:
                 change = compare(first, test)["mAP"]
-                cells.append(f"{100 * change.difference:+.1f} (p = {change.p_value:.3f})")
+                p = "p < 0.001" if change.p_value < 0.001 else f"p = {change.p_value:.3f}"
+                cells.append(f"{100 * change.difference:+.1f} ({p})")
             yield "| " + " | ".join(cells) + " |"
 
 
