@@ -1,18 +1,22 @@
 """Several machines on one run: what `TF_CONFIG` says, and how they meet before TensorFlow waits for anyone.
 
-TensorFlow waits for a missing worker for ever, and for one with another configuration in the middle of the first batch.
-So all workers first report to worker 0 on its port of `TF_CONFIG`, which says go, or why not, to each of them. No
-TensorFlow here.
+TensorFlow waits long for a missing worker, and for one with another configuration in the middle of the first batch.
+So all workers first report to worker 0 on its port of `TF_CONFIG`, which says go, or why not, to each of them.
+Meanwhile each keeps its own port open, so that another program there is noticed. No TensorFlow here.
 """
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from kreid.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 _PAUSE = 0.2  # seconds between two tries to reach worker 0
 _PATIENCE = 5.0  # seconds that a connected worker has for its line, and worker 0 for its answer after the wait
@@ -84,71 +88,97 @@ def _check(jobs: dict, kind: str, number: object, addresses: list) -> None:
         raise ConfigError(f"TF_CONFIG: task type {kind!r} index {number!r} is not in the cluster, which has {there}")
 
 
-def meet(cluster: Cluster, facts: dict[str, str], minutes: float) -> None:
+def meet(cluster: Cluster, facts: dict[str, Any], minutes: float) -> None:
     """Wait until every worker is there and agrees with worker 0.
 
     Args:
         cluster: from `read_cluster`.
-        facts: what all workers must have alike, such as `{"records": "248,234 images (5d41402a)"}`.
+        facts: what all workers must have alike, such as `{"loss.margin": 0.3, "training images": 248234}`; JSON values.
         minutes: how long to wait.
 
     Raises:
         ValueError: where a worker did not come in time, or worker 0 cannot be reached.
-        ConfigError: where facts differ, or the port is taken.
+        ConfigError: where facts differ, or the port of a worker is taken.
     """
-    deadline = time.monotonic() + 60 * minutes
     if len(cluster.addresses) == 1:
         return
-    if cluster.index:
-        _report(cluster, facts, minutes, deadline)
-        return
+    deadline = time.monotonic() + 60 * minutes
+    others = range(1, len(cluster.addresses)) if cluster.index == 0 else [0]
+    names = ", ".join(cluster.name(index) for index in others)
+    log.info("%s waits up to %g minutes for %s", cluster.name(cluster.index), minutes, names)
     with contextlib.ExitStack() as stack:
-        came, missing = _receive(cluster, stack, deadline)
-        different = None
-        if missing:
+        server, taken = _open_port(cluster, stack)
+        if cluster.index:
+            _report(cluster, {"worker": cluster.index, "facts": facts, "taken": taken}, minutes, deadline)
+        elif taken:
+            raise ConfigError(taken)
+        else:
+            _preside(cluster, facts, server, minutes, deadline)
+
+
+def _open_port(cluster: Cluster, stack: contextlib.ExitStack) -> tuple[socket.socket | None, str | None]:
+    """This worker's port, open as long as `stack`; or why it cannot be opened."""
+    port = int(cluster.addresses[cluster.index].rpartition(":")[2])
+    try:
+        return stack.enter_context(socket.create_server(("", port), backlog=len(cluster.addresses))), None
+    except OSError as error:
+        return None, (
+            f"{cluster.name(cluster.index)} cannot open its port ({os.strerror(error.errno or 0)}); end what uses it, "
+            "or give another port in TF_CONFIG on every machine"
+        )
+
+
+def _preside(cluster: Cluster, facts: dict, server: socket.socket, minutes: float, deadline: float) -> None:
+    """Worker 0: hear the others, and tell all of them to go, or why not."""
+    with contextlib.ExitStack() as stack:
+        connections, lines, missing = _receive(cluster, server, stack, deadline)
+        taken = next((line["taken"] for _, line in sorted(lines.items()) if line["taken"]), None)
+        usage = taken or (not missing and _difference(cluster, facts, lines))
+        trouble = usage or None
+        if missing and not taken:
             names = ", ".join(cluster.name(index) for index in missing)
             trouble = f"{names} did not come within {minutes:g} minutes; start every worker of TF_CONFIG, or wait "
             trouble += "longer with train.worker_minutes"
-        else:
-            trouble = different = _difference(cluster, facts, {index: theirs for index, (_, theirs) in came.items()})
-        for connection, _ in came.values():
+        for connection in connections:
             with contextlib.suppress(OSError):
-                _send(connection, {"trouble": trouble, "usage": bool(different)})
+                _send(connection, {"trouble": trouble, "usage": bool(usage)})
     if trouble:
-        raise (ConfigError if different else ValueError)(trouble)
+        raise (ConfigError if usage else ValueError)(trouble)
 
 
-def _receive(cluster: Cluster, stack: contextlib.ExitStack, deadline: float) -> tuple[dict, list[int]]:
-    """Worker 0: connection and facts of each other worker that came, and who did not."""
-    port = int(cluster.addresses[0].rpartition(":")[2])
-    try:
-        server = stack.enter_context(socket.create_server(("", port), backlog=len(cluster.addresses)))
-    except OSError as error:
-        raise ConfigError(f"TF_CONFIG: port {port} of this machine cannot be opened ({error.strerror})") from None
-    came: dict[int, tuple[socket.socket, dict]] = {}
+def _receive(
+    cluster: Cluster, server: socket.socket, stack: contextlib.ExitStack, deadline: float
+) -> tuple[list[socket.socket], dict[int, dict], list[int]]:
+    """The connections to the workers that came, what each of them said, and who did not come."""
+    connections, lines = [], {}
     missing = list(range(1, len(cluster.addresses)))
     while missing and (left := deadline - time.monotonic()) > 0:
         server.settimeout(left)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a stranger at the port is no worker
             connection = stack.enter_context(server.accept()[0])
             line = _read(connection, _PATIENCE)
+            said = {"facts": dict(line["facts"]), "taken": line["taken"]}
             if line["worker"] in range(1, len(cluster.addresses)):
-                came[line["worker"]] = connection, dict(line["facts"])
-        missing = [index for index in missing if index not in came]
-    return came, missing
+                connections.append(connection)
+                if said["taken"] or line["worker"] not in lines:  # two may say that they are the same worker
+                    lines[line["worker"]] = said
+        missing = [index for index in missing if index not in lines]
+    return connections, lines, missing
 
 
-def _report(cluster: Cluster, facts: dict[str, str], minutes: float, deadline: float) -> None:
+def _report(cluster: Cluster, line: dict, minutes: float, deadline: float) -> None:
     """Another worker: report to worker 0 and wait for its word."""
     host, _, port = cluster.addresses[0].rpartition(":")
     chief, answer = cluster.name(0), None
     while answer is None:
         try:
             with socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE) as connection:
-                _send(connection, {"worker": cluster.index, "facts": facts})
+                _send(connection, line)
                 answer = _read(connection, max(deadline - time.monotonic(), 0) + _PATIENCE)
         except (OSError, ValueError) as error:
             if time.monotonic() > deadline:
+                if line["taken"]:
+                    raise ConfigError(line["taken"]) from None
                 raise ValueError(
                     f"{chief} did not answer within {minutes:g} minutes ({error or type(error).__name__}); start it, "
                     "or wait longer with train.worker_minutes"
@@ -158,10 +188,11 @@ def _report(cluster: Cluster, facts: dict[str, str], minutes: float, deadline: f
         raise (ConfigError if answer.get("usage") else ValueError)(str(answer["trouble"]))
 
 
-def _difference(cluster: Cluster, facts: dict[str, str], others: dict[int, dict]) -> str | None:
+def _difference(cluster: Cluster, facts: dict[str, Any], lines: dict[int, dict]) -> str | None:
     """The first fact that a worker has otherwise than worker 0."""
-    for index, theirs in sorted(others.items()):
-        for name in dict.fromkeys([*facts, *theirs]):
+    for index, line in sorted(lines.items()):
+        theirs = line["facts"]
+        for name in {**facts, **theirs}:
             if facts.get(name) != theirs.get(name):
                 return f"{cluster.name(index)} has {name} {theirs.get(name)}, {cluster.name(0)} {facts.get(name)}"
     return None

@@ -136,11 +136,49 @@ def test_a_stranger_at_the_port_is_no_worker(cluster_of):
     chief.join(10)
 
 
-def test_a_port_in_use_is_named(cluster_of):
-    chief = cluster_of(2)[0]
-    port = int(chief.addresses[0].rpartition(":")[2])
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_port_in_use_is_named(cluster_of, index):
+    """Worker 0 cannot tell others when its own port is taken; another worker has nobody to tell it to here."""
+    cluster = cluster_of(2)[index]
     with (
-        socket.create_server(("", port)),
-        pytest.raises(ConfigError, match=rf"TF_CONFIG: port {port} of this machine cannot be opened \(Address already"),
+        socket.create_server(("", int(cluster.addresses[index].rpartition(":")[2]))),
+        pytest.raises(ConfigError) as error,
     ):
-        meet(chief, {}, 0.01)
+        meet(cluster, {}, 0.01)
+    assert str(error.value) == (
+        f"{cluster.name(index)} cannot open its port (Address already in use); end what uses it, or give another port "
+        "in TF_CONFIG on every machine"
+    )
+
+
+def test_a_port_in_use_stops_all(cluster_of):
+    """Also where workers differ, or do not come: what is wrong for certain is said first."""
+    clusters = cluster_of(4)
+    with socket.create_server(("", int(clusters[2].addresses[2].rpartition(":")[2]))):
+        errors = meet_all(clusters[:3], [{"a": 1}, {"a": 2}, {"a": 3}], minutes=0.02)
+    for error in errors:
+        assert isinstance(error, ConfigError)
+        assert str(error).startswith(f"{clusters[0].name(2)} cannot open its port (Address already in use)")
+
+
+def test_one_index_given_twice_on_a_machine_is_a_port_in_use(cluster_of):
+    """The first process keeps its port open while it waits."""
+    clusters, raised = cluster_of(3), []
+    first = threading.Thread(target=lambda: raised.extend(meet_all([clusters[1]], [{}], minutes=0.05)))
+    first.start()
+    while not is_open(clusters[1]):
+        time.sleep(0.02)
+    raised += meet_all([clusters[0], clusters[1]], [{}] * 2, minutes=0.02)
+    first.join(30)
+    assert len(raised) == 3
+    for error in raised:
+        assert str(error).startswith(f"{clusters[0].name(1)} cannot open its port")
+
+
+def is_open(cluster):
+    host, _, port = cluster.addresses[cluster.index].rpartition(":")
+    try:
+        socket.create_connection((host, int(port))).close()
+    except OSError:
+        return False
+    return True
