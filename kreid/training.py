@@ -1,19 +1,20 @@
 """The training loop: one for a single device, all GPUs of a machine, and several machines."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kreid import checkpoints, runs
-from kreid.config import dump
 from kreid.data import TrainingSet, split_folder
 from kreid.errors import ConfigError
 from kreid.sections import Config
 from kreid.training_loop import Hook, Trainer, fingerprint
 from kreid.training_step import check_devices, make_strategy
+from kreid.trees import flatten
 from kreid.validation import check_scorable
 from kreid.workers import meet, read_cluster
 
@@ -81,13 +82,17 @@ def resolve(config: Config, training_set: TrainingSet) -> Config:
     return config.model_copy(update={"model": config.model.model_copy(update={"num_classes": classes})})
 
 
-def _facts(config: Config, training_set: TrainingSet, out: Path) -> dict[str, str]:
+def _facts(config: Config, training_set: TrainingSet, out: Path) -> dict[str, Any]:
     """What all machines of a run must have alike."""
-    state = checkpoints.newest(out / runs.CHECKPOINTS)
+    index, rows, state = training_set.index, training_set.rows, checkpoints.newest(out / runs.CHECKPOINTS)
     return {
-        "the configuration": hashlib.sha256(dump(config).encode()).hexdigest()[:12],
+        **flatten(config.model_dump(mode="json")),
+        "training images": len(rows),
+        "training actions": len(np.unique(index.action[rows])),
+        "training people": len(np.unique(index.person[rows])),
+        "bytes of training images": int(index.length[rows].sum()),
         "the training set": fingerprint(training_set),
-        "GPUs": str(len(tf.config.list_physical_devices("GPU"))),
+        "GPUs": len(tf.config.list_physical_devices("GPU")),
         "the newest state": state.name if state else "none",
     }
 

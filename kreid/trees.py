@@ -19,14 +19,14 @@ def set_key(tree: dict, key: str, value: Any, where: str = "configuration") -> N
 
 def differences(before: dict, now: dict) -> list[str]:
     """What is not equal in two trees of plain dicts, as `a.b: 1 -> 2`."""
-    flat = [_flatten(tree) for tree in (before, now)]
+    flat = [flatten(tree) for tree in (before, now)]
     keys = [key for key in {**flat[0], **flat[1]} if flat[0].get(key) != flat[1].get(key)]
     return [f"{key}: {flat[0].get(key)} -> {flat[1].get(key)}" for key in keys]
 
 
-def _flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
-    """Dotted keys of nested sections."""
+def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
+    """Nested sections as one dict of dotted keys, each behind `prefix`."""
     flat = {}
     for key, value in tree.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat

@@ -189,12 +189,16 @@ def _report(cluster: Cluster, line: dict, minutes: float, deadline: float) -> No
 
 
 def _difference(cluster: Cluster, facts: dict[str, Any], lines: dict[int, dict]) -> str | None:
-    """The first fact that a worker has otherwise than worker 0."""
+    """The first fact that a worker has otherwise than worker 0, and the names of the next ones."""
     for index, line in sorted(lines.items()):
         theirs = line["facts"]
-        for name in {**facts, **theirs}:
-            if facts.get(name) != theirs.get(name):
-                return f"{cluster.name(index)} has {name} {theirs.get(name)}, {cluster.name(0)} {facts.get(name)}"
+        names = [name for name in {**facts, **theirs} if facts.get(name) != theirs.get(name)]
+        if names:
+            first, more = names[0], ", ".join(names[1:4]) + (", ..." if len(names) > 4 else "")
+            return (
+                f"{cluster.name(index)} has {first} {theirs.get(first)}, {cluster.name(0)} {facts.get(first)}; "
+                f"{f'they also differ in {more}; ' if more else ''}give all the same configuration, --data and --out"
+            )
     return None
 
 

@@ -103,14 +103,27 @@ def test_a_chief_that_never_comes_is_named(cluster_of):
         meet(clusters[1], {}, 0.01)
 
 
-def test_a_worker_with_other_facts_stops_all(cluster_of):
-    clusters = cluster_of(2)
-    facts = [{"the training set": "5 images"}, {"the training set": "6 images"}]
-    for error in meet_all(clusters, facts):
+@pytest.mark.parametrize(
+    ("theirs", "said", "more"),
+    [
+        ({"loss.margin": 0.5}, "loss.margin 0.5, worker 0 ({}) 0.3; ", ""),
+        ({"loss.margin": "soft", "data.size": [9]}, "data.size [9], worker 0 ({}) [8]; ", "loss.margin; "),
+        ({"data.size": None, "a": 1, "b": 2, "c": 3}, "data.size None, worker 0 ({}) [8]; ", "a, b, c; "),
+        (
+            {"data.size": None, "loss.margin": 0.5, "a": 1, "b": 2, "c": 3},
+            "data.size None, worker 0 ({}) [8]; ",
+            "loss.margin, a, b, ...; ",
+        ),
+    ],
+)
+def test_a_worker_with_other_facts_stops_all(cluster_of, theirs, said, more):
+    clusters, facts = cluster_of(2), {"data.size": [8], "loss.margin": 0.3}
+    chief, other = clusters[0].addresses
+    for error in meet_all(clusters, [facts, facts | theirs]):
         assert isinstance(error, ConfigError)
-        addresses = clusters[0].addresses
+        also = f"they also differ in {more}" if more else ""
         assert str(error) == (
-            f"worker 1 ({addresses[1]}) has the training set 6 images, worker 0 ({addresses[0]}) 5 images"
+            f"worker 1 ({other}) has {said.format(chief)}{also}give all the same configuration, --data and --out"
         )
 
 
