@@ -16,6 +16,7 @@ from kreid.training_loop import Hook, Trainer, fingerprint
 from kreid.training_step import check_devices, make_strategy
 from kreid.trees import flatten
 from kreid.validation import check_scorable
+from kreid.worker_start import lost_workers
 from kreid.workers import meet, read_cluster
 
 log = logging.getLogger(__name__)
@@ -60,11 +61,12 @@ def train(
     runs.check_resume(out, config) if resume else runs.check_new(out)
     if cluster:
         meet(cluster, _facts(config, training_set, out), config.train.worker_minutes)
-    strategy = make_strategy()
+    strategy = make_strategy(config.train.worker_minutes)
     check_devices(config, strategy)
-    trainer = Trainer(config, training_set, strategy, out)
-    if resume:
-        trainer.restore()
+    with lost_workers(cluster):
+        trainer = Trainer(config, training_set, strategy, out)
+        if resume:
+            trainer.restore()
     made = not out.exists()
     trainer.write_config()
     try:

@@ -15,16 +15,23 @@ from kreid.objective import build_losses
 from kreid.parameters import set_frozen
 from kreid.sections import Config
 from kreid.updates import Updater
+from kreid.worker_start import start_together
 from kreid.workers import read_cluster
 
 
-def make_strategy() -> tf.distribute.Strategy:
+def make_strategy(minutes: float = 10.0) -> tf.distribute.Strategy:
     """Every GPU of this machine, every worker of `TF_CONFIG`, or the one device there is.
 
     Without GPUs, several logical CPU devices (`tf.config.set_logical_device_configuration`) stand for them.
+
+    Args:
+        minutes: how long TensorFlow may wait for the other workers.
+
+    Raises:
+        ValueError: where it cannot start on this machine, or another worker does not start.
     """
-    if read_cluster():
-        return tf.distribute.MultiWorkerMirroredStrategy()
+    if cluster := read_cluster():
+        return start_together(cluster, minutes)
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) > 1 or devices[0].device_type == "GPU":
         return tf.distribute.MirroredStrategy([device.name for device in devices])

@@ -1,0 +1,88 @@
+"""TensorFlow's start on several machines, and what each of them says; the meeting before it is in test_workers.py."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+from configurations import changed
+
+from kreid import training
+from kreid.data import TrainingSet
+from kreid.worker_start import lost_workers
+from kreid.workers import Cluster
+
+START = """
+from kreid.training_step import make_strategy
+print("ready", flush=True)
+input()
+try:
+    make_strategy(0.05)
+except ValueError as error:
+    print(error)
+"""
+
+
+def config_of(cluster, kind, index):
+    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+
+
+def start_all(stack, configs):
+    """A process for each TF_CONFIG, which waits for a line before it starts TensorFlow's cluster."""
+    running = []
+    for config in configs:
+        environment = {**os.environ, "TF_CONFIG": config}
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, "-c", START], env=environment, text=True, **pipes)
+        running.append(stack.enter_context(process))
+        stack.callback(process.kill)  # before the wait of its context, where another one failed
+    assert [process.stdout.readline() for process in running] == ["ready\n"] * len(running)
+    return running
+
+
+def test_a_worker_that_does_not_start_is_named():
+    """What is left of three clusters: without worker 1 of three, without worker 0, and without a free port."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(7)]
+        chief, *workers = (f"127.0.0.1:{server.getsockname()[1]}" for server in servers)
+        first = {"chief": [chief], "worker": workers[:2]}
+        second, third = {"worker": workers[2:4]}, {"worker": workers[4:]}
+        tasks = [(first, "chief", 0), (first, "worker", 1), (second, "worker", 1), (third, "worker", 0)]
+        running = start_all(stack, [config_of(*task) for task in tasks])
+        for server in servers[:5]:
+            server.close()
+        for process in running:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=100)[0] for process in running]
+    for line, name in zip(said[:3], [f"worker 1 ({workers[0]})"] * 2 + [f"worker 0 ({workers[2]})"], strict=True):
+        assert line == (
+            f"{name} met the others but did not start TensorFlow within 0.05 minutes; look at what was said there, and "
+            "start all workers again\n"
+        )
+    assert said[3] == (
+        f"worker 0 ({workers[4]}): TensorFlow cannot start (Could not start gRPC server); see that nothing else uses "
+        "the ports of TF_CONFIG, and start all workers again\n"
+    )
+
+
+def test_a_worker_lost_before_the_first_batch_is_one_line():
+    error = tf.errors.UnavailableError(None, None, "no heartbeat\nfor ten seconds")
+    lost = r"another worker was lost before the first batch \(no heartbeat\); look"
+    with pytest.raises(ValueError, match=lost), lost_workers(Cluster(("a:1", "b:2"), 0)):
+        raise error
+    with pytest.raises(tf.errors.UnavailableError), lost_workers(None):
+        raise error
+
+
+def test_facts_hold_every_key_and_what_the_training_set_is(records, tiny_one, tmp_path):
+    training_set = TrainingSet(records, tiny_one.data, 1)
+    facts = training._facts(tiny_one, training_set, tmp_path)
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["training images"] == len(training_set.rows)
+    other = training._facts(changed(tiny_one, loss={"margin": 0.5}), training_set, tmp_path)
+    assert {name: value for name, value in other.items() if facts[name] != value} == {"loss.margin": 0.5}
