@@ -12,9 +12,12 @@ import tensorflow as tf
 from configurations import changed
 
 from kreid import training
+from kreid.cli.train import app
+from kreid.config import dump
 from kreid.data import TrainingSet
 from kreid.worker_start import lost_workers
 from kreid.workers import Cluster
+from tfrecords_tools.console import run
 
 START = """
 from kreid.training_step import make_strategy
@@ -77,6 +80,18 @@ def test_a_worker_lost_before_the_first_batch_is_one_line():
         raise error
     with pytest.raises(tf.errors.UnavailableError), lost_workers(None):
         raise error
+
+
+def test_only_the_chief_prints_the_run_folder(records, tiny_one, tmp_path, monkeypatch, capsys):
+    (tmp_path / "tiny.yaml").write_text(dump(tiny_one), encoding="utf-8")
+    monkeypatch.setattr(training, "train", lambda config, data, out, **options: out)
+    monkeypatch.setattr("kreid.cli.train.log_to_stderr", lambda: None)  # else no later test sees what is logged
+    arguments = [str(tmp_path / "tiny.yaml"), "--data", str(records), "--out", str(tmp_path / "run")]
+    for index, said in enumerate([(f"{tmp_path}/run\n", ""), ("", "done; worker 0 (a:1) wrote the run folder\n")]):
+        monkeypatch.setenv("TF_CONFIG", config_of({"worker": ["a:1", "b:2"]}, "worker", index))
+        with pytest.raises(SystemExit) as end:
+            run(app, arguments)
+        assert (end.value.code, *capsys.readouterr()) == (0, *said)
 
 
 def test_facts_hold_every_key_and_what_the_training_set_is(records, tiny_one, tmp_path):

@@ -7,7 +7,7 @@ import typer
 
 from kreid.cli.common import ConfigFile, DataFolder, Overrides, configurations, load_tensorflow, log_to_stderr
 from kreid.cli.sources import check_data
-from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
+from tfrecords_tools.console import UsageError, arguments, finish, make_app, note, parse_path, run
 
 app = make_app()
 
@@ -34,7 +34,7 @@ def train(
 
     with arguments():
         checked = load_config(config, set_ or [])
-        read_cluster()
+        cluster = read_cluster()
     check_data(data)
     _check_out(out, resume)
     load_tensorflow()
@@ -42,7 +42,11 @@ def train(
 
     log_to_stderr()
     with configurations():
-        finish(train_run(checked, data, out, resume=resume, quiet=quiet))
+        written = train_run(checked, data, out, resume=resume, quiet=quiet)
+    if cluster and cluster.index:
+        note(f"done; {cluster.name(0)} wrote the run folder")
+    else:
+        finish(written)
 
 
 def _check_out(out: Path, resume: bool) -> None:
