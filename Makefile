@@ -23,9 +23,10 @@ demo: $(VENV)/installed
 	@echo "ranking file       demo/run/ranking_test.json"
 	@echo "report, open it    demo/report.html"
 
-# The whole suite, on TensorFlow; then what runs on any backend again, on JAX.
+# The whole suite, on TensorFlow; then what runs on any backend again, on JAX. Files come in the order of their names:
+# xdist would keep those of few tests, which are the slow ones, for the end.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist worksteal -m backend
 
 lint: $(VENV)/installed-dev
