@@ -1,5 +1,6 @@
 """The lines a person watches while a network trains."""
 
+import contextlib
 import shutil
 import sys
 import time
@@ -58,7 +59,8 @@ class Progress:
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             line = "\r" + (line[:width] if rewrite else line).ljust(width)
-        print(line, end="" if self._live and rewrite else "\n", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # nobody reads it any more, which is no reason to stop training
+            print(line, end="" if self._live and rewrite else "\n", file=sys.stderr, flush=True)
 
 
 def describe(logs: dict[str, float]) -> str:

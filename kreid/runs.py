@@ -10,6 +10,7 @@
                            (metrics_<split>_with_<other run>.json and so on of an ensemble, see `result_path`)
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -32,6 +33,7 @@ WEIGHTS = "model.weights.h5"
 LOG = "log.csv"
 SUMMARY = "summary.json"
 CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
 _LONGEST = 150  # bytes of the names of other runs that a result's own may hold
 
 # What a resumed run may have otherwise: the weights so far would have been the same. So would they with other epochs,
@@ -81,11 +83,14 @@ def run_names(runs: Sequence[str | Path]) -> list[str]:
 
 
 def remove(run: str | Path, folder: bool) -> None:
-    """Remove what a run that came to nothing has left, and its folder if that was made for it."""
-    for path in Path(run).iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    """Remove what a run that came to nothing has left, and its folder if that was made for it and is empty now."""
+    for name in (CONFIG, WEIGHTS, LOG, SUMMARY):
+        (Path(run) / name).unlink(missing_ok=True)
+    for name in (CHECKPOINTS, TENSORBOARD):
+        shutil.rmtree(Path(run) / name, ignore_errors=True)
     if folder:
-        Path(run).rmdir()
+        with contextlib.suppress(OSError):
+            Path(run).rmdir()
 
 
 def result_path(runs: Sequence[str | Path], name: str) -> Path:
@@ -95,7 +100,7 @@ def result_path(runs: Sequence[str | Path], name: str) -> Path:
     """
     folders = [Path(run).resolve().name for run in runs]
     named = list(zip(folders, run_names(runs), strict=True))[1:]
-    others = "_".join(own if own == name else f"{own}-{_digest(name)}" for own, name in named)
+    others = "+".join(own if own == name else f"{own}-{_digest(name)}" for own, name in named)
     if len(os.fsencode(others)) > _LONGEST:
         others = f"{len(runs) - 1}_runs-{_digest(others)}"
     name = Path(name)

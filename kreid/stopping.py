@@ -12,6 +12,9 @@ log = logging.getLogger(__name__)
 class Stop:
     """Keeps the first signal to stop while the block runs; a second one acts at once.
 
+    Args:
+        asked: a signal that came before the block.
+
     Attributes:
         asked: the signal that came, None so far.
 
@@ -24,14 +27,14 @@ class Stop:
         ...             stop.obey()
     """
 
-    def __init__(self) -> None:
-        self.asked: int | None = None
+    def __init__(self, asked: int | None = None) -> None:
+        self.asked = asked
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # only there may handlers be set
             handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-            self._before = {number: one for number, one in handlers.items() if one != signal.SIG_IGN}
+            self._before = {number: one for number, one in handlers.items() if one not in (None, signal.SIG_IGN)}
             for number in self._before:
                 signal.signal(number, self._keep)
         return self
@@ -40,9 +43,9 @@ class Stop:
         self._restore()
 
     def obey(self) -> None:
-        """Let the signal do what it would have done."""
+        """Let the signal do what it would have done; SIGTERM where another machine was asked to stop."""
         self._restore()
-        signal.raise_signal(self.asked)
+        signal.raise_signal(self.asked or signal.SIGTERM)
 
     def _keep(self, number: int, frame: FrameType | None) -> None:
         self.asked = number

@@ -36,7 +36,7 @@ def train(
     Args:
         config: the whole configuration.
         data: what `kreid-convert` wrote.
-        out: the run folder; it must not exist, unless `resume`. With several machines, one that all of them see.
+        out: the run folder; new or empty, unless `resume`. With several machines, one that all of them see.
         resume: go on from the newest checkpoint of `out`.
         quiet: no progress lines.
         on_validation: called on the chief after each validation, once the epoch is kept, with the number of epochs done
@@ -112,7 +112,8 @@ def _find_valid(data: str | Path, config: Config, training_set: TrainingSet) -> 
     try:
         check_scorable(folder, config.train.validate_actions, training_set.held_out)
     except ValueError as error:
-        raise ValueError(f"{error}; give others, or set train.validate_every=0") from None
+        advice = "" if training_set.held_out is not None else "; give others, or set train.validate_every=0"
+        raise ValueError(f"{error}{advice}") from None
     return folder
 
 

@@ -33,7 +33,7 @@ class RunLog:
 
     def __init__(self, out: Path, config: Config, active: bool = True) -> None:
         self.out, self.config, self.active = out, config, active
-        folder = str(out / "tensorboard")
+        folder = str(out / runs.TENSORBOARD)
         self._writer = tf.summary.create_file_writer(folder) if active else tf.summary.create_noop_writer()
 
     def step(self, number: int, logs: Logs) -> None:
@@ -90,7 +90,7 @@ class RunLog:
         except tf.errors.OpError as error:
             reason = first_line(error).rpartition("; ")[2]  # behind the file's name
             code = {os.strerror(known): known for known in errno.errorcode}.get(reason, errno.EIO)
-            raise OSError(code, reason, str(self.out / "tensorboard")) from None
+            raise OSError(code, reason, str(self.out / runs.TENSORBOARD)) from None
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

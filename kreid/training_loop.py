@@ -102,6 +102,7 @@ class Trainer:
         self.model = self.step.model
         self._saved = time.monotonic()
         self._spread, self._collapsed = 1.0, False
+        self._asked: int | None = None  # a signal to stop, which came too late in an epoch to be told to all machines
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -129,22 +130,32 @@ class Trainer:
         plan = list(self._plan(state.epoch))
         self.step.start_epoch(state.epoch)
         progress.start(state, len(plan), self.training_set.sampler.batch_size)
-        with Stop() as stop:
+        with Stop(self._asked) as stop:
             while state.step < len(plan):
                 started = time.monotonic()
                 self.step.updater.set_learning_rate(self._rate(state.epoch + state.step / len(plan)))
-                logs = self.step(*self._next(steps, plan))
+                logs = self.step(*self._next(steps, plan), stop=stop.asked is not None)
+                told = logs.pop("stop")  # by any machine before this step: all must end after the same one
                 self._count(logs, plan[state.step])
                 state.busy += time.monotonic() - started
                 writer.step(state.images // len(plan[0]), logs)
-                progress.update(state)
-                if stop.asked or self._is_due():
+                stopped = told if self.cluster else stop.asked
+                if stopped or self._is_due():
                     self._save()
-                if stop.asked:
-                    log.warning("stopped; %s", self._last_good())
-                    stop.obey()
-        state.epoch, state.step, state.steps = state.epoch + 1, 0, len(plan)
-        self._save()  # before anything else can fail: a validation that does not end well is done again
+                if stopped:
+                    self._stop(stop)
+                progress.update(state)
+            state.epoch, state.step, state.steps = state.epoch + 1, 0, len(plan)
+            self._save()  # before anything else can fail: a validation that does not end well is done again
+            self._asked = stop.asked
+            if self._asked and not self.cluster:
+                self._stop(stop)
+
+    def _stop(self, stop: Stop) -> None:
+        if self.cluster:
+            self.step.wait()  # until worker 0 has written its state: TensorFlow ends it with the first that leaves
+        log.warning("stopped; %s", self._last_good())
+        stop.obey()
 
     def _next(self, steps: Iterator, plan: list[np.ndarray]) -> tuple:
         """The next batch; where its images cannot be read, say which."""
@@ -313,8 +324,9 @@ class Trainer:
         elif self.state.best_epoch is not None:
             return
         path = self.out / runs.WEIGHTS
-        room = sum(np.asarray(weight).nbytes for weight in self.model.weights)
-        if shutil.disk_usage(self.out).free < room:  # HDF5 would end the process
+        room = sum(np.prod(weight.shape) * np.dtype(weight.dtype).itemsize for weight in self.model.weights)
+        disk = shutil.disk_usage(self.out)
+        if disk.free < room and disk.total:  # HDF5 would end the process; some file systems do not tell
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         with atomic_path(path) as temporary:
             self.model.save_weights(temporary)

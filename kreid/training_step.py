@@ -94,13 +94,15 @@ class Step:
             self._compute = tf.function(self._gradients, jit_compile=True) if settings.xla else self._gradients
             self._run = tf.function(self._distributed, reduce_retracing=True)
 
-    def __call__(self, images: Any, labels: Any) -> dict[str, float]:
+    def __call__(self, images: Any, labels: Any, stop: bool = False) -> dict[str, float]:
         """Learn from a batch of the strategy's dataset; return the figures of the whole batch.
 
         They are the `loss`, those of its outputs (`loss_<output>`), `triplet_statistics`, `spread`, whether the
-        gradient is `finite` (with one that is not, nothing was learnt), and under float16 the `loss_scale`.
+        gradient is `finite` (with one that is not, nothing was learnt), under float16 the `loss_scale`, and whether any
+        machine gave `stop`.
         """
-        return {name: float(value) for name, value in self._run(images, labels).items()}
+        figures = self._run(images, labels, tf.constant(float(stop)))
+        return {name: float(value) for name, value in figures.items()}
 
     def wait(self) -> None:
         """Return once every machine has come as far."""
@@ -110,17 +112,18 @@ class Step:
 
         tf.function(lambda: self.strategy.run(one))()
 
-    def _distributed(self, images: Any, labels: Any) -> dict[str, Any]:
-        logs, gradients = self.strategy.run(self._replica, args=(images, labels))
+    def _distributed(self, images: Any, labels: Any, stop: Any) -> dict[str, Any]:
+        logs, gradients = self.strategy.run(self._replica, args=(images, labels, stop))
         logs = {name: self.strategy.experimental_local_results(value)[0] for name, value in logs.items()}
         logs["finite"] = self.updater.apply(gradients, self._learning)
         if self.updater.scale is not None:
             logs["loss_scale"] = tf.convert_to_tensor(self.updater.scale)
         return logs
 
-    def _replica(self, images: Any, labels: Any) -> tuple[dict[str, Any], list]:
+    def _replica(self, images: Any, labels: Any, stop: Any) -> tuple[dict[str, Any], list]:
         """Figures and gradients of the whole batch, alike on every replica."""
         logs, gradients = self._compute(images, labels)
+        logs["stop"] = stop
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
             gradients = context.all_reduce("SUM", gradients)

@@ -15,7 +15,7 @@ from kreid.config import dump
 from kreid.errors import ConfigError, DivergedError
 from kreid.progress import duration
 from kreid.sections import Config
-from kreid.tuning_folds import check_batches, describe_data, make_folds
+from kreid.tuning_folds import check_batches, check_scores, describe_data, make_folds
 from kreid.tuning_process import TrainingProcess
 from kreid.tuning_space import Space
 from kreid.tuning_study import Study, Trial
@@ -94,6 +94,7 @@ class _Search:
         index = read_index(split_folder(data, "train"))
         self.held_out = make_folds(index, base.data.fraction, folds, base.train.seed)
         check_batches(index, self.held_out, base.data)
+        check_scores(index, self.held_out, base)
         self.described = describe_data(index, base.data.fraction)
         settings = {"configuration": base.model_dump(mode="json"), "space": space.describe()}
         settings |= {"data": self.described, "folds": folds, "objective": objective}

@@ -73,6 +73,21 @@ def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Any) -> 
             raise ConfigError(f"training without fold {number} of {len(held_out)}: {error}") from None
 
 
+def check_scores(index: Index, held_out: Sequence[np.ndarray], config: Any) -> None:
+    """Complain where a fold holds nobody with two images of an action, so that nothing of it could be scored.
+
+    Raises:
+        ConfigError: naming the first such fold.
+    """
+    rows, most = index.fraction_rows(config.data.fraction), config.train.validate_actions
+    for number, actions in enumerate(held_out, start=1):
+        mine = rows[np.isin(index.action[rows], np.unique(actions)[:most])]
+        seen = np.unique(np.stack([index.action[mine], index.person[mine]]), axis=1, return_counts=True)[1]
+        if not (seen > 1).any():
+            where = f" in its first {most} actions; raise train.validate_actions" if most else "; use fewer folds"
+            raise ConfigError(f"fold {number} of {len(held_out)}: nobody has two images to be scored on{where}")
+
+
 def describe_data(index: Index, fraction: float) -> dict[str, int | str]:
     """How many images, actions and games of the train split are used, and a digest of which."""
     rows = index.fraction_rows(fraction)

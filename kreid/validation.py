@@ -55,7 +55,8 @@ def check_scorable(records: str | Path, actions: int | None = None, rows: Sequen
     pairs = np.stack([images.action, images.person], axis=1)
     gallery = set(map(tuple, pairs[~is_query].tolist()))
     if not any(pair in gallery for pair in map(tuple, pairs[is_query].tolist())):
-        raise ValueError(f"{records}: none of its {is_query.sum()} queries has a match to validate on")
+        where = "" if actions is None else f" in its first {actions} actions (train.validate_actions)"
+        raise ValueError(f"{records}: none of its {is_query.sum()} queries{where} has a match to validate on")
 
 
 def _scored(index: Index, actions: int | None, rows: Sequence[int] | None) -> np.ndarray:

@@ -60,7 +60,7 @@ def lost_workers(cluster: Cluster | None) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if not cluster:
+        if not cluster or isinstance(error, tf.errors.ResourceExhaustedError):
             raise
         raise ValueError(
             f"another worker was lost before the first batch ({first_line(error)}); look at what was said there, and "

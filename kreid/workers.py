@@ -150,7 +150,9 @@ def _receive(
     cluster: Cluster, server: socket.socket, stack: contextlib.ExitStack, deadline: float
 ) -> tuple[list[socket.socket], dict[int, dict], list[int]]:
     """The connections to the workers that came, what each of them said, and who did not come."""
-    connections, lines = [], {}
+    connections: dict[int, socket.socket] = {}
+    lines: dict[int, dict] = {}
+    others = []
     missing = list(range(1, len(cluster.addresses)))
     while missing and (left := deadline - time.monotonic()) > 0:
         server.settimeout(left)
@@ -158,12 +160,26 @@ def _receive(
             connection = stack.enter_context(server.accept()[0])
             line = _read(connection, _PATIENCE)
             said = {"facts": dict(line["facts"]), "taken": line["taken"]}
-            if line["worker"] in range(1, len(cluster.addresses)):
-                connections.append(connection)
-                if said["taken"] or line["worker"] not in lines:  # two may say that they are the same worker
-                    lines[line["worker"]] = said
+            if (number := line["worker"]) in range(1, len(cluster.addresses)):
+                others.append(connection)
+                # Two may say that they are the same worker; one that has ended and came again counts anew.
+                if said["taken"] or number not in lines or _has_left(connections[number]):
+                    connections[number], lines[number] = connection, said
         missing = [index for index in missing if index not in lines]
-    return connections, lines, missing
+    return others, lines, missing
+
+
+def _has_left(connection: socket.socket) -> bool:
+    """Whether the other side of a connection that owes nothing more has closed it."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.setblocking(True)
 
 
 def _report(cluster: Cluster, line: dict, minutes: float, deadline: float) -> None:

@@ -210,6 +210,7 @@ def test_a_signal_to_stop_waits_for_a_state(records, tiny_one, tmp_path, caplog,
     trainer._count = count
     trainer.restore()
     trainer.run(None, quiet=True)
+    assert trainer.state.step == 0
     assert trainer.state.images == 4 * trainer.training_set.sampler.batch_size
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kreid.tuning_folds import describe_data, make_folds
+from kreid.errors import ConfigError
+from kreid.sections import Config
+from kreid.tuning_folds import check_scores, describe_data, make_folds
 from tfrecords_tools.index import Index
 
 
@@ -77,3 +79,12 @@ def test_impossible_folds_say_why():
     single = index_of([(0, 8), (1, 1)])
     with pytest.raises(ValueError, match="fold 2 of 2 has no person with two images"):
         make_folds(single, 1.0, 2, seed=0)
+
+
+def test_a_fold_that_cannot_be_scored_is_named():
+    index = index_of([(0, 1), (1, 4)])  # the first action has one image
+    base = {"model": {"embedder": "one_stream"}, "train": {"validate_actions": 1}}
+    check_scores(index, [np.array([0, 1])], Config.model_validate({**base, "train": {}}))
+    check_scores(index, [np.array([1])], Config.model_validate(base))
+    with pytest.raises(ConfigError, match="fold 2 of 2: nobody .* first 1 actions; raise train.validate_actions"):
+        check_scores(index, [np.array([1]), np.array([0, 1])], Config.model_validate(base))

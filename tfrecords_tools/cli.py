@@ -64,7 +64,7 @@ Stored = Annotated[
     typer.Option(
         metavar="FORMAT",
         help="original keeps a file's own bytes; png; jpeg (quality 95); uncompressed: a PNG twice as large, for the "
-        "fastest reading. Default: original.",
+        "fastest reading.",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the records of these splits in OUT.")]

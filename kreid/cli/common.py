@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +40,9 @@ class _ToStderr(logging.Handler):
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
         message = prefix + record.getMessage()
         if not (self._once and message in self._said):
-            note(message)
+            # A reader that has left, as `tee` at a Ctrl-C, or a line within a line, which a signal says.
+            with suppress(OSError, RuntimeError):
+                note(message)
         self._said.add(message)
 
 

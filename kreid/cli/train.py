@@ -24,7 +24,7 @@ def train(
     """Train the network that CONFIG describes, on every GPU of this machine, or on the CPU where there is none.
 
     The run folder gets the resolved configuration, the weights (best by validation mAP), log.csv, TensorBoard event
-    files, and a checkpoint every epoch and every half hour.
+    files, and a checkpoint every epoch, every half hour, and on Ctrl-C or SIGTERM.
 
     Several machines: start the same command on each, with TF_CONFIG saying which machines there are and which one this
     is; RUN must then be a folder that all of them see.
