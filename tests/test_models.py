@@ -44,8 +44,8 @@ def backbones_of(path):
 CONFIGURED = set().union(*map(backbones_of, CONFIGS))
 
 
-# What these two are made of, the other configurations take to the other backend.
-REPEATED = ("demo", "resnet50")
+# What these are made of, the other configurations and tests of parity take to the other backend.
+REPEATED = ("demo", "resnet50", "resnet50mid", "two_stream_released")
 
 
 @pytest.mark.parametrize(
