@@ -119,7 +119,10 @@ def _find_valid(data: str | Path, config: Config, training_set: TrainingSet) -> 
 
 def _check_length(config: Config, training_set: TrainingSet) -> None:
     """Complain about an epoch that is shorter than asked for, and about a run too short for one update."""
-    settings, most = config.train, sum(1 for _ in training_set.sampler.epoch(0))
+    settings = config.train
+    if not settings.steps_per_epoch and settings.accumulate == 1:
+        return  # without drawing an epoch, which takes seconds at the real size
+    most = sum(1 for _ in training_set.sampler.epoch(0))
     if settings.steps_per_epoch and settings.steps_per_epoch > most:
         log.warning("train.steps_per_epoch is %d, but an epoch has %d batches", settings.steps_per_epoch, most)
     steps = settings.epochs * min(settings.steps_per_epoch or most, most)
