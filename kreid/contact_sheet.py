@@ -6,11 +6,12 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from kreid.data import TrainingSet, training_batches
 from kreid.errors import ConfigError
-from kreid.report_images import read_fields
+from kreid.picture_layout import flow, font
+from kreid.records import read_fields
 from kreid.sections import Config, Data
 
 _CHANGES = ("flip", "hue", "saturation", "contrast", "brightness", "crop_padding", "erase")
@@ -97,7 +98,7 @@ def contact_sheet(batch: Batch, lines: Sequence[str] = (), same_action: bool = T
         same_action: whether negatives come from the anchor's action alone (`loss.same_action`).
     """
     blocks = [_block(batch, rows, same_action) for rows in _by_action(batch)]
-    places, height = _flow([block.size for block in blocks])
+    places, height = flow([block.size for block in blocks], _WIDTH, _GAP)
     head = _head([*lines, _count(batch, same_action)])
     width = max(head.width, *(x + block.width for (x, _), block in zip(places, blocks, strict=True)))
     sheet = Image.new("RGB", (width + 2 * _GAP, head.height + height + 2 * _GAP), _PAPER)
@@ -127,9 +128,9 @@ def _block(batch: Batch, rows: np.ndarray, same_action: bool) -> Image.Image:
     pen = ImageDraw.Draw(block)
     people, counts = np.unique(batch.person[rows], return_counts=True)
     anchors = int(batch.anchors(same_action)[rows].sum())
-    pen.text((0, 0), f"action {batch.action[rows[0]]}", _INK, ImageFont.load_default(15))
+    pen.text((0, 0), f"action {batch.action[rows[0]]}", _INK, font(15))
     count = f"{_number(len(people), 'person', 'people')}, {_number(anchors, 'anchor')}"
-    pen.text((0, 18), count, _INK, _font())
+    pen.text((0, 18), count, _INK, font(12))
     colours = {person: _SEVERAL[i % len(_SEVERAL)] for i, person in enumerate(dict.fromkeys(batch.person[rows]))}
     colours |= dict.fromkeys(people[counts == 1], _SINGLE)
     for place, row in enumerate(rows):
@@ -139,19 +140,8 @@ def _block(batch: Batch, rows: np.ndarray, same_action: bool) -> Image.Image:
         pixels = Image.fromarray(np.rint(batch.images[row]).astype(np.uint8))
         block.paste(pixels.resize(size, Image.Resampling.NEAREST), (x + _BORDER, y + _BORDER))
         caption = f"person {person}\nframe {batch.frame[row]}, bbox {batch.bbox[row]}"
-        pen.multiline_text((x, y + size[1] + 2 * _BORDER + 2), caption, _INK, _font(), spacing=2)
+        pen.multiline_text((x, y + size[1] + 2 * _BORDER + 2), caption, _INK, font(12), spacing=2)
     return block
-
-
-def _flow(sizes: Sequence[tuple[int, int]]) -> tuple[list[tuple[int, int]], int]:
-    """Places of blocks beside and below each other, within `_WIDTH`, and the height of all."""
-    places, x, y, below = [], 0, 0, 0
-    for width, height in sizes:
-        if x and x + width > _WIDTH:
-            x, y = 0, below
-        places.append((x, y))
-        x, below = x + width + 2 * _GAP, max(below, y + height + _GAP)
-    return places, below
 
 
 def _head(lines: Sequence[str]) -> Image.Image:
@@ -160,14 +150,14 @@ def _head(lines: Sequence[str]) -> Image.Image:
         (_SEVERAL[0], "a colour for each person of an action with two or more images: anchors, each other's positives"),
         (_SINGLE, "a person with one image: negatives only"),
     )
-    widest = max(_font().getlength(text) for text in [*lines, *(text for _, text in legend)])
+    widest = max(font(12).getlength(text) for text in [*lines, *(text for _, text in legend)])
     head = Image.new("RGB", (round(widest) + 3 * _LINE, (len(lines) + len(legend) + 1) * 20), _PAPER)
     pen = ImageDraw.Draw(head)
     for number, line in enumerate(lines):
-        pen.text((0, 20 * number), line, _INK, _font())
+        pen.text((0, 20 * number), line, _INK, font(12))
     for number, (colour, text) in enumerate(legend, start=len(lines)):
         pen.rectangle((0, 20 * number, 13, 20 * number + 13), colour)
-        pen.text((20, 20 * number), text, _INK, _font())
+        pen.text((20, 20 * number), text, _INK, font(12))
     return head
 
 
@@ -179,7 +169,3 @@ def _count(batch: Batch, same_action: bool) -> str:
 
 def _number(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
-
-
-def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(12)

@@ -155,39 +155,6 @@ def training_batches(
     return dataset.batch(replica_batch or part, drop_remainder=True).prefetch(2)
 
 
-def first_damaged(index: Index, rows: Sequence[int]) -> str | None:
-    """Name the first of these records whose image cannot be decoded, for messages; None where all can.
-
-    Raises:
-        ValueError: naming the file, where it has vanished or been cut since.
-    """
-    for row in rows:
-        record = index.read([row])[0]
-        try:
-            decode(schema.parse(tf.constant(record))["image"])
-        except tf.errors.OpError:
-            return f"{index.shards[index.shard[row]]}: action {index.action[row]} bbox {index.bbox[row]}"
-    return None
-
-
-def record_batches(
-    folder: str | Path, image_size: tuple[int, int], batch_size: int = 64, rows: Sequence[int] | None = None
-) -> tf.data.Dataset:
-    """Images of a record folder in the order of its index, or those at `rows`: `(B, h, w, 3)` float32 RGB 0-255."""
-    index = read_index(folder)
-
-    def load(record: Any) -> Any:
-        return decode_and_resize(schema.parse(record)["image"], image_size)
-
-    if rows is None:
-        dataset = tf.data.TFRecordDataset([str(shard) for shard in index.shards])
-    else:
-        spec = tf.TensorSpec((), tf.string)
-        dataset = tf.data.Dataset.from_generator(lambda: (index.read([row])[0] for row in rows), output_signature=spec)
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(batch_size).prefetch(2)
-
-
 def file_batches(paths: Sequence[str | Path], image_size: tuple[int, int], batch_size: int = 64) -> tf.data.Dataset:
     """Images of files in the order given: `(B, height, width, 3)` float32 RGB 0-255."""
     dataset = tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])

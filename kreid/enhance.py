@@ -9,8 +9,7 @@ from kreid.embedding import Embedded, Progress, embed_each
 from kreid.errors import ConfigError
 from kreid.ranking import Embeddings, Ranking, rank
 from kreid.reranking import combine, expand_queries, rerank
-from kreid.sections import Evaluation
-from kreid.variants import PLAIN
+from kreid.sections import PLAIN, Evaluation
 
 
 def rank_records(

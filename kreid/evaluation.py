@@ -13,9 +13,9 @@ from kreid.models.cost import cost
 from kreid.paper import paper_row
 from kreid.ranking import Ranking, average_precision, evaluate, first_hit, group_means, rank
 from kreid.runs import load_config_of, load_model, run_names, weights_digest
-from kreid.sections import Evaluation
+from kreid.sections import PLAIN, Evaluation
 from kreid.statistics import compare, intervals
-from kreid.variants import PLAIN, variants
+from kreid.variants import variants
 
 SCORES = ("mAP", "rank1", "rank5", "rank10")
 

@@ -7,6 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 * (0.485, 0.456, 0.406), RGB
+IMAGENET_STD = (58.395, 57.12, 57.375)  # 255 * (0.229, 0.224, 0.225), RGB
+
 
 def l2_normalize(x: Any, epsilon: float = 1e-12) -> Any:
     """Divide each row of `x` (N, D) by its L2 norm, or by `epsilon` where that is larger: the gradient stays finite."""

@@ -1,16 +1,16 @@
 """Pictures of what a network sees: one of an image with its maps, one of a pair with what makes it alike."""
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from kreid.data import resize
 from kreid.look import Seen, relative
 from kreid.look_colours import lay_over, lay_over_signed, scale, signed
 from kreid.look_pairs import Pair
+from kreid.picture_layout import below, beside, fitted, font
 
 LARGE, SMALL = 132, 84  # pixels across a picture in the first row, and in the others
 _MARGIN, _GAP, _COLUMNS = 20, 8, 9
@@ -63,7 +63,7 @@ def image_picture(view: View, seen: Seen, parts: Sequence[str], note: str = "") 
     first += [_tile(lay_over(view.large, relative(one)), name, _grid(one)) for name, one in seen.activation.items()]
     ramp = np.repeat(scale(np.linspace(0, 1, _RAMP))[None], 12, axis=0)
     legend = [_text("each map from its lowest", 12, _QUIET), Image.fromarray(ramp), _text("to its highest", 12, _QUIET)]
-    blocks = [_text(view.name, 17), _beside(legend)]
+    blocks = [_text(view.name, 17), beside(legend, _PAPER)]
     blocks += [_text("Activation: norm over the channels of each place", 13, _QUIET), *_rows(first, 7)]
     if seen.parts is not None:
         maps = [(name, seen.parts[..., number]) for number, name in enumerate(parts)]
@@ -94,7 +94,7 @@ def pair_picture(views: Sequence[View], pair: Pair, note: str = "") -> Image.Ima
     legend = [_text("makes them less alike", 12, _QUIET), Image.fromarray(ramp), _text("more alike", 12, _QUIET)]
     blocks = [_text(f"Cosine similarity {pair.similarity:.3f}: what each place adds to it", 17)]
     blocks += [_text(f"{letter}  {view.name}", 13, _QUIET) for letter, view in zip("AB", views, strict=True)]
-    blocks += [_beside(legend), _beside([*tiles, *bars])]
+    blocks += [beside(legend, _PAPER), beside([*tiles, *bars], _PAPER)]
     if len(order) > 1:
         blocks += _strongest_parts(views, pair, order[:_SHOWN], note)
     return _sheet(blocks)
@@ -105,13 +105,15 @@ def _strongest_parts(
 ) -> list[Image.Image]:
     peak = np.abs(pair.values[..., [number for number, _ in order]]).max()
     height = views[0].small.shape[0]
-    columns = [_below([_text(letter, 13, _QUIET, height) for letter in "AB"])]
+    columns = [below([_text(letter, 13, _QUIET, height) for letter in "AB"], _PAPER)]
     for number, share in order:
         maps = [
             lay_over_signed(view.small, pair.values[row, ..., number] / (peak or 1)) for row, view in enumerate(views)
         ]
-        columns.append(_below([*map(Image.fromarray, maps), _caption(pair.parts[number], f"{share:+.3f}", SMALL)]))
-    return [*_notes(f"What counts most, a place up to {peak:.3f}", note), _beside(columns)]
+        columns.append(
+            below([*map(Image.fromarray, maps), _caption(pair.parts[number], f"{share:+.3f}", SMALL)], _PAPER)
+        )
+    return [*_notes(f"What counts most, a place up to {peak:.3f}", note), beside(columns, _PAPER)]
 
 
 def _notes(*lines: str) -> list[Image.Image]:
@@ -139,9 +141,9 @@ def _bars(pair: Pair, order: Sequence[tuple[int, float]]) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     for number, (name, share) in enumerate(rows):
         y = 22 * number
-        draw.text((112, y + 11), name, _INK, _font(12), "rm")
+        draw.text((112, y + 11), name, _INK, font(12), "rm")
         draw.rectangle((120, y + 4, 121 + 110 * abs(share) / longest, y + 18), tuple(map(int, signed(share))))
-        draw.text((240, y + 11), f"{share:+.3f}", _QUIET, _font(12), "lm")
+        draw.text((240, y + 11), f"{share:+.3f}", _QUIET, font(12), "lm")
     return canvas
 
 
@@ -163,64 +165,30 @@ def _grid(values: np.ndarray) -> str:
 def _tile(pixels: np.ndarray, name: str, note: str = "") -> Image.Image:
     """A picture with its name and a quiet note below."""
     picture = Image.fromarray(pixels)
-    return _below([picture, _caption(name, note, picture.width)])
+    return below([picture, _caption(name, note, picture.width)], _PAPER)
 
 
 def _caption(name: str, note: str, width: int) -> Image.Image:
     canvas = Image.new("RGB", (width, 34), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    draw.text((width / 2, 2), _fitted(name, width, 12), _INK, _font(12), "ma")
-    draw.text((width / 2, 17), note, _QUIET, _font(11), "ma")
+    draw.text((width / 2, 2), fitted(name, width, 12), _INK, font(12), "ma")
+    draw.text((width / 2, 17), note, _QUIET, font(11), "ma")
     return canvas
 
 
 def _rows(tiles: Sequence[Image.Image], columns: int) -> list[Image.Image]:
-    return [_beside(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
-
-
-def _beside(images: Iterable[Image.Image]) -> Image.Image:
-    images = list(images)
-    width = sum(one.width for one in images) + _GAP * (len(images) - 1)
-    canvas, x = Image.new("RGB", (width, max(one.height for one in images)), _PAPER), 0
-    for one in images:
-        canvas.paste(one, (x, 0))
-        x += one.width + _GAP
-    return canvas
-
-
-def _below(images: Iterable[Image.Image], gap: int = 4) -> Image.Image:
-    images = list(images)
-    height = sum(one.height for one in images) + gap * (len(images) - 1)
-    canvas, y = Image.new("RGB", (max(one.width for one in images), height), _PAPER), 0
-    for one in images:
-        canvas.paste(one, (0, y))
-        y += one.height + gap
-    return canvas
+    return [beside(tiles[start : start + columns], _PAPER) for start in range(0, len(tiles), columns)]
 
 
 def _sheet(blocks: Sequence[Image.Image]) -> Image.Image:
-    inside = _below(blocks, _GAP)
+    inside = below(blocks, _PAPER, _GAP)
     canvas = Image.new("RGB", (inside.width + 2 * _MARGIN, inside.height + 2 * _MARGIN), _PAPER)
     canvas.paste(inside, (_MARGIN, _MARGIN))
     return canvas
 
 
 def _text(words: str, size: int, colour: tuple[int, int, int] = _INK, height: int | None = None) -> Image.Image:
-    font, words = _font(size), _fitted(words, _WIDEST, size)
-    canvas = Image.new("RGB", (max(1, round(font.getlength(words))), height or round(1.35 * size)), _PAPER)
-    ImageDraw.Draw(canvas).text((0, 0), words, colour, font)
+    words = fitted(words, _WIDEST, size)
+    canvas = Image.new("RGB", (max(1, round(font(size).getlength(words))), height or round(1.35 * size)), _PAPER)
+    ImageDraw.Draw(canvas).text((0, 0), words, colour, font(size))
     return canvas
-
-
-def _fitted(words: str, width: int, size: int) -> str:
-    """Cut a text that is wider than `width` pixels."""
-    if _font(size).getlength(words) <= width:
-        return words
-    while words and _font(size).getlength(words + "…") > width:
-        words = words[:-1]
-    return words + "…"
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)

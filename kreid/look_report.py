@@ -12,8 +12,8 @@ from kreid.look_colours import lay_over, lay_over_signed
 from kreid.look_pairs import Pair
 from kreid.look_pictures import by_part, draw_size
 from kreid.ranking import Ranking
+from kreid.records import find_records
 from kreid.report_data import Look, Looker
-from kreid.report_images import find_records
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index
 

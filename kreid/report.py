@@ -11,9 +11,10 @@ import numpy as np
 
 from kreid.atomic import atomic_file
 from kreid.ranking import Ranking, average_precision
+from kreid.records import find_records
 from kreid.report_data import Looker, looks, page_data
 from kreid.report_html import assemble
-from kreid.report_images import Progress, choose_height, collect, find_records
+from kreid.report_images import Progress, choose_height, collect
 from kreid.report_numbers import Scores, check_paper_row, hardest_first, score
 from tfrecords_tools.index import Index, read_index
 

@@ -8,25 +8,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import isnan
 
+from kreid.markup import element, percent
 from kreid.report_numbers import Group, Headline
 
 _WIDTH, _LEFT, _RIGHT = 420, 40, 408  # of a drawing and of its plot's sides; units are pixels at the usual size
 _PLACES = 20  # of the CMC curve
 _ROW = 28  # of a bar
 _BAR_END, _MEAN, _COUNT = 308, 362, 416  # where 100 % is, and where the columns beside the bars end
-
-
-def element(tag: str, content: str = "", /, **attributes: object) -> str:
-    """Return an element with escaped attributes; `content` is markup. `class_` is class, `data_tip` is data-tip."""
-    written = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for name, value in attributes.items()
-    )
-    return f"<{tag}{written}>{content}</{tag}>"
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction as "63.7", and "–" if there is none."""
-    return "–" if fraction is None or isnan(fraction) else f"{100 * fraction:.1f}"
 
 
 def interval(one: Headline) -> str:

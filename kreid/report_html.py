@@ -1,19 +1,16 @@
 """The page's markup: the template filled in, with everything that comes from outside escaped."""
 
 import base64
-import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from kreid import report_charts as charts
+from kreid.markup import element, fill, notes, percent
 from kreid.ranking import Ranking
-from kreid.report_charts import element, percent
 from kreid.report_numbers import HEADLINE, Headline, Scores, histogram
 from kreid.report_thumbnails import Sheet
 
@@ -72,35 +69,6 @@ def assemble(
     for pair, image in maps.items():
         yield _stored(f"look-{pair}", image)
     yield "</body>\n</html>\n"
-
-
-def fill(template: str, styles: Sequence[str], scripts: Sequence[str], parts: Mapping[str, str]) -> str:
-    """Return a page filled in, with a Content-Security-Policy under which its own style and script alone work.
-
-    Args:
-        template: a file of `report_page`, as all names here, of what follows `head.html`; `{{name}}` stands where a
-            part comes.
-        styles: style sheets, joined as the part "style".
-        scripts: scripts, joined as the part "script"; none for a page without.
-        parts: markup, with everything that comes from outside escaped.
-    """
-    style, script = ("\n".join(map(_read, names)) for names in (styles, scripts))
-    policy = {"default-src": "'none'", "img-src": "data:", "style-src": _hash(style)}
-    policy |= {"script-src": _hash(script)} if scripts else {}
-    policy |= {"base-uri": "'none'", "form-action": "'none'"}
-    known = {
-        "policy": escape("; ".join(f"{name} {value}" for name, value in policy.items())),
-        "style": style,
-        "script": script,
-        **parts,
-    }
-    # One pass: what is filled in is never looked through again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: known[found[1]], _read("head.html") + _read(template))
-
-
-def notes(texts: Iterable[str]) -> str:
-    """Return sentences that stand above a page's content."""
-    return "".join(element("p", escape(text), class_="note") for text in texts)
 
 
 def _figures(scores: Scores, paper: Mapping[str, object]) -> str:
@@ -168,14 +136,6 @@ def _notes(ranking: Ranking, listed: int, labelled: bool, scores: Scores | None)
         kind = "hardest" if labelled else "least sure"
         every = " The figures count every query." if scores else ""
         yield f"To keep this file small, the list holds the {listed:,} {kind} of {len(ranking):,} queries.{every}"
-
-
-def _read(name: str) -> str:
-    return resources.files("kreid").joinpath("report_page", name).read_text(encoding="utf-8")
-
-
-def _hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
 def _json(value: Any) -> str:

@@ -6,52 +6,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from kreid.ranking import Images
+from kreid.records import read_fields
 from kreid.report_thumbnails import Sheet, join
 from tfrecords_tools.index import Index
-from tfrecords_tools.schema import parse
 
 HEIGHTS = (128, 96, 80, 64, 56, 48)  # pixels; the largest with which the page stays small is taken
-_CHUNK = 128  # records parsed at a time
 FIELDS = ("role", "jersey", "game", "height", "width")  # of a record, beside its picture
 _SAMPLE = 6  # actions encoded to foretell the size
 
 Progress = Callable[[int, int], None]
-
-
-def find_records(images: Images, index: Index) -> np.ndarray:
-    """Return (M,) int64, the record of each image.
-
-    Raises:
-        ValueError: an image has no record or one of another action; it names the folder and the image.
-    """
-    place = {key: row for row, key in enumerate(zip(index.is_query.tolist(), index.bbox.tolist(), strict=True))}
-    keys = zip(images.is_query.tolist(), images.bbox.tolist(), strict=True)
-    rows = np.fromiter((place.get(key, -1) for key in keys), np.int64, len(images))
-    wrong = rows < 0
-    wrong[~wrong] = index.action[rows[~wrong]] != images.action[~wrong]
-    if wrong.any():
-        row = np.flatnonzero(wrong)[0]
-        subset = "query" if images.is_query[row] else "gallery image"
-        raise ValueError(
-            f"records: {index.folder} has no {subset} {images.bbox[row]} in action {images.action[row]}, as the "
-            "ranking has; give the records that were ranked"
-        )
-    return rows
-
-
-def read_fields(index: Index, rows: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the fields of some records, in the order asked for, a few at a time: the table of `schema` in arrays."""
-
-    def serialized() -> Iterator[np.ndarray]:
-        for start in range(0, len(rows), _CHUNK):
-            yield np.array(index.read(rows[start : start + _CHUNK]), dtype=object)
-
-    dataset = tf.data.Dataset.from_generator(serialized, output_signature=tf.TensorSpec((None,), tf.string)).unbatch()
-    dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    yield from dataset.batch(_CHUNK).as_numpy_iterator()
 
 
 def choose_height(index: Index, rows: np.ndarray, action: np.ndarray, budget: float) -> tuple[int, float]:

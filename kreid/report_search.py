@@ -7,8 +7,7 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 
-from kreid.report_charts import element
-from kreid.report_html import fill, notes
+from kreid.markup import element, fill, notes
 from kreid.report_thumbnails import WEBP, shrink
 from kreid.search_results import Results
 

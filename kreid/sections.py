@@ -285,6 +285,9 @@ class Evaluation(Section):
         return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
+PLAIN = Evaluation()  # nothing beyond the plain ranking
+
+
 class Config(Section):
     """A whole run."""
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 from kreid import runs
 from kreid.atomic import atomic_path, write_json
 from kreid.sections import Config
+from kreid.training_failures import first_line
 
 Logs = dict[str, float]
 
@@ -102,11 +103,6 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def first_line(error: Exception) -> str:
-    """What TensorFlow says, without its notes."""
-    return str(error).splitlines()[0].rpartition("}} ")[2][:200]
 
 
 def versions() -> dict[str, str]:

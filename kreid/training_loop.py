@@ -20,16 +20,18 @@ import tensorflow as tf
 from kreid import checkpoints, runs
 from kreid.atomic import atomic_path
 from kreid.config import dump
-from kreid.data import TrainingSet, first_damaged, training_batches
+from kreid.data import TrainingSet, training_batches
 from kreid.errors import ConfigError, DivergedError
+from kreid.gallery_pictures import gallery_picture
 from kreid.optimizers import learning_rate
 from kreid.progress import Progress
-from kreid.report_images import read_fields
+from kreid.records import first_damaged, read_fields
 from kreid.sections import Config
 from kreid.stopping import Stop
-from kreid.training_log import Logs, RunLog, first_line
+from kreid.training_failures import first_line
+from kreid.training_log import Logs, RunLog
 from kreid.training_step import Step
-from kreid.validation import gallery_picture, validate
+from kreid.validation import validate
 from kreid.workers import Cluster, read_cluster
 from tfrecords_tools.index import Index
 from tfrecords_tools.naming import Thumbnail, format_name

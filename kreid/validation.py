@@ -6,16 +6,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image, ImageOps
 
 from kreid.embedding import embed
 from kreid.ranking import Embeddings, Images, Ranking, evaluate, rank
-from kreid.report_images import find_records, read_fields
-from kreid.report_thumbnails import shrink
 from tfrecords_tools.index import Index, read_index
-
-_HIT, _MISS, _QUERY = "#2e9e44", "#d03a2f", "#404040"
-_CELL, _BORDER, _PLACES = (64, 128), 4, 8  # width and height in pixels, pixels, gallery images of a query
 
 
 def validate(
@@ -78,33 +72,3 @@ def first_views(images: Embeddings | Images) -> np.ndarray:
     # The first of its person and action, and followed by another one.
     is_query[order] = np.append(same, False) & ~np.append(False, same)
     return is_query
-
-
-def gallery_picture(ranking: Ranking, records: str | Path, queries: int) -> np.ndarray:
-    """Some queries, always the same ones, each with the best images of its gallery: green are hits, red are misses.
-
-    Args:
-        ranking: from `validate`.
-        records: the valid split's folder.
-        queries: how many, spread evenly over all; a row each.
-
-    Returns:
-        `(height, width, 3)` uint8.
-    """
-    chosen = np.unique(np.linspace(0, len(ranking) - 1, queries).astype(int))
-    cells = []  # row of the picture, column, image, colour
-    for row, query in enumerate(chosen):
-        places = np.arange(*ranking.offsets[query : query + 2])[:_PLACES]
-        colours = [_QUERY, *np.where(ranking.match[places], _HIT, _MISS)]
-        images = [ranking.query[query], *ranking.gallery[places]]
-        cells += [(row, column, *cell) for column, cell in enumerate(zip(images, colours, strict=True))]
-    with read_index(records) as index:
-        wanted = find_records(ranking.images, index)[[image for _, _, image, _ in cells]]
-        encoded = [image for part in read_fields(index, wanted) for image in part["image"]]
-    width, height = (side + 2 * _BORDER for side in _CELL)
-    picture = Image.new("RGB", ((_PLACES + 1) * width, len(chosen) * height))
-    for (row, column, image, colour), content in zip(cells, encoded, strict=True):
-        thumbnail = shrink(content, _CELL[1], f"{records}: bbox {ranking.images.bbox[image]}")
-        thumbnail = ImageOps.expand(ImageOps.pad(thumbnail, _CELL), _BORDER, colour)
-        picture.paste(thumbnail, (column * width, row * height))
-    return np.asarray(picture)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 from tensorflow.python.eager import context  # nothing public bounds the wait
 
-from kreid.training_log import first_line
+from kreid.training_failures import first_line
 from kreid.workers import Cluster
 
 _LATER = 10  # seconds by which worker 0 is the first to give up, since it alone knows who is missing

@@ -13,16 +13,9 @@ import tensorflow as tf
 from configurations import EVERYTHING
 from PIL import Image
 
-from kreid.data import (
-    TrainingSet,
-    decode_and_resize,
-    file_batches,
-    first_damaged,
-    read_image,
-    record_batches,
-    training_batches,
-)
+from kreid.data import TrainingSet, decode_and_resize, file_batches, read_image, training_batches
 from kreid.errors import ConfigError
+from kreid.records import first_damaged, record_batches
 from kreid.sections import Data
 from tfrecords_tools import schema
 from tfrecords_tools.index import read_index

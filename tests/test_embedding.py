@@ -7,9 +7,9 @@ from tiny_runs import with_heads
 
 from kreid import embedding
 from kreid.averaging import cut, pictures
-from kreid.data import record_batches
 from kreid.embedding import embed, embed_each
 from kreid.models.embedders import build_model
+from kreid.records import record_batches
 from kreid.sections import Evaluation
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from kreid.embedding import embed
+from kreid.gallery_pictures import gallery_picture
 from kreid.models.embedders import build_model
 from kreid.ranking import Embeddings, Images, rank
-from kreid.validation import check_scorable, first_views, gallery_picture, validate
+from kreid.validation import check_scorable, first_views, validate
 from tfrecords_tools.index import read_index
 
 GREEN, RED, GREY = (46, 158, 68), (208, 58, 47), (64, 64, 64)

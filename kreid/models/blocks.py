@@ -6,10 +6,8 @@ from typing import Any
 import keras
 
 from kreid.errors import ConfigError
-from kreid.layers import ImagePreprocessing
+from kreid.layers import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 * (0.485, 0.456, 0.406), RGB
-IMAGENET_STD = (58.395, 57.12, 57.375)  # 255 * (0.229, 0.224, 0.225), RGB
 TORCH_BATCH_NORM = {"epsilon": 1e-5, "momentum": 0.9}  # PyTorch's momentum 0.1 weighs the new value, Keras's the old
 
 
