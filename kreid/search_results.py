@@ -4,39 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from kreid.atomic import atomic_file
-from kreid.gallery import Crops
-from kreid.search import Found
+from kreid.report_search import search_page
+from kreid.search_found import Results
 
 ENDINGS = (".html", ".json", ".csv")
-
-
-@dataclass(frozen=True, eq=False)
-class Results:
-    """The nearest crops of a gallery for every query.
-
-    Args:
-        title: heading of the page.
-        queries: what was looked for.
-        gallery: what was looked through.
-        found: rows of `gallery` and their distances for each row of `queries`, from `kreid.search.search`.
-        metric: of the distances.
-    """
-
-    title: str
-    queries: Crops
-    gallery: Crops
-    found: Found
-    metric: str
-
-    def rows(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
-        """Yield the name of each query, and names and distances of what was found, nearest first."""
-        for query, (index, distance) in enumerate(zip(self.found.index, self.found.distance, strict=True)):
-            names = map(self.gallery.name, index.tolist())
-            yield self.queries.name(query), list(zip(names, distance.tolist(), strict=True))
 
 
 def check_ending(path: Path) -> None:
@@ -63,8 +37,6 @@ def write_results(results: Results, path: str | Path) -> Path:
     path = Path(path)
     check_ending(path)
     if path.suffix == ".html":
-        from kreid.report_search import search_page
-
         pieces = search_page(results)
     else:
         pieces = _json(results) if path.suffix == ".json" else _csv(results)

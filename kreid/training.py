@@ -9,15 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from kreid import checkpoints, runs
-from kreid.data import TrainingSet, split_folder
 from kreid.errors import ConfigError
 from kreid.sections import Config
 from kreid.training_loop import Hook, Trainer, fingerprint
+from kreid.training_set import TrainingSet
 from kreid.training_step import check_devices, make_strategy
 from kreid.trees import flatten
 from kreid.validation import check_scorable
 from kreid.worker_start import lost_workers
 from kreid.workers import meet, read_cluster
+from tfrecords_tools.index import split_folder
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,6 @@ import tensorflow as tf
 from kreid import checkpoints, runs
 from kreid.atomic import atomic_path
 from kreid.config import dump
-from kreid.data import TrainingSet, training_batches
 from kreid.errors import ConfigError, DivergedError
 from kreid.gallery_pictures import gallery_picture
 from kreid.optimizers import learning_rate
@@ -30,6 +29,7 @@ from kreid.sections import Config
 from kreid.stopping import Stop
 from kreid.training_failures import first_line
 from kreid.training_log import Logs, RunLog
+from kreid.training_set import TrainingSet, training_batches
 from kreid.training_step import Step
 from kreid.validation import validate
 from kreid.workers import Cluster, read_cluster

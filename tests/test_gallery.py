@@ -16,7 +16,8 @@ from kreid.npz_maps import map_arrays
 from kreid.ranking_distances import pairwise
 from kreid.report_search import search_page
 from kreid.search import search
-from kreid.search_results import Results, write_results
+from kreid.search_found import Results
+from kreid.search_results import write_results
 
 HOSTILE = "\"><img src=x onerror='window.hacked=1'>, <script>window.hacked=1<\udce9.png"  # and not UTF-8
 

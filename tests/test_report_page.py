@@ -9,7 +9,8 @@ from kreid.gallery import Crops
 from kreid.report import write_report
 from kreid.report_data import Look
 from kreid.search import search as find
-from kreid.search_results import Results, write_results
+from kreid.search_found import Results
+from kreid.search_results import write_results
 
 WAIT = "new Promise(done => setTimeout(done, {}))"
 

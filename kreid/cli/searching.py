@@ -92,7 +92,8 @@ def search_crops(
 ) -> None:
     """Find the nearest crops of `gallery` for each of `query`, and write them to `out`."""
     from kreid.search import search
-    from kreid.search_results import Results, check_ending, write_results
+    from kreid.search_found import Results
+    from kreid.search_results import check_ending, write_results
 
     out = out or run_folder / "search.html"
     with arguments():

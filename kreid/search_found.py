@@ -1,0 +1,32 @@
+"""What a search found: the nearest crops of a gallery for every query; NumPy only."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kreid.gallery import Crops
+from kreid.search import Found
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The nearest crops of a gallery for every query.
+
+    Args:
+        title: heading of the page.
+        queries: what was looked for.
+        gallery: what was looked through.
+        found: rows of `gallery` and their distances for each row of `queries`, from `kreid.search.search`.
+        metric: of the distances.
+    """
+
+    title: str
+    queries: Crops
+    gallery: Crops
+    found: Found
+    metric: str
+
+    def rows(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
+        """Yield the name of each query, and names and distances of what was found, nearest first."""
+        for query, (index, distance) in enumerate(zip(self.found.index, self.found.distance, strict=True)):
+            names = map(self.gallery.name, index.tolist())
+            yield self.queries.name(query), list(zip(names, distance.tolist(), strict=True))

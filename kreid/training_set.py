@@ -1,0 +1,109 @@
+"""The training images that a configuration draws from, and their batches."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kreid.augmentation import augment
+from kreid.data import decode_and_resize
+from kreid.errors import ConfigError
+from kreid.sampling import Sampler
+from tfrecords_tools import schema
+from tfrecords_tools.index import Index, read_index, split_folder
+
+
+class TrainingSet:
+    """The training images that a configuration draws from, and their dense labels.
+
+    Args:
+        data: what `kreid-convert` wrote, with a `train` folder.
+        config: the `data` section of a configuration.
+        seed: seed of the sampler.
+        held_out: actions to leave out, to score on them in cross-validation.
+
+    Attributes:
+        rows: `(M,)` positions in the index of the images that are drawn from.
+        held_out: positions of the images left out; None where nothing was held out.
+        label: `(M, 2)` int32, person and action numbered from 0.
+        num_classes: how many people there are.
+        sampler: the `Sampler` over the kept rows.
+
+    Raises:
+        ValueError: where the records are missing, of another version, or without labels.
+        ConfigError: a ValueError, where they hold no batch or no triplet under `config`.
+
+    Example:
+        >>> training_set = TrainingSet("records", config.data, seed=1)
+    """
+
+    def __init__(self, data: str | Path, config: Any, seed: int, held_out: Sequence[int] | None = None) -> None:
+        self.config = config
+        self.index: Index = read_index(split_folder(data, "train"))
+        try:
+            self.rows, self.held_out = self.index.fraction_rows(config.fraction), None
+        except ValueError as error:
+            raise ConfigError(f"data.{error}") from None
+        if held_out is not None:
+            held = np.isin(self.index.action[self.rows], held_out)
+            self.rows, self.held_out = self.rows[~held], self.rows[held]
+        if (self.index.person[self.rows] < 0).any():
+            raise ValueError(f"{self.index.folder}: nothing can be trained on records whose labels are withheld")
+        person = np.unique(self.index.person[self.rows], return_inverse=True)[1]
+        action = np.unique(self.index.action[self.rows], return_inverse=True)[1]
+        self.label = np.stack([person, action], axis=1).astype(np.int32)
+        self.num_classes = int(person.max()) + 1 if len(person) else 0
+        self.sampler = Sampler(person, action, config.persons, config.views, config.sampler, seed)
+        self.seed = seed
+
+
+def training_batches(
+    training_set: TrainingSet,
+    image_size: tuple[int, int],
+    batches: Iterable[np.ndarray],
+    first_draw: int = 0,
+    worker: tuple[int, int] = (0, 1),
+    replica_batch: int | None = None,
+) -> tf.data.Dataset:
+    """Images and labels of planned batches, augmented, ready for the device.
+
+    Args:
+        training_set: where the images come from.
+        image_size: height and width in pixels.
+        batches: row numbers of each global batch, from `training_set.sampler`; a list can be gone through again.
+        first_draw: number of images drawn before, so that a resumed run augments as the unbroken one did.
+        worker: this worker's number and how many there are; each takes an equal, contiguous part of every batch.
+        replica_batch: images of one batch of the dataset; all of the worker's part by default.
+
+    Returns:
+        Dataset of `(B, height, width, 3)` float32 RGB 0-255 and `(B, 2)` int32 [person, action].
+    """
+    number, workers = worker
+    batch_size = training_set.sampler.batch_size
+    part = batch_size // workers
+
+    def draws() -> Iterator[tuple]:
+        draw = first_draw
+        for batch in batches:
+            mine = slice(number * part, (number + 1) * part)
+            seeds = draw + np.arange(batch_size, dtype=np.int64)
+            records = training_set.index.read(training_set.rows[batch[mine]])
+            yield np.array(records, dtype=object), training_set.label[batch[mine]], seeds[mine]
+            draw += batch_size
+
+    def load(record: Any, label: Any, draw: Any) -> tuple:
+        image = decode_and_resize(schema.parse(record)["image"], image_size)
+        seed = tf.stack([tf.constant(training_set.seed, tf.int64), draw])
+        image.set_shape((*image_size, 3))
+        return augment(image, seed, training_set.config), label
+
+    signature = (
+        tf.TensorSpec((part,), tf.string),
+        tf.TensorSpec((part, 2), tf.int32),
+        tf.TensorSpec((part,), tf.int64),
+    )
+    dataset = tf.data.Dataset.from_generator(draws, output_signature=signature).prefetch(2).unbatch()
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(replica_batch or part, drop_remainder=True).prefetch(2)
