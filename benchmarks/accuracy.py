@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
 
-from kreid.config import load_config
-from kreid.sections import Config
+from kreid.config.loading import load_config
+from kreid.config.sections import Config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 BATCH = 32

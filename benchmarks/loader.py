@@ -56,7 +56,7 @@ def make_records(tree: Path, folder: Path, **options) -> Path:
 
 def training_set(records: Path, **data):
     """The training images, and two epochs of batches."""
-    from kreid.sections import Data
+    from kreid.config.sections import Data
     from kreid.training_set import TrainingSet
 
     drawn = TrainingSet(records, Data(**data), seed=1)
@@ -159,7 +159,7 @@ def beside_the_network(records: Path) -> dict[str, float]:
     """Images a second by the clock of the loader alone and of training fed by it, and how long that waited for it."""
     import keras
 
-    from kreid.config import check
+    from kreid.config.loading import check
     from kreid.models.embedders import build_model
     from kreid.objective import build_losses
     from kreid.training_set import training_batches

@@ -82,7 +82,7 @@ def measure(path, batch, steps, threads):
     """Return the row of one configuration."""
     import tensorflow as tf
 
-    from kreid.config import load_config
+    from kreid.config.loading import load_config
     from kreid.models.cost import cost
     from kreid.models.embedders import build_model
 

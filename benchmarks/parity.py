@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from kreid import weights
-from kreid.config import load_config
+from kreid.config.loading import load_config
 from kreid.layers import IMAGENET_MEAN, IMAGENET_STD
 from kreid.models.embedders import build_model
 

@@ -42,7 +42,7 @@ def make_kreid(name, images, labels, threads, folder):
     import tensorflow as tf
 
     from kreid import weights
-    from kreid.config import load_config
+    from kreid.config.loading import load_config
     from kreid.models.embedders import build_model
 
     set_threads(threads)

@@ -7,7 +7,7 @@ import importlib
 from typing import Any
 
 _WHERE = {
-    "load_config": "kreid.config",
+    "load_config": "kreid.config.loading",
     "build_model": "kreid.models.embedders",
     "load_model": "kreid.runs",
     "train": "kreid.training",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from kreid.config.sections import Evaluation
 from kreid.data import resize
-from kreid.sections import Evaluation
 
 Picture = tuple[str, bool]  # a crop's name, and whether it is mirrored
 

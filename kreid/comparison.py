@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kreid.config.sections import Evaluation
 from kreid.ranking_embeddings import Images
-from kreid.sections import Evaluation
 from kreid.statistics import paired
 from kreid.variants import describe
 

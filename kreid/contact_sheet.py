@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from kreid.config.sections import Config, Data
 from kreid.errors import ConfigError
 from kreid.picture_layout import flow, font
 from kreid.records import read_fields
-from kreid.sections import Config, Data
 from kreid.training_set import TrainingSet, training_batches
 
 _CHANGES = ("flip", "hue", "saturation", "contrast", "brightness", "crop_padding", "erase")

@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.averaging import Picture, cut, pictures
+from kreid.config.sections import PLAIN, Evaluation
 from kreid.data import file_batches, read_image
 from kreid.ranking import Embeddings, Images
 from kreid.ranking_distances import unit_float32
 from kreid.records import first_damaged, record_batches
-from kreid.sections import PLAIN, Evaluation
 from tfrecords_tools.index import read_index
 
 Progress = Callable[[int, int], None]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import keras
 
+from kreid.config.sections import PLAIN, Evaluation
 from kreid.embedding import Embedded, Progress, embed_each
 from kreid.errors import ConfigError
 from kreid.ranking import Embeddings, Ranking, rank
 from kreid.reranking import combine, expand_queries, rerank
-from kreid.sections import PLAIN, Evaluation
 
 
 def rank_records(

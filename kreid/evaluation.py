@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from kreid.baselines import random_ranking, untrained
+from kreid.config.sections import PLAIN, Evaluation
 from kreid.embedding import Embedded, Progress, embed, embed_each
 from kreid.enhance import check_widths, joined, ranked
 from kreid.models.cost import cost
 from kreid.paper import paper_row
 from kreid.ranking import Ranking, average_precision, evaluate, first_hit, group_means, rank
 from kreid.runs import load_config_of, load_model, run_names, weights_digest
-from kreid.sections import PLAIN, Evaluation
 from kreid.statistics import compare, intervals
 from kreid.variants import variants
 

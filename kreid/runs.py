@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from kreid import checkpoints
-from kreid import config as configuration
 from kreid.atomic import is_partial, remove_partial
+from kreid.config.dotted import differences
+from kreid.config.loading import load_config
+from kreid.config.sections import Config
 from kreid.errors import ConfigError
-from kreid.sections import Config
-from kreid.trees import differences
 
 CONFIG = "config.yaml"
 WEIGHTS = "model.weights.h5"
@@ -122,7 +122,7 @@ def load_config_of(run: str | Path) -> Config:
     path = Path(run) / CONFIG
     if not path.is_file():
         raise ValueError(f"{run}: not a run folder, it has no {CONFIG}; give the folder that kreid-train wrote")
-    return configuration.load_config(path)
+    return load_config(path)
 
 
 def load_model(run: str | Path) -> Any:

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from kreid import checkpoints, runs
+from kreid.config.dotted import flatten
+from kreid.config.sections import Config
 from kreid.errors import ConfigError
-from kreid.sections import Config
 from kreid.training_loop import Hook, Trainer, fingerprint
 from kreid.training_set import TrainingSet
 from kreid.training_step import check_devices, make_strategy
-from kreid.trees import flatten
 from kreid.validation import check_scorable
 from kreid.worker_start import lost_workers
 from kreid.workers import meet, read_cluster

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kreid import runs
 from kreid.atomic import atomic_path, write_json
-from kreid.sections import Config
+from kreid.config.sections import Config
 from kreid.training_failures import first_line
 
 Logs = dict[str, float]

@@ -19,13 +19,13 @@ import tensorflow as tf
 
 from kreid import checkpoints, runs
 from kreid.atomic import atomic_path
-from kreid.config import dump
+from kreid.config.loading import dump
+from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
 from kreid.gallery_pictures import gallery_picture
 from kreid.optimizers import learning_rate
 from kreid.progress import Progress
 from kreid.records import first_damaged, read_fields
-from kreid.sections import Config
 from kreid.stopping import Stop
 from kreid.training_failures import first_line
 from kreid.training_log import Logs, RunLog

@@ -8,12 +8,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kreid.config.sections import Config
 from kreid.errors import ConfigError
 from kreid.losses import pairwise_distances, triplet_statistics
 from kreid.models.embedders import build_model
 from kreid.objective import build_losses
 from kreid.parameters import set_frozen
-from kreid.sections import Config
 from kreid.updates import Updater
 from kreid.worker_start import start_together
 from kreid.workers import read_cluster

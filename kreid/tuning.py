@@ -11,10 +11,10 @@ import numpy as np
 
 from kreid import runs
 from kreid.atomic import atomic_file
-from kreid.config import dump
+from kreid.config.loading import dump
+from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
 from kreid.progress import duration
-from kreid.sections import Config
 from kreid.tuning_folds import check_batches, check_scores, describe_data, make_folds
 from kreid.tuning_process import TrainingProcess
 from kreid.tuning_space import Space

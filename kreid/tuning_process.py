@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
-from kreid.sections import Config
 
 log = logging.getLogger("kreid")
 

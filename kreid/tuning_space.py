@@ -21,10 +21,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from kreid.config import check, complaints, known_keys, load_tree, place_of, read_yaml
+from kreid.config.dotted import set_key
+from kreid.config.loading import check, complaints, known_keys, load_tree, place_of, read_yaml
+from kreid.config.sections import Config, Integer, Number, Positive, Section
 from kreid.errors import ConfigError
-from kreid.sections import Config, Integer, Number, Positive, Section
-from kreid.trees import set_key
 
 # They say which images are trained on and scored, or which draw of luck is: trials are compared under one value.
 FIXED = ("data.fraction", "train.seed", "train.validate_every", "train.validate_actions")

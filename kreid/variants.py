@@ -1,6 +1,6 @@
 """Evaluation settings in words, and taken apart into what each of them does alone. No TensorFlow."""
 
-from kreid.sections import PLAIN, Evaluation, Rerank
+from kreid.config.sections import PLAIN, Evaluation, Rerank
 
 
 def describe(settings: Evaluation) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Configurations made from others."""
 
-from kreid.config import check
-from kreid.sections import Config
+from kreid.config.loading import check
+from kreid.config.sections import Config
 
 # Every change of training images but the flip, which is on by default.
 EVERYTHING = {"hue": 0.1, "saturation": 0.5, "contrast": 0.3, "brightness": 0.3, "crop_padding": 3, "erase": 0.5}

@@ -38,7 +38,7 @@ TINY_TRAIN = {"epochs": 2, "steps_per_epoch": 3, "learning_rate": 1e-3, "schedul
 @pytest.fixture(scope="session")
 def tiny():
     """A two-stream configuration at 64 x 32 pixels: narrow streams, ResNet as far as conv3, one stage of each map."""
-    from kreid.config import check
+    from kreid.config.loading import check
 
     appearance = {"backbone": "resnet50", "weights": None, "layer": "conv3", "width_divisor": 16}
     part = {"arch": "body_25", "paf_stages": 1, "confidence_stages": 1, "width_divisor": 32}
@@ -50,7 +50,7 @@ def tiny():
 @pytest.fixture(scope="session")
 def tiny_one():
     """A one-stream configuration that trains within seconds: ResNet as far as conv2, at 32 x 32 pixels."""
-    from kreid.config import check
+    from kreid.config.loading import check
 
     appearance = {"backbone": "resnet50", "weights": None, "layer": "conv2", "width_divisor": 8}
     appearance["variant"] = "torchvision"  # its batch norms follow quickly
@@ -62,7 +62,7 @@ def tiny_one():
 def run_folder(tiny_one, tmp_path_factory):
     """A run as training leaves it, but for the training."""
     from kreid import runs
-    from kreid.config import dump
+    from kreid.config.loading import dump
     from kreid.models.embedders import build_model
 
     folder = tmp_path_factory.mktemp("run")

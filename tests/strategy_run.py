@@ -8,7 +8,7 @@ import sys
 
 import tensorflow as tf
 
-from kreid.config import load_config
+from kreid.config.loading import load_config
 from kreid.training import train
 from kreid.training_step import make_strategy
 from kreid.workers import read_cluster

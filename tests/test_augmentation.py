@@ -6,7 +6,7 @@ import tensorflow as tf
 from configurations import EVERYTHING
 
 from kreid.augmentation import augment
-from kreid.sections import Data
+from kreid.config.sections import Data
 
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 LUMA = np.array([0.299, 0.587, 0.114])

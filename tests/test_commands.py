@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from kreid.config import load_config
+from kreid.config.loading import load_config
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -7,9 +7,9 @@ import pytest
 from ranking_cases import drawn
 
 from kreid.comparison import compare_metrics, read_metrics, system_name, to_markdown
+from kreid.config.sections import Evaluation
 from kreid.evaluation import per_query
 from kreid.ranking import Embeddings, average_precision, evaluate, rank
-from kreid.sections import Evaluation
 from kreid.statistics import compare, intervals
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kreid.config import check, dump, load_config
+from kreid.config.loading import check, dump, load_config
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 TWO_STREAM = "model: {embedder: two_stream}\n"

@@ -13,10 +13,10 @@ import tensorflow as tf
 from configurations import EVERYTHING
 from PIL import Image
 
+from kreid.config.sections import Data
 from kreid.data import decode_and_resize, file_batches, read_image
 from kreid.errors import ConfigError
 from kreid.records import first_damaged, record_batches
-from kreid.sections import Data
 from kreid.training_set import TrainingSet, training_batches
 from tfrecords_tools import schema
 from tfrecords_tools.index import read_index

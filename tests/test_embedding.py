@@ -7,10 +7,10 @@ from tiny_runs import with_heads
 
 from kreid import embedding
 from kreid.averaging import cut, pictures
+from kreid.config.sections import Evaluation
 from kreid.embedding import embed, embed_each
 from kreid.models.embedders import build_model
 from kreid.records import record_batches
-from kreid.sections import Evaluation
 
 
 def unit(vectors):

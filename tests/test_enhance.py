@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from ranking_cases import drawn
 
+from kreid.config.sections import Evaluation
 from kreid.embedding import Embedded
 from kreid.enhance import check_widths, joined, ranked
 from kreid.errors import ConfigError
 from kreid.ranking import rank
 from kreid.reranking import combine, expand_queries, rerank
-from kreid.sections import Evaluation
 from kreid.variants import describe, variants
 
 

@@ -7,7 +7,7 @@ import pytest
 from configurations import changed
 from look_toy import KNEE, NOSE, sketch, toy
 
-from kreid.config import load_config
+from kreid.config.loading import load_config
 from kreid.layers import BilinearPooling
 from kreid.look import Viewer, relative
 from kreid.look_pairs import PARTS, _spread

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from configurations import changed
 
-from kreid.config import check, load_config
+from kreid.config.loading import check, load_config
 from kreid.layers import BilinearPooling
 from kreid.models import BACKBONES, build_backbone
 from kreid.models.embedders import build_model

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from configurations import changed
 
-from kreid.config import check
+from kreid.config.loading import check
 from kreid.errors import ConfigError
 from kreid.losses import CentroidTripletLoss, IdentityLoss, InfoNCELoss, TripletLoss
 from kreid.models.embedders import build_model

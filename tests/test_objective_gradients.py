@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 from configurations import changed
 
+from kreid.config.sections import Loss
 from kreid.models.embedders import build_model
 from kreid.objective import build_losses
-from kreid.sections import Loss
 
 LABELS = np.array([[0, 0], [0, 0], [1, 0], [1, 0]])
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from kreid.config.sections import Train
 from kreid.optimizers import learning_rate
-from kreid.sections import Train
 
 
 @pytest.mark.parametrize(

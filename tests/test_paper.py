@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from configurations import changed
 
-from kreid.config import load_config
+from kreid.config.loading import load_config
 from kreid.paper import paper_row
 from kreid.report_numbers import check_paper_row
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kreid.config import check, load_config
+from kreid.config.loading import check, load_config
 from kreid.models import BACKBONES
 from kreid.models.embedders import build_model
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from kreid.config.sections import Train
 from kreid.errors import ConfigError
 from kreid.parameters import matching, named_layers, rate_groups, set_frozen
-from kreid.sections import Train
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_make_targets_exist():
 
 @pytest.mark.parametrize("key", sorted(set(re.findall(r"`((?:model|loss|data|train|evaluation)\.[\w.]+)`", README))))
 def test_keys_exist(key):
-    from kreid.config import check
+    from kreid.config.loading import check
 
     node = check({"model": {"embedder": "two_stream"}})
     for part in key.split("."):
@@ -91,7 +91,7 @@ def test_the_model_table_repeats_the_configurations_heads(path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_model_table_names_the_weights(path):
-    from kreid.config import load_config
+    from kreid.config.loading import load_config
 
     model, cell = load_config(path).model, ROWS[path.stem][5]
     assert ("Keras fetches" in cell) == (model.appearance.weights == "imagenet")

@@ -15,7 +15,7 @@ from configurations import changed
 from run_files import log_of, weights_of
 
 from kreid.baselines import untrained
-from kreid.config import dump
+from kreid.config.loading import dump
 from kreid.training import train
 from kreid.training_step import check_devices
 

@@ -15,7 +15,7 @@ from configurations import changed
 from run_files import log_of, weights_of
 
 from kreid import checkpoints, runs
-from kreid.config import dump
+from kreid.config.loading import dump
 from kreid.errors import ConfigError
 from kreid.stopping import Stop
 from kreid.training import train

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kreid import tuning
-from kreid.config import check, load_config
+from kreid.config.loading import check, load_config
 from kreid.errors import ConfigError, DivergedError
 from kreid.tuning_space import Choice, Range, Space
 from tfrecords_tools.console import UsageError

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kreid.config.sections import Config
 from kreid.errors import ConfigError
-from kreid.sections import Config
 from kreid.tuning_folds import check_scores, describe_data, make_folds
 from tfrecords_tools.index import Index
 

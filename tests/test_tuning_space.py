@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kreid import runs, tuning_space
-from kreid.config import check
+from kreid.config.loading import check
 from kreid.tuning_space import read_space
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kreid import updates
-from kreid.sections import Train
+from kreid.config.sections import Train
 from kreid.updates import Updater
 
 

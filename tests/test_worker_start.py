@@ -13,7 +13,7 @@ from configurations import changed
 
 from kreid import training
 from kreid.cli.train import app
-from kreid.config import dump
+from kreid.config.loading import dump
 from kreid.training_set import TrainingSet
 from kreid.worker_start import lost_workers
 from kreid.workers import Cluster

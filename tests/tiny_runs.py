@@ -5,7 +5,7 @@ import pytest
 from configurations import changed
 
 from kreid import runs
-from kreid.config import dump
+from kreid.config.loading import dump
 from kreid.models.embedders import build_model
 from tfrecords_tools.console import run as run_app
 

@@ -26,7 +26,7 @@ def batch(
     Border: a colour a person for people with two or more images in the batch (each an anchor, the others its
     positives), grey for people with one (negatives only).
     """
-    from kreid.config import load_config
+    from kreid.config.loading import load_config
 
     with arguments():
         checked = load_config(config, set_ or [])

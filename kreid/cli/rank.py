@@ -8,7 +8,7 @@ import typer
 from kreid.cli import searching, switches
 from kreid.cli.common import Counter, Metric, RunFolder, check_run, configurations, load_tensorflow
 from kreid.cli.sources import check_split
-from kreid.sections import Evaluation
+from kreid.config.sections import Evaluation
 from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run, warn
 
 app = make_app()

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from kreid.cli.common import check_run
+from kreid.config.sections import Evaluation
 from kreid.runs import load_config_of
-from kreid.sections import Evaluation
 from tfrecords_tools.console import UsageError, arguments, parse_path
 
 Flip = Annotated[

@@ -29,7 +29,7 @@ def train(
     Several machines: start the same command on each, with TF_CONFIG saying which machines there are and which one this
     is; RUN must then be a folder that all of them see.
     """
-    from kreid.config import load_config
+    from kreid.config.loading import load_config
     from kreid.workers import read_cluster
 
     with arguments():

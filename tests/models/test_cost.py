@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from unfilled import unfilled
 
-from kreid.config import check, load_config
+from kreid.config.loading import check, load_config
 from kreid.models.cost import cost
 from kreid.models.embedders import build_model
 

@@ -9,7 +9,7 @@ from golden import fill
 from unfilled import unfilled
 
 from kreid import weights
-from kreid.config import check
+from kreid.config.loading import check
 from kreid.layers import IMAGENET_MEAN, IMAGENET_STD
 from kreid.models.embedders import build_model
 

@@ -9,7 +9,7 @@ import wire
 from configurations import changed
 from torch_bytes import write_checkpoint, write_legacy_checkpoint
 
-from kreid.config import check
+from kreid.config.loading import check
 from kreid.errors import ConfigError
 from kreid.models import build_backbone
 from kreid.models.embedders import build_model

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from kreid.config.dotted import set_key
+from kreid.config.sections import Config, OneStream, TwoStream
 from kreid.errors import ConfigError
-from kreid.sections import Config, OneStream, TwoStream
-from kreid.trees import set_key
 
 
 class _Loader(yaml.SafeLoader):
