@@ -34,7 +34,7 @@ def make_forms():
     """Return the three forms, functions of both maps that share their hashes."""
     import tensorflow as tf
 
-    from kreid.layers import CompactBilinearPooling
+    from kreid.layers.bilinear import CompactBilinearPooling
 
     layer = CompactBilinearPooling(DIM, normalize=False)
     layer.build([(None, *PLACES, channels) for channels in CHANNELS])

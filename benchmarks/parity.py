@@ -18,7 +18,7 @@ import numpy as np
 
 from kreid import weights
 from kreid.config.loading import load_config
-from kreid.layers import IMAGENET_MEAN, IMAGENET_STD
+from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from kreid.models.embedders import build_model
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kreid.layers import IMAGENET_MEAN
+from kreid.layers.preprocessing import IMAGENET_MEAN
 
 _CROP, _COLOUR, _ERASE = 1, 2, 3  # streams of random numbers; the flip draws from the seed itself
 # RGB -> luma and two axes of colour, as NTSC television has it; the rows of the colours sum to 0, so grey stays grey.

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from kreid.layers import BilinearPooling, CompactBilinearPooling, L2Normalization
+from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
+from kreid.layers.normalization import L2Normalization
 from kreid.models.openpose import BODY_25_PARTS
 
 NOSE = BODY_25_PARTS.index("nose")

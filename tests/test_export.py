@@ -12,7 +12,9 @@ from PIL import Image
 
 from kreid.data import decode_and_resize
 from kreid.export import export
-from kreid.layers import CompactBilinearPooling, ImagePreprocessing, L2Normalization
+from kreid.layers.bilinear import CompactBilinearPooling
+from kreid.layers.normalization import L2Normalization
+from kreid.layers.preprocessing import ImagePreprocessing
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ import pytest
 from gradients import gradient
 from keras import ops
 
-from kreid.layers import BilinearPooling, CompactBilinearPooling, ImagePreprocessing, L2Normalization
+from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
+from kreid.layers.normalization import L2Normalization
+from kreid.layers.preprocessing import ImagePreprocessing
 
 pytestmark = pytest.mark.backend
 

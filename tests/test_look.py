@@ -8,7 +8,7 @@ from configurations import changed
 from look_toy import KNEE, NOSE, sketch, toy
 
 from kreid.config.loading import load_config
-from kreid.layers import BilinearPooling
+from kreid.layers.bilinear import BilinearPooling
 from kreid.look import Viewer, relative
 from kreid.look_pairs import PARTS, _spread
 from kreid.models.embedders import build_model

@@ -9,7 +9,7 @@ import pytest
 from configurations import changed
 
 from kreid.config.loading import check, load_config
-from kreid.layers import BilinearPooling
+from kreid.layers.bilinear import BilinearPooling
 from kreid.models import BACKBONES, build_backbone
 from kreid.models.embedders import build_model
 from kreid.objective import build_losses

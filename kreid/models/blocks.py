@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from kreid.errors import ConfigError
-from kreid.layers import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
+from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
 
 TORCH_BATCH_NORM = {"epsilon": 1e-5, "momentum": 0.9}  # PyTorch's momentum 0.1 weighs the new value, Keras's the old
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kreid.layers import BilinearPooling
+from kreid.layers.bilinear import BilinearPooling
 
 
 class Cost(NamedTuple):

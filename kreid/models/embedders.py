@@ -14,7 +14,8 @@ from keras import layers
 
 from kreid import weights
 from kreid.errors import ConfigError
-from kreid.layers import BilinearPooling, CompactBilinearPooling, L2Normalization
+from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
+from kreid.layers.normalization import L2Normalization
 from kreid.models import build_backbone
 
 log = logging.getLogger("kreid")

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kreid.layers import ImagePreprocessing
+from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.models.blocks import check_input_shape, narrow
 
 # What the channels of a confidence map stand for, in OpenPose's order (its doc/02_output.md, "Keypoint Ordering").

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 
 from kreid.errors import ConfigError
-from kreid.layers import ImagePreprocessing
+from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.models.blocks import (
     TORCH_BATCH_NORM,
     check_input_shape,

@@ -10,7 +10,7 @@ from unfilled import unfilled
 
 from kreid import weights
 from kreid.config.loading import check
-from kreid.layers import IMAGENET_MEAN, IMAGENET_STD
+from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from kreid.models.embedders import build_model
 
 TORCHVISION = {"backbone": "resnet50", "weights": None, "variant": "torchvision"}

@@ -9,7 +9,7 @@ from checks import infer
 from golden import fill
 from unfilled import unfilled
 
-from kreid.layers import ImagePreprocessing
+from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.models import build_backbone, openpose
 from kreid.weights import assign
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kreid.layers import CompactBilinearPooling
+from kreid.layers.bilinear import CompactBilinearPooling
 from kreid.weights import assign, read
 
 

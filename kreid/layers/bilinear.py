@@ -1,4 +1,4 @@
-"""Keras layers of the two-stream network, in `keras.ops` only: they run on the TensorFlow and on the JAX backend."""
+"""Bilinear pooling: the outer product of appearance and part maps, pooled, whole or as a tensor sketch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,93 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 * (0.485, 0.456, 0.406), RGB
-IMAGENET_STD = (58.395, 57.12, 57.375)  # 255 * (0.229, 0.224, 0.225), RGB
-
-
-def l2_normalize(x: Any, epsilon: float = 1e-12) -> Any:
-    """Divide each row of `x` (N, D) by its L2 norm, or by `epsilon` where that is larger: the gradient stays finite."""
-    x = ops.cast(x, "float32")
-    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), epsilon**2))
-
-
-@keras.saving.register_keras_serializable(package="kreid")
-class ImagePreprocessing(keras.layers.Layer):
-    """What a pretrained network expects, computed inside the model: `(x - mean) / std` on RGB or BGR.
-
-    Args:
-        mean: one number, or one per channel in the order of `channel_order`, in grey levels (0-255).
-        std: the same for the divisor; positive.
-        channel_order: `"rgb"` keeps the channels, `"bgr"` reverses them first.
-
-    Input shape:
-        `(N, H, W, 3)`, RGB 0-255.
-
-    Output shape:
-        `(N, H, W, 3)`.
-
-    Raises:
-        ValueError: for an unknown channel order, or a `std` that is not positive.
-
-    Example:
-        >>> openpose = ImagePreprocessing(mean=128, std=256, channel_order="bgr")
-    """
-
-    def __init__(
-        self,
-        mean: float | Sequence[float] = 0.0,
-        std: float | Sequence[float] = 1.0,
-        channel_order: str = "rgb",
-        **kwargs: Any,
-    ) -> None:
-        # As the images come, whatever the policy: bfloat16 has no room for a grey level and its mean.
-        super().__init__(**kwargs, autocast=False)
-        if channel_order not in ("rgb", "bgr"):
-            raise ValueError(f'channel_order: expected "rgb" or "bgr", received {channel_order!r}')
-        if np.min(std) <= 0:
-            raise ValueError(f"std: expected positive numbers, received {std}")
-        self.mean = mean
-        self.std = std
-        self.channel_order = channel_order
-
-    def call(self, images: Any) -> Any:
-        """Normalise `images` (N, H, W, 3)."""
-        images = ops.cast(images, "float32")
-        if self.channel_order == "bgr":
-            images = ops.flip(images, axis=-1)
-        images = (images - ops.convert_to_tensor(self.mean, "float32")) / ops.convert_to_tensor(self.std, "float32")
-        return ops.cast(images, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Return `input_shape`."""
-        return tuple(input_shape)
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "mean": self.mean, "std": self.std, "channel_order": self.channel_order}
-
-
-@keras.saving.register_keras_serializable(package="kreid")
-class L2Normalization(keras.layers.Layer):
-    """Scale each embedding to length one: `f / |f|` (paper II.C), computed in float32 under any policy.
-
-    Input shape:
-        `(N, D)`.
-
-    Output shape:
-        `(N, D)`.
-
-    Example:
-        >>> unit = L2Normalization(name="embedding")
-    """
-
-    def call(self, x: Any) -> Any:
-        """Normalise the rows of `x` (N, D)."""
-        return ops.cast(l2_normalize(x), self.compute_dtype)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Return `input_shape`."""
-        return tuple(input_shape)
+from kreid.layers.normalization import l2_normalize
 
 
 @keras.saving.register_keras_serializable(package="kreid")

@@ -1,0 +1,15 @@
+"""Keras layers of the two-stream network, in `keras.ops`: they run on every backend. Imports Keras and NumPy alone."""
+
+from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
+from kreid.layers.normalization import L2Normalization, l2_normalize
+from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
+
+__all__ = [
+    "BilinearPooling",
+    "CompactBilinearPooling",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "ImagePreprocessing",
+    "L2Normalization",
+    "l2_normalize",
+]
