@@ -160,8 +160,8 @@ def beside_the_network(records: Path) -> dict[str, float]:
     import keras
 
     from kreid.config.loading import check
+    from kreid.losses.objective import build_losses
     from kreid.models.embedders import build_model
-    from kreid.objective import build_losses
     from kreid.training_set import training_batches
 
     config = check({"model": {"embedder": "one_stream", "appearance": {"weights": None}}})

@@ -42,7 +42,7 @@ def training_step(model, config):
     """Return a step of the configuration's losses and optimiser as a graph, from images and labels to the loss."""
     import tensorflow as tf
 
-    from kreid.objective import build_losses
+    from kreid.losses.objective import build_losses
     from kreid.optimizers import build_optimizer
 
     losses, optimizer = build_losses(config.loss, model.output), build_optimizer(config.train)

@@ -10,9 +10,10 @@ from keras import ops
 
 from kreid.config.sections import Config
 from kreid.errors import ConfigError
-from kreid.losses import pairwise_distances, triplet_statistics
+from kreid.losses.objective import build_losses
+from kreid.losses.pairs import pairwise_distances
+from kreid.losses.triplet import triplet_statistics
 from kreid.models.embedders import build_model
-from kreid.objective import build_losses
 from kreid.parameters import set_frozen
 from kreid.updates import Updater
 from kreid.worker_start import start_together

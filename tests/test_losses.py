@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 from gradients import gradient
 
-import kreid.objective
-from kreid.losses import (
-    CentroidTripletLoss,
-    IdentityLoss,
-    InfoNCELoss,
-    TripletLoss,
-    pairwise_distances,
-    triplet_statistics,
-)
+import kreid.losses.objective
+from kreid.losses.centroid import CentroidTripletLoss
+from kreid.losses.identity import IdentityLoss
+from kreid.losses.info_nce import InfoNCELoss
+from kreid.losses.pairs import pairwise_distances
+from kreid.losses.triplet import TripletLoss, triplet_statistics
 
 pytestmark = pytest.mark.backend
 
@@ -125,7 +122,7 @@ SWEEP = {
     "info_nce": partial(InfoNCELoss, temperature=0.5, same_action=False),
     "identity": partial(IdentityLoss, label_smoothing=0.2),
     "weighted_sum": partial(
-        kreid.objective.WeightedSum, [TripletLoss(margin=1.0), InfoNCELoss(temperature=0.5)], [0.5, 2.0]
+        kreid.losses.objective.WeightedSum, [TripletLoss(margin=1.0), InfoNCELoss(temperature=0.5)], [0.5, 2.0]
     ),
 }
 

@@ -10,9 +10,9 @@ from configurations import changed
 
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
+from kreid.losses.objective import build_losses
 from kreid.models import BACKBONES, build_backbone
 from kreid.models.embedders import build_model
-from kreid.objective import build_losses
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float32")

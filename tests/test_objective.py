@@ -7,9 +7,12 @@ from configurations import changed
 
 from kreid.config.loading import check
 from kreid.errors import ConfigError
-from kreid.losses import CentroidTripletLoss, IdentityLoss, InfoNCELoss, TripletLoss
+from kreid.losses.centroid import CentroidTripletLoss
+from kreid.losses.identity import IdentityLoss
+from kreid.losses.info_nce import InfoNCELoss
+from kreid.losses.objective import WeightedSum, build_losses, trained_outputs
+from kreid.losses.triplet import TripletLoss
 from kreid.models.embedders import build_model
-from kreid.objective import WeightedSum, build_losses, trained_outputs
 
 pytestmark = pytest.mark.backend
 

@@ -5,8 +5,8 @@ import tensorflow as tf
 from configurations import changed
 
 from kreid.config.sections import Loss
+from kreid.losses.objective import build_losses
 from kreid.models.embedders import build_model
-from kreid.objective import build_losses
 
 LABELS = np.array([[0, 0], [0, 0], [1, 0], [1, 0]])
 

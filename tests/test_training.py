@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from kreid import runs
 from kreid.errors import ConfigError
-from kreid.objective import build_losses
+from kreid.losses.objective import build_losses
 from kreid.training import train
 from kreid.training_loop import Trainer
 from kreid.training_set import TrainingSet

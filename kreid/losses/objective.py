@@ -7,7 +7,11 @@ import keras
 from keras import ops
 
 from kreid.errors import ConfigError
-from kreid.losses import CentroidTripletLoss, IdentityLoss, InfoNCELoss, PairLoss, TripletLoss
+from kreid.losses.centroid import CentroidTripletLoss
+from kreid.losses.identity import IdentityLoss
+from kreid.losses.info_nce import InfoNCELoss
+from kreid.losses.pairs import PairLoss
+from kreid.losses.triplet import TripletLoss
 
 
 @keras.saving.register_keras_serializable(package="kreid")
