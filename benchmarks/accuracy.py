@@ -80,9 +80,9 @@ def epochs_of(records: Path, config: Config, steps: int) -> int:
 def rows(records: Path, out: Path, recipes: list[str], seeds: list[int], images: int) -> Iterator[str]:
     """Table rows, a run each."""
     from kreid.embedding import embed
-    from kreid.ranking import rank
+    from kreid.ranking.ordering import rank
+    from kreid.ranking.statistics import compare, intervals
     from kreid.runs import load_model
-    from kreid.statistics import compare, intervals
 
     for seed in seeds:
         first = None

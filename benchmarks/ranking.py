@@ -25,10 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.ranking import Embeddings, Ranking, evaluate, rank, rank_by
-from kreid.ranking_files import score, write
-from kreid.reranking import expand_queries, rerank
-from kreid.statistics import compare, intervals
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.files import score, write
+from kreid.ranking.lists import Ranking
+from kreid.ranking.ordering import rank, rank_by
+from kreid.ranking.reranking import expand_queries, rerank
+from kreid.ranking.scores import evaluate
+from kreid.ranking.statistics import compare, intervals
 
 
 def action_sizes(facts: Path | None) -> np.ndarray:

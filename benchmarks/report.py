@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.ranking import Embeddings, rank
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.ordering import rank
 from kreid.report import write_report
 from tfrecords_tools.index import COLUMNS, INDEX_NAME, read_index, write_index
 from tfrecords_tools.synthetic import draw

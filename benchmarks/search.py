@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.search import search
+from kreid.ranking.neighbours import search
 
 _BLOCK = 65536  # rows drawn at a time
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from kreid.config.sections import Evaluation
-from kreid.ranking_embeddings import Images
-from kreid.statistics import paired
+from kreid.ranking.embeddings import Images
+from kreid.ranking.statistics import paired
 from kreid.variants import describe
 
 _NEEDED = (

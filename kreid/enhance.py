@@ -8,8 +8,10 @@ import keras
 from kreid.config.sections import PLAIN, Evaluation
 from kreid.embedding import Embedded, Progress, embed_each
 from kreid.errors import ConfigError
-from kreid.ranking import Embeddings, Ranking, rank
-from kreid.reranking import combine, expand_queries, rerank
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.lists import Ranking
+from kreid.ranking.ordering import rank
+from kreid.ranking.reranking import combine, expand_queries, rerank
 
 
 def rank_records(
@@ -26,8 +28,8 @@ def rank_records(
         models: one, or several that are joined into an ensemble.
         records: a split's folder.
         settings: the `evaluation` section of a configuration.
-        metric: "euclidean" or "cosine"; see `kreid.ranking.rank`.
-        join: how several models' embeddings become one, "concat" or "mean"; see `kreid.reranking.combine`.
+        metric: "euclidean" or "cosine"; see `kreid.ranking.ordering.rank`.
+        join: how several models' embeddings become one, "concat" or "mean"; see `kreid.ranking.reranking.combine`.
         progress: called with the images done and their total, for each model.
 
     Raises:

@@ -12,9 +12,11 @@ from kreid.embedding import Embedded, Progress, embed, embed_each
 from kreid.enhance import check_widths, joined, ranked
 from kreid.models.cost import cost
 from kreid.paper import paper_row
-from kreid.ranking import Ranking, average_precision, evaluate, first_hit, group_means, rank
+from kreid.ranking.lists import Ranking
+from kreid.ranking.ordering import rank
+from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
+from kreid.ranking.statistics import compare, intervals
 from kreid.runs import load_config_of, load_model, run_names, weights_digest
-from kreid.statistics import compare, intervals
 from kreid.variants import variants
 
 SCORES = ("mAP", "rank1", "rank5", "rank10")
@@ -36,12 +38,12 @@ def evaluate_runs(
         records: the split's folder.
         split: its name.
         settings: the `evaluation` section of a configuration.
-        metric: see `kreid.ranking.rank`.
+        metric: see `kreid.ranking.ordering.rank`.
         join: see `kreid.enhance.rank_records`.
         progress: called with the images done and their total, for each run.
 
     Returns:
-        What `metrics_<split>.json` holds. The figures of `kreid.ranking.evaluate` and what belongs to them
+        What `metrics_<split>.json` holds. The figures of `kreid.ranking.scores.evaluate` and what belongs to them
         ("intervals", "ties", "per_action", "per_query") are those of the ranking with all settings. "rows" has the
         scores of each run of an ensemble, of the plain ranking, of each setting alone and of all together, each with
         its "seconds" and the "p_value" of its mAP against the first row's.

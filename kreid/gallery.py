@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kreid.npz_maps import map_arrays
-from kreid.ranking_embeddings import Images, describe
+from kreid.ranking.embeddings import Images, describe
 
 Progress = Callable[[int, int], None]
 _LABELS = ("person", "action", "bbox", "is_query")

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.data import decode, decode_and_resize
-from kreid.ranking_embeddings import Images
+from kreid.ranking.embeddings import Images
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from kreid.atomic import atomic_file
-from kreid.ranking import Ranking, average_precision
+from kreid.ranking.lists import Ranking
+from kreid.ranking.scores import average_precision
 from kreid.records import find_records
 from kreid.report_data import Looker, looks, page_data
 from kreid.report_html import assemble

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from kreid.ranking import Ranking, first_hit
+from kreid.ranking.lists import Ranking
+from kreid.ranking.scores import first_hit
 from kreid.report_numbers import closeness
 from kreid.report_thumbnails import WEBP, Sheet
 

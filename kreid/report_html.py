@@ -10,7 +10,7 @@ import numpy as np
 
 from kreid import report_charts as charts
 from kreid.markup import element, fill, notes, percent
-from kreid.ranking import Ranking
+from kreid.ranking.lists import Ranking
 from kreid.report_numbers import HEADLINE, Headline, Scores, histogram
 from kreid.report_thumbnails import Sheet
 

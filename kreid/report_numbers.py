@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kreid.ranking import Ranking, evaluate, group_means
-from kreid.statistics import figures, intervals
+from kreid.ranking.lists import Ranking
+from kreid.ranking.scores import evaluate, group_means
+from kreid.ranking.statistics import figures, intervals
 
 HEADLINE = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5"}
 _ROLES = 8  # bars of a chart; rarer roles are counted together

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kreid.gallery import Crops
-from kreid.search import Found
+from kreid.ranking.neighbours import Found
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +15,7 @@ class Results:
         title: heading of the page.
         queries: what was looked for.
         gallery: what was looked through.
-        found: rows of `gallery` and their distances for each row of `queries`, from `kreid.search.search`.
+        found: rows of `gallery` and their distances for each row of `queries`, from `kreid.ranking.neighbours.search`.
         metric: of the distances.
     """
 

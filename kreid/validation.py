@@ -8,7 +8,10 @@ import keras
 import numpy as np
 
 from kreid.embedding import embed
-from kreid.ranking import Embeddings, Images, Ranking, evaluate, rank
+from kreid.ranking.embeddings import Embeddings, Images
+from kreid.ranking.lists import Ranking
+from kreid.ranking.ordering import rank
+from kreid.ranking.scores import evaluate
 from tfrecords_tools.index import Index, read_index
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.ranking import Embeddings
+from kreid.ranking.embeddings import Embeddings
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "evaluation.npz")
 CASES = json.loads(str(GOLDEN["meta"]))["cases"]

@@ -12,9 +12,10 @@ from kreid.cli.compare import app as compare_app
 from kreid.cli.evaluate import app as evaluate_app
 from kreid.cli.rank import app as rank_app
 from kreid.embedding import embed
-from kreid.ranking import evaluate, rank
-from kreid.ranking_files import score
-from kreid.reranking import combine
+from kreid.ranking.files import score
+from kreid.ranking.ordering import rank
+from kreid.ranking.reranking import combine
+from kreid.ranking.scores import evaluate
 from kreid.runs import WEIGHTS, load_model
 
 SWITCHES = ("--flip", "--concat", "--expand", 1, "--rerank", "--k1", 4)

@@ -9,8 +9,10 @@ from ranking_cases import drawn
 from kreid.comparison import compare_metrics, read_metrics, system_name, to_markdown
 from kreid.config.sections import Evaluation
 from kreid.evaluation import per_query
-from kreid.ranking import Embeddings, average_precision, evaluate, rank
-from kreid.statistics import compare, intervals
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.ordering import rank
+from kreid.ranking.scores import average_precision, evaluate
+from kreid.ranking.statistics import compare, intervals
 
 
 def rankings(matched=True):

@@ -10,8 +10,8 @@ from kreid.config.sections import Evaluation
 from kreid.embedding import Embedded
 from kreid.enhance import check_widths, joined, ranked
 from kreid.errors import ConfigError
-from kreid.ranking import rank
-from kreid.reranking import combine, expand_queries, rerank
+from kreid.ranking.ordering import rank
+from kreid.ranking.reranking import combine, expand_queries, rerank
 from kreid.variants import describe, variants
 
 

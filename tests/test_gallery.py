@@ -13,9 +13,9 @@ from tiny_report import picture
 from kreid.cli import rank as rank_command
 from kreid.gallery import Crops, Rows, crops_of_embeddings
 from kreid.npz_maps import map_arrays
-from kreid.ranking_distances import pairwise
+from kreid.ranking.distances import pairwise
+from kreid.ranking.neighbours import search
 from kreid.report_search import search_page
-from kreid.search import search
 from kreid.search_found import Results
 from kreid.search_results import write_results
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from ranking_cases import CASES, drawn, golden, listed
 
-from kreid.ranking import Embeddings, Ranking, average_precision, evaluate, first_hit, group_means, rank, rank_by
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.lists import Ranking
+from kreid.ranking.ordering import rank, rank_by
+from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
 
 TIES = {"order": "stable", "optimistic": "optimistic", "pessimistic": "pessimistic"}
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from ranking_cases import drawn
 
-from kreid.ranking import Embeddings
-from kreid.ranking_embeddings import same_rows
+from kreid.ranking.embeddings import Embeddings, same_rows
 
 GOOD = {
     "vectors": np.arange(12.0).reshape(4, 3),

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from ranking_cases import CASES, drawn, golden, listed
 
-from kreid.ranking import Embeddings, evaluate, rank
-from kreid.ranking_files import read, score, to_json, write
-from kreid.ranking_truth import read_groundtruth
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.files import read, score, to_json, write
+from kreid.ranking.ordering import rank
+from kreid.ranking.scores import evaluate
+from kreid.ranking.truth import read_groundtruth
 
 
 def bbox_info(embeddings):

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from tiny_report import HOSTILE, make_ranking
 
-from kreid.ranking import average_precision, evaluate
-from kreid.ranking_files import to_json
+from kreid.ranking.files import to_json
+from kreid.ranking.scores import average_precision, evaluate
 from kreid.report import write_report
 from kreid.report_data import Look
 from tfrecords_tools.index import read_index

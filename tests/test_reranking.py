@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from ranking_cases import CASES, drawn, golden, listed
 
-from kreid.ranking import Embeddings, evaluate, rank
-from kreid.ranking_distances import pairwise
-from kreid.reranking import combine, expand_queries, k_reciprocal, rerank
+from kreid.ranking.distances import pairwise
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.ordering import rank
+from kreid.ranking.reranking import combine, expand_queries, k_reciprocal, rerank
+from kreid.ranking.scores import evaluate
 
 KIT = {"k1": 20, "k2": 6, "weight": 0.3, "metric": "sqeuclidean", "limit": 1}
 

@@ -11,9 +11,10 @@ from test_ranking_files import bbox_info
 
 from kreid.cli import rank as rank_command
 from kreid.cli import score as score_command
-from kreid.ranking import evaluate, rank
-from kreid.ranking_files import write
-from kreid.ranking_truth import read_groundtruth
+from kreid.ranking.files import write
+from kreid.ranking.ordering import rank
+from kreid.ranking.scores import evaluate
+from kreid.ranking.truth import read_groundtruth
 from tfrecords_tools.console import run
 
 

@@ -6,8 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from kreid.ranking_distances import METRICS, paired, pairwise
-from kreid.search import search
+from kreid.ranking.distances import METRICS, paired, pairwise
+from kreid.ranking.neighbours import search
 
 
 def brute(queries, gallery, k, metric):
@@ -69,8 +69,8 @@ def test_empty_lists_and_small_galleries():
 
 
 def test_queries_are_taken_in_parts_without_a_trace(monkeypatch):
-    monkeypatch.setattr("kreid.search._PRODUCTS", 64)
-    monkeypatch.setattr("kreid.search._ENTRIES", 32)
+    monkeypatch.setattr("kreid.ranking.neighbours._PRODUCTS", 64)
+    monkeypatch.setattr("kreid.ranking.neighbours._ENTRIES", 32)
     rng = np.random.default_rng(0)
     queries, gallery = rng.standard_normal((13, 6)), rng.standard_normal((50, 6))
     result = search(queries, gallery, 7, block=16)

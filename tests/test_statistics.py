@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from ranking_cases import drawn, listed
 
-from kreid.ranking import Embeddings, evaluate, rank, rank_by
-from kreid.statistics import bootstrap, compare, figures, intervals
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.ordering import rank, rank_by
+from kreid.ranking.scores import evaluate
+from kreid.ranking.statistics import bootstrap, compare, figures, intervals
 
 
 def noisy(seed, noise, actions=60):
@@ -103,7 +105,7 @@ def test_intervals_of_a_ranking_have_the_scores_inside_and_depend_on_the_seed_al
 def test_blocks_of_draws_leave_no_trace(monkeypatch):
     values, groups = np.random.default_rng(0).random(300), np.arange(300)
     whole = bootstrap(values, groups, resamples=500)
-    monkeypatch.setattr("kreid.statistics._BLOCK", 10_000)
+    monkeypatch.setattr("kreid.ranking.statistics._BLOCK", 10_000)
     assert bootstrap(values, groups, resamples=500) == whole
 
 

@@ -6,7 +6,8 @@ import pytest
 from kreid.embedding import embed
 from kreid.gallery_pictures import gallery_picture
 from kreid.models.embedders import build_model
-from kreid.ranking import Embeddings, Images, rank
+from kreid.ranking.embeddings import Embeddings, Images
+from kreid.ranking.ordering import rank
 from kreid.validation import check_scorable, first_views, validate
 from tfrecords_tools.index import read_index
 

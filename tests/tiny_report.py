@@ -6,7 +6,8 @@ import json
 import numpy as np
 from PIL import Image
 
-from kreid.ranking import Embeddings, rank
+from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.ordering import rank
 from tfrecords_tools.index import COLUMNS, VERSION, write_index
 from tfrecords_tools.records import RecordFile
 from tfrecords_tools.schema import serialize

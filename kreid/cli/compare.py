@@ -89,7 +89,7 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
 def _is_current(path: Path, run_folder: Path, records: Path | None) -> bool:
     """Return whether metrics are of the run's weights and of `records`; without these a bad file is an error."""
     from kreid.comparison import of_same_queries, read_metrics
-    from kreid.ranking_truth import read_groundtruth
+    from kreid.ranking.truth import read_groundtruth
     from kreid.runs import weights_digest
 
     try:

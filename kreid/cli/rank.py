@@ -61,8 +61,8 @@ def rank(
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
     records = check_split(data, split, scored=False)
     load_tensorflow()
-    from kreid import ranking_files
     from kreid.enhance import rank_records
+    from kreid.ranking import files as ranking_files
     from kreid.runs import load_model, result_path
 
     models = [load_model(run) for run in runs]

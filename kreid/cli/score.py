@@ -40,8 +40,8 @@ def score(
             raise UsageError(f"{name} {path}: no such file")
     if file.is_dir():
         raise UsageError(f"FILE {file}: expected a ranking file, got a folder; the split's folder comes second")
-    from kreid import ranking_files
     from kreid.atomic import write_json
+    from kreid.ranking import files as ranking_files
 
     metrics = ranking_files.score(file, groundtruth)
     skipped = f", {metrics['skipped']:,} without a match left out" if metrics["skipped"] else ""

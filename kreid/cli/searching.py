@@ -91,7 +91,7 @@ def search_crops(
     backend: Backend,
 ) -> None:
     """Find the nearest crops of `gallery` for each of `query`, and write them to `out`."""
-    from kreid.search import search
+    from kreid.ranking.neighbours import search
     from kreid.search_found import Results
     from kreid.search_results import check_ending, write_results
 

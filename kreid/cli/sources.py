@@ -41,8 +41,8 @@ def check_labels(records: Path) -> None:
     """Complain at once, not after hours of a network's work, about records whose labels are withheld or wrong."""
     import numpy as np
 
-    from kreid.ranking_embeddings import check_labelled
-    from kreid.ranking_truth import read_groundtruth
+    from kreid.ranking.embeddings import check_labelled
+    from kreid.ranking.truth import read_groundtruth
 
     images = read_groundtruth(records)
     check_labelled(images, np.arange(len(images)))

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kreid.ranking import Ranking, average_precision, first_hit
-from kreid.ranking_embeddings import same_rows
+from kreid.ranking.embeddings import same_rows
+from kreid.ranking.lists import Ranking
+from kreid.ranking.scores import average_precision, first_hit
 
 _BLOCK = 1 << 20  # draws held at once (8 MiB)
 

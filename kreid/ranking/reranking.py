@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from kreid.ranking import rank_by
-from kreid.ranking_distances import check_metric, pairwise, unit_float32
-from kreid.ranking_embeddings import Embeddings, same_rows
-from kreid.ranking_lists import Ranking
+from kreid.ranking.distances import check_metric, pairwise, unit_float32
+from kreid.ranking.embeddings import Embeddings, same_rows
+from kreid.ranking.lists import Ranking
+from kreid.ranking.ordering import rank_by
 
 _BLOCK = 1 << 22  # comparisons of neighbourhoods held at once (32 MiB)
 

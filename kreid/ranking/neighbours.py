@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kreid.ranking_distances import check_metric, paired, unit_float32
+from kreid.ranking.distances import check_metric, paired, unit_float32
 
 _PRODUCTS = 1 << 23  # products of queries and gallery rows held at once (32 MiB)
 _VALUES = 1 << 24  # numbers of gallery vectors held at once

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from kreid.ranking_embeddings import Images, read_npz
+from kreid.ranking.embeddings import Images, read_npz
 from tfrecords_tools.soccernet import scan
 
 _NAMES = ("index.npz", "bbox_info.json", "test_bbox_info.json")

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kreid.ranking_embeddings import Images, check_labelled, describe
+from kreid.ranking.embeddings import Images, check_labelled, describe
 
 
 @dataclass(frozen=True, eq=False)

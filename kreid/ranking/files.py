@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from kreid.atomic import atomic_file
-from kreid.ranking import evaluate
-from kreid.ranking_embeddings import Embeddings, Images
-from kreid.ranking_lists import Ranking
-from kreid.ranking_truth import parse_json, read_groundtruth
+from kreid.ranking.embeddings import Embeddings, Images
+from kreid.ranking.lists import Ranking
+from kreid.ranking.scores import evaluate
+from kreid.ranking.truth import parse_json, read_groundtruth
 
 _SHOWN = 3  # faults of a kind that are named, the rest are counted
 

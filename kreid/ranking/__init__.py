@@ -1,0 +1,32 @@
+"""Everything after the vectors: rankings inside an action, their scores and files. Imports NumPy alone, beside `kreid.files` and what reads labels in `tfrecords_tools`."""
+
+from kreid.ranking.embeddings import Embeddings, Images
+from kreid.ranking.lists import Ranking
+from kreid.ranking.neighbours import Found, search
+from kreid.ranking.ordering import rank, rank_by
+from kreid.ranking.reranking import combine, expand_queries, rerank
+from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
+from kreid.ranking.statistics import Comparison, Interval, compare, intervals
+from kreid.ranking.truth import read_groundtruth
+
+__all__ = [
+    "Comparison",
+    "Embeddings",
+    "Found",
+    "Images",
+    "Interval",
+    "Ranking",
+    "average_precision",
+    "combine",
+    "compare",
+    "evaluate",
+    "expand_queries",
+    "first_hit",
+    "group_means",
+    "intervals",
+    "rank",
+    "rank_by",
+    "read_groundtruth",
+    "rerank",
+    "search",
+]
