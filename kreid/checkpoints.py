@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kreid.atomic import atomic_file
+from kreid.files.atomic import atomic_file
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kreid.npz_maps import map_arrays
+from kreid.files.arrays import map_arrays
 from kreid.ranking.embeddings import Images, describe
 
 Progress = Callable[[int, int], None]

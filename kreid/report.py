@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.atomic import atomic_file
+from kreid.files.atomic import atomic_file
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import average_precision
 from kreid.records import find_records

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from kreid.atomic import atomic_file
+from kreid.files.atomic import atomic_file
 from kreid.report_search import search_page
 from kreid.search_found import Results
 

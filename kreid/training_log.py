@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from kreid import runs
-from kreid.atomic import atomic_path, write_json
 from kreid.config.sections import Config
+from kreid.files.atomic import atomic_path, write_json
 from kreid.training_failures import first_line
 
 Logs = dict[str, float]

@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from kreid import checkpoints, runs
-from kreid.atomic import atomic_path
 from kreid.config.loading import dump
 from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
+from kreid.files.atomic import atomic_path
 from kreid.gallery_pictures import gallery_picture
 from kreid.optimizers import learning_rate
 from kreid.progress import Progress

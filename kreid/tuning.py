@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from kreid import runs
-from kreid.atomic import atomic_file
 from kreid.config.loading import dump
 from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
+from kreid.files.atomic import atomic_file
 from kreid.progress import duration
 from kreid.tuning_folds import check_batches, check_scores, describe_data, make_folds
 from kreid.tuning_process import TrainingProcess

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kreid.atomic import write_json
+from kreid.files.atomic import write_json
 
 
 def test_lists_of_numbers_stand_on_one_line(tmp_path):

@@ -11,8 +11,8 @@ from test_score import command
 from tiny_report import picture
 
 from kreid.cli import rank as rank_command
+from kreid.files.arrays import map_arrays
 from kreid.gallery import Crops, Rows, crops_of_embeddings
-from kreid.npz_maps import map_arrays
 from kreid.ranking.distances import pairwise
 from kreid.ranking.neighbours import search
 from kreid.report_search import search_page

@@ -46,8 +46,8 @@ def compare(
     records = check_split(data, split) if data else None
     paths = [one if one.is_file() else _scored(one, records, split) for one in runs]
 
-    from kreid.atomic import atomic_file, write_json
     from kreid.comparison import compare_metrics, read_metrics, system_name, to_markdown
+    from kreid.files.atomic import atomic_file, write_json
 
     metrics = [read_metrics(path) for path in paths]
     names = [system_name(one) for one in metrics]
@@ -77,8 +77,8 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
         return path
     check_labels(records)
     load_tensorflow()
-    from kreid.atomic import write_json
     from kreid.evaluation import evaluate_runs
+    from kreid.files.atomic import write_json
     from kreid.runs import load_config_of
 
     note(f"scoring {run_folder}")

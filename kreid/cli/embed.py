@@ -38,7 +38,7 @@ def embed(
     load_tensorflow()
     import numpy as np
 
-    from kreid.atomic import atomic_file
+    from kreid.files.atomic import atomic_file
 
     if endpoint:
         from kreid.serving import embed_remotely

@@ -49,8 +49,8 @@ def evaluate(
     records = check_split(data, split)
     check_labels(records)
     load_tensorflow()
-    from kreid.atomic import write_json
     from kreid.evaluation import evaluate_runs, score_baselines
+    from kreid.files.atomic import write_json
     from kreid.runs import result_path
 
     with configurations():

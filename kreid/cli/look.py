@@ -130,7 +130,7 @@ def _draw(viewer: "Viewer", first: tuple, other: tuple, targets: tuple[Path, Pat
 
 
 def _save(picture: "Image", path: Path) -> None:
-    from kreid.atomic import atomic_file
+    from kreid.files.atomic import atomic_file
 
     with atomic_file(path) as file:
         picture.save(file, "PNG", optimize=True)

@@ -40,7 +40,7 @@ def score(
             raise UsageError(f"{name} {path}: no such file")
     if file.is_dir():
         raise UsageError(f"FILE {file}: expected a ranking file, got a folder; the split's folder comes second")
-    from kreid.atomic import write_json
+    from kreid.files.atomic import write_json
     from kreid.ranking import files as ranking_files
 
     metrics = ranking_files.score(file, groundtruth)

@@ -48,7 +48,7 @@ def convert(
     _check_file(file)
     load_tensorflow()
     from kreid import weights as files
-    from kreid.atomic import atomic_path
+    from kreid.files.atomic import atomic_path
     from kreid.models import build_backbone
 
     with arguments():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.atomic import atomic_file
+from kreid.files.atomic import atomic_file
 
 _ARRAYS = ("vectors", "person", "action", "bbox", "is_query")
 _RECORD = "records/"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kreid.atomic import atomic_file
+from kreid.files.atomic import atomic_file
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import evaluate
