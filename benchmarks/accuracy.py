@@ -71,7 +71,7 @@ def train(records: Path, run: Path, recipe: str, seed: int, images: int) -> None
 
 def epochs_of(records: Path, config: Config, steps: int) -> int:
     """The fewest epochs of equal length, none longer than the records give, that `steps` steps can be divided into."""
-    from kreid.training_set import TrainingSet
+    from kreid.data.training_set import TrainingSet
 
     most = len(list(TrainingSet(records, config.data, config.train.seed).sampler.epoch(0)))
     return next(epochs for epochs in count(1) if steps % epochs == 0 and steps // epochs <= most)

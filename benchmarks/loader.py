@@ -57,7 +57,7 @@ def make_records(tree: Path, folder: Path, **options) -> Path:
 def training_set(records: Path, **data):
     """The training images, and two epochs of batches."""
     from kreid.config.sections import Data
-    from kreid.training_set import TrainingSet
+    from kreid.data.training_set import TrainingSet
 
     drawn = TrainingSet(records, Data(**data), seed=1)
     return drawn, [batch for epoch in range(2) for batch in drawn.sampler.epoch(epoch)]
@@ -65,7 +65,7 @@ def training_set(records: Path, **data):
 
 def with_kreid(records: Path, **data) -> Iterator[np.ndarray]:
     """Our loader."""
-    from kreid.training_set import training_batches
+    from kreid.data.training_set import training_batches
 
     drawn, plan = training_set(records, **data)
     yield from (images for images, _ in training_batches(drawn, SIZE, plan))
@@ -75,7 +75,7 @@ def with_keras_layers(records: Path) -> Iterator[np.ndarray]:
     """Our decoding; the flip and the erasing by Keras's layers, on whole batches."""
     import keras
 
-    from kreid.training_set import training_batches
+    from kreid.data.training_set import training_batches
 
     drawn, plan = training_set(records, flip=0.0)
     flip = keras.layers.RandomFlip("horizontal", seed=1)
@@ -101,7 +101,7 @@ def decoding_alone(records: Path) -> Iterator[np.ndarray]:
     """Records read and their images decoded by TensorFlow, nothing else: one pixel of each."""
     import tensorflow as tf
 
-    from kreid.data import decode
+    from kreid.data.images import decode
     from tfrecords_tools import schema
 
     shards = [str(path) for path in training_set(records)[0].index.shards]
@@ -160,9 +160,9 @@ def beside_the_network(records: Path) -> dict[str, float]:
     import keras
 
     from kreid.config.loading import check
+    from kreid.data.training_set import training_batches
     from kreid.losses.objective import build_losses
     from kreid.models.embedders import build_model
-    from kreid.training_set import training_batches
 
     config = check({"model": {"embedder": "one_stream", "appearance": {"weights": None}}})
     drawn, plan = training_set(records, erase=0.5)
@@ -207,7 +207,7 @@ def make_large(records: Path) -> Path:
 
 def memory(records: Path, epochs: int = 10) -> dict[str, float]:
     """Megabytes in use after epochs of a set of the real size, and images and seconds of one."""
-    from kreid.training_set import training_batches
+    from kreid.data.training_set import training_batches
 
     drawn, _ = training_set(make_large(records), erase=0.5)
     lengths = []

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kreid.config.sections import Evaluation
-from kreid.data import resize
+from kreid.data.images import resize
 
 Picture = tuple[str, bool]  # a crop's name, and whether it is mirrored
 

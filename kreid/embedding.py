@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from kreid.averaging import Picture, cut, pictures
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.data import file_batches, read_image
+from kreid.data.images import file_batches, read_image
+from kreid.data.records import first_damaged, record_batches
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings, Images
-from kreid.records import first_damaged, record_batches
 from tfrecords_tools.index import read_index
 
 Progress = Callable[[int, int], None]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kreid.data import decode_and_resize, resize
+from kreid.data.images import decode_and_resize, resize
 
 
 def export(model: keras.Model, out: str | Path) -> Path:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from kreid.data.records import find_records, read_fields
 from kreid.ranking.lists import Ranking
-from kreid.records import find_records, read_fields
 from kreid.report_thumbnails import shrink
 from tfrecords_tools.index import read_index
 

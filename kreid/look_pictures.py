@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from kreid.data import resize
+from kreid.data.images import resize
 from kreid.look import Seen, relative
 from kreid.look_colours import lay_over, lay_over_signed, scale, signed
 from kreid.look_pairs import Pair
@@ -34,7 +34,7 @@ class View(NamedTuple):
 
 
 def make_view(name: str, pixels: np.ndarray, image_size: tuple[int, int]) -> View:
-    """Resize an image, `(h, w, 3)` as `kreid.data.read_image` gives it, to be drawn.
+    """Resize an image, `(h, w, 3)` as `kreid.data.images.read_image` gives it, to be drawn.
 
     Args:
         name: what it is called in a picture.

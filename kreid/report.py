@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kreid.data.records import find_records
 from kreid.files.atomic import atomic_file
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import average_precision
-from kreid.records import find_records
 from kreid.report_data import Looker, looks, page_data
 from kreid.report_html import assemble
 from kreid.report_images import Progress, choose_height, collect

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kreid.records import read_fields
+from kreid.data.records import read_fields
 from kreid.report_thumbnails import Sheet, join
 from tfrecords_tools.index import Index
 

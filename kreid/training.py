@@ -11,9 +11,9 @@ import tensorflow as tf
 from kreid import checkpoints, runs
 from kreid.config.dotted import flatten
 from kreid.config.sections import Config
+from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.training_loop import Hook, Trainer, fingerprint
-from kreid.training_set import TrainingSet
 from kreid.training_step import check_devices, make_strategy
 from kreid.validation import check_scorable
 from kreid.worker_start import lost_workers

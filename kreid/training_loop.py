@@ -20,16 +20,16 @@ import tensorflow as tf
 from kreid import checkpoints, runs
 from kreid.config.loading import dump
 from kreid.config.sections import Config
+from kreid.data.records import first_damaged, read_fields
+from kreid.data.training_set import TrainingSet, training_batches
 from kreid.errors import ConfigError, DivergedError
 from kreid.files.atomic import atomic_path
 from kreid.gallery_pictures import gallery_picture
 from kreid.optimizers import learning_rate
 from kreid.progress import Progress
-from kreid.records import first_damaged, read_fields
 from kreid.stopping import Stop
 from kreid.training_failures import first_line
 from kreid.training_log import Logs, RunLog
-from kreid.training_set import TrainingSet, training_batches
 from kreid.training_step import Step
 from kreid.validation import validate
 from kreid.workers import Cluster, read_cluster

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from configurations import EVERYTHING
 
-from kreid.augmentation import augment
 from kreid.config.sections import Data
+from kreid.data.augmentation import augment
 
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 LUMA = np.array([0.299, 0.587, 0.114])

@@ -14,10 +14,10 @@ from configurations import EVERYTHING
 from PIL import Image
 
 from kreid.config.sections import Data
-from kreid.data import decode_and_resize, file_batches, read_image
+from kreid.data.images import decode_and_resize, file_batches, read_image
+from kreid.data.records import first_damaged, record_batches
+from kreid.data.training_set import TrainingSet, training_batches
 from kreid.errors import ConfigError
-from kreid.records import first_damaged, record_batches
-from kreid.training_set import TrainingSet, training_batches
 from tfrecords_tools import schema
 from tfrecords_tools.index import read_index
 from tfrecords_tools.soccernet import scan
@@ -176,12 +176,12 @@ def test_a_fraction_that_is_not_there_is_a_mistake_of_the_configuration(records,
     with pytest.raises(ConfigError, match=r"is 64 images a batch, but the training set has \d+ .*larger data.fraction"):
         TrainingSet(records, Data(persons=16, fraction=0.125), seed=0)
     part = dataclasses.replace(read_index(records / "train"), fraction=0.25)
-    monkeypatch.setattr("kreid.training_set.read_index", lambda folder: part)
+    monkeypatch.setattr("kreid.data.training_set.read_index", lambda folder: part)
     with pytest.raises(ConfigError, match=r"data.fraction: 0.5 was asked for, but .* holds only 0.25"):
         TrainingSet(records, Data(persons=2, views=2, fraction=0.5), seed=0)
 
 
 def test_records_without_labels_are_no_training_set(records, monkeypatch):
-    monkeypatch.setattr("kreid.training_set.split_folder", lambda data, split: data / "challenge")
+    monkeypatch.setattr("kreid.data.training_set.split_folder", lambda data, split: data / "challenge")
     with pytest.raises(ValueError, match="challenge: nothing can be trained on records whose labels are withheld"):
         TrainingSet(records, Data(persons=2, views=2), seed=0)

@@ -8,9 +8,9 @@ from tiny_runs import with_heads
 from kreid import embedding
 from kreid.averaging import cut, pictures
 from kreid.config.sections import Evaluation
+from kreid.data.records import record_batches
 from kreid.embedding import embed, embed_each
 from kreid.models.embedders import build_model
-from kreid.records import record_batches
 
 
 def unit(vectors):

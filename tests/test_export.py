@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kreid.data import decode_and_resize
+from kreid.data.images import decode_and_resize
 from kreid.export import export
 from kreid.layers.bilinear import CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization

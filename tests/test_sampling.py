@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kreid.sampling import Sampler
+from kreid.data.sampling import Sampler
 
 
 def real_shaped(actions=300, seed=0):

@@ -15,11 +15,11 @@ from run_files import log_of, weights_of
 from tensorboard.backend.event_processing import event_accumulator
 
 from kreid import runs
+from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.losses.objective import build_losses
 from kreid.training import train
 from kreid.training_loop import Trainer
-from kreid.training_set import TrainingSet
 from kreid.training_step import make_strategy
 from kreid.validation import validate
 
@@ -206,8 +206,8 @@ def test_weights_of_another_run_give_one_line(records, tiny_one, tiny, tmp_path)
 
 
 def test_plain_compile_and_fit_works(records, tiny_one):
+    from kreid.data.training_set import training_batches
     from kreid.models.embedders import build_model
-    from kreid.training_set import training_batches
 
     training_set = TrainingSet(records, tiny_one.data, 0)
     batches = training_batches(training_set, (32, 32), list(training_set.sampler.epoch(0))[:3]).repeat()

@@ -16,11 +16,11 @@ from run_files import log_of, weights_of
 
 from kreid import checkpoints, runs
 from kreid.config.loading import dump
+from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.stopping import Stop
 from kreid.training import train
 from kreid.training_loop import Trainer
-from kreid.training_set import TrainingSet
 from kreid.training_step import make_strategy
 from tfrecords_tools import synthetic, writer
 

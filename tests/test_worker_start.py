@@ -14,7 +14,7 @@ from configurations import changed
 from kreid import training
 from kreid.cli.train import app
 from kreid.config.loading import dump
-from kreid.training_set import TrainingSet
+from kreid.data.training_set import TrainingSet
 from kreid.worker_start import lost_workers
 from kreid.workers import Cluster
 from tfrecords_tools.console import run

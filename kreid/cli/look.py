@@ -51,7 +51,7 @@ def look(
         targets = _targets(files, out, pairs)
         _check_apart(images, out)
     load_tensorflow()
-    from kreid.data import read_image
+    from kreid.data.images import read_image
     from kreid.errors import ConfigError
     from kreid.look import Viewer
     from kreid.runs import load_config_of, load_model
@@ -112,7 +112,7 @@ def _check_apart(images: list[Path], out: Path) -> None:
 def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> tuple[list, list]:
     import numpy as np
 
-    from kreid.data import read_image, resize
+    from kreid.data.images import read_image, resize
     from kreid.look_pictures import make_view
 
     pixels = [read_image(file) for file in files]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kreid.data import decode, decode_and_resize
+from kreid.data.images import decode, decode_and_resize
 from kreid.ranking.embeddings import Images
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index

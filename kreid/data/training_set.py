@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kreid.augmentation import augment
-from kreid.data import decode_and_resize
+from kreid.data.augmentation import augment
+from kreid.data.images import decode_and_resize
+from kreid.data.sampling import Sampler
 from kreid.errors import ConfigError
-from kreid.sampling import Sampler
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index, split_folder
 
