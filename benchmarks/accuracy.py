@@ -82,7 +82,7 @@ def rows(records: Path, out: Path, recipes: list[str], seeds: list[int], images:
     from kreid.embedding import embed
     from kreid.ranking.ordering import rank
     from kreid.ranking.statistics import compare, intervals
-    from kreid.runs import load_model
+    from kreid.runs.folder import load_model
 
     for seed in seeds:
         first = None

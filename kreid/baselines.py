@@ -9,7 +9,7 @@ from kreid.models.embedders import build_model
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
 from kreid.ranking.scores import evaluate
-from kreid.runs import load_config_of
+from kreid.runs.folder import load_config_of
 
 
 def untrained(run: str | Path) -> keras.Model:

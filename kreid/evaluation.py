@@ -16,7 +16,7 @@ from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import rank
 from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
 from kreid.ranking.statistics import compare, intervals
-from kreid.runs import load_config_of, load_model, run_names, weights_digest
+from kreid.runs.folder import load_config_of, load_model, run_names, weights_digest
 from kreid.variants import variants
 
 SCORES = ("mAP", "rank1", "rank5", "rank10")

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kreid import checkpoints, runs
+from kreid import runs
 from kreid.config.dotted import flatten
 from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
+from kreid.runs import checkpoints
 from kreid.training_loop import Hook, Trainer, fingerprint
 from kreid.training_step import check_devices, make_strategy
 from kreid.validation import check_scorable

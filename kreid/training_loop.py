@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kreid import checkpoints, runs
+from kreid import runs
 from kreid.config.loading import dump
 from kreid.config.sections import Config
 from kreid.data.records import first_damaged, read_fields
@@ -27,6 +27,7 @@ from kreid.files.atomic import atomic_path
 from kreid.gallery_pictures import gallery_picture
 from kreid.optimizers import learning_rate
 from kreid.progress import Progress
+from kreid.runs import checkpoints
 from kreid.stopping import Stop
 from kreid.training_failures import first_line
 from kreid.training_log import Logs, RunLog

@@ -23,7 +23,7 @@ from optuna.trial import TrialState
 
 from kreid.config.dotted import differences
 from kreid.errors import ConfigError
-from kreid.runs import CONFIG
+from kreid.runs.folder import CONFIG
 from kreid.tuning_sampler import BehindTheMedian, FreshDraws, distribution_of, suggest
 from kreid.tuning_space import Choice, Space
 from kreid.tuning_table import Row

@@ -16,7 +16,7 @@ from kreid.ranking.files import score
 from kreid.ranking.ordering import rank
 from kreid.ranking.reranking import combine
 from kreid.ranking.scores import evaluate
-from kreid.runs import WEIGHTS, load_model
+from kreid.runs.folder import WEIGHTS, load_model
 
 SWITCHES = ("--flip", "--concat", "--expand", 1, "--rerank", "--k1", 4)
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kreid import checkpoints
+from kreid.runs import checkpoints
 
 
 def variables(*shapes, name="v"):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from kreid.runs import result_path, run_names
+from kreid.runs.folder import result_path, run_names
 
 
 def test_runs_that_share_a_folder_name_have_results_of_their_own(tmp_path):

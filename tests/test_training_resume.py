@@ -14,10 +14,11 @@ import pytest
 from configurations import changed
 from run_files import log_of, weights_of
 
-from kreid import checkpoints, runs
+from kreid import runs
 from kreid.config.loading import dump
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
+from kreid.runs import checkpoints
 from kreid.stopping import Stop
 from kreid.training import train
 from kreid.training_loop import Trainer

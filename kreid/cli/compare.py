@@ -79,7 +79,7 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
     load_tensorflow()
     from kreid.evaluation import evaluate_runs
     from kreid.files.atomic import write_json
-    from kreid.runs import load_config_of
+    from kreid.runs.folder import load_config_of
 
     note(f"scoring {run_folder}")
     settings = load_config_of(run_folder).evaluation
@@ -90,7 +90,7 @@ def _is_current(path: Path, run_folder: Path, records: Path | None) -> bool:
     """Return whether metrics are of the run's weights and of `records`; without these a bad file is an error."""
     from kreid.comparison import of_same_queries, read_metrics
     from kreid.ranking.truth import read_groundtruth
-    from kreid.runs import weights_digest
+    from kreid.runs.folder import weights_digest
 
     try:
         metrics = read_metrics(path)

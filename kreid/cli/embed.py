@@ -56,7 +56,7 @@ def _locally(run_folder: Path, source: list[Path] | Path) -> dict:
 
     from kreid.embedding import embed as embed_records
     from kreid.embedding import embed_files
-    from kreid.runs import load_model
+    from kreid.runs.folder import load_model
 
     model = load_model(run_folder)
     if isinstance(source, Path):

@@ -51,7 +51,7 @@ def evaluate(
     load_tensorflow()
     from kreid.evaluation import evaluate_runs, score_baselines
     from kreid.files.atomic import write_json
-    from kreid.runs import result_path
+    from kreid.runs.folder import result_path
 
     with configurations():
         metrics = evaluate_runs(runs, records, split, settings, metric, join, Counter("embedding"))

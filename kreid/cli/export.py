@@ -25,7 +25,7 @@ def export(
     check_run(run_folder)
     load_tensorflow()
     from kreid.export import export as export_model
-    from kreid.runs import load_model
+    from kreid.runs.folder import load_model
 
     finish(export_model(load_model(run_folder), out or run_folder / "serving"))
 

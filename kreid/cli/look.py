@@ -54,7 +54,7 @@ def look(
     from kreid.data.images import read_image
     from kreid.errors import ConfigError
     from kreid.look import Viewer
-    from kreid.runs import load_config_of, load_model
+    from kreid.runs.folder import load_config_of, load_model
 
     viewer = Viewer(load_model(run_folder), load_config_of(run_folder).model)
     try:

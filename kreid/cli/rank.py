@@ -63,7 +63,7 @@ def rank(
     load_tensorflow()
     from kreid.enhance import rank_records
     from kreid.ranking import files as ranking_files
-    from kreid.runs import load_model, result_path
+    from kreid.runs.folder import load_model, result_path
 
     models = [load_model(run) for run in runs]
     with configurations():
@@ -83,7 +83,7 @@ def _write_report(
     from kreid.look_report import pair_looks
     from kreid.paper import paper_row
     from kreid.report import write_report
-    from kreid.runs import load_config_of, result_path, run_names
+    from kreid.runs.folder import load_config_of, result_path, run_names
     from kreid.variants import describe
 
     report = result_path(runs, f"report_{split}.html")

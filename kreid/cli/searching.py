@@ -106,7 +106,7 @@ def search_crops(
     model = None
     if any(isinstance(source, list) or source.is_dir() for source in sources):
         load_tensorflow()
-        from kreid.runs import load_model
+        from kreid.runs.folder import load_model
 
         model = load_model(run_folder)
     queries, crops = (_open(source, role, model) for source, role in zip(sources, ("query", "gallery"), strict=True))

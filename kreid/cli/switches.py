@@ -9,7 +9,7 @@ import typer
 
 from kreid.cli.common import check_run
 from kreid.config.sections import Evaluation
-from kreid.runs import load_config_of
+from kreid.runs.folder import load_config_of
 from tfrecords_tools.console import UsageError, arguments, parse_path
 
 Flip = Annotated[

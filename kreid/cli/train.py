@@ -51,7 +51,7 @@ def train(
 
 def _check_out(out: Path, resume: bool) -> None:
     """Say at once what training would say after TensorFlow has loaded."""
-    from kreid.runs import CONFIG, check_new
+    from kreid.runs.folder import CONFIG, check_new
 
     with arguments():
         if not resume:

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from kreid import checkpoints
 from kreid.config.dotted import differences
 from kreid.config.loading import load_config
 from kreid.config.sections import Config
 from kreid.errors import ConfigError
 from kreid.files.atomic import is_partial, remove_partial
+from kreid.runs import checkpoints
 
 CONFIG = "config.yaml"
 WEIGHTS = "model.weights.h5"
