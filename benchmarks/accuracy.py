@@ -79,7 +79,7 @@ def epochs_of(records: Path, config: Config, steps: int) -> int:
 
 def rows(records: Path, out: Path, recipes: list[str], seeds: list[int], images: int) -> Iterator[str]:
     """Table rows, a run each."""
-    from kreid.embedding import embed
+    from kreid.embedding.extract import embed
     from kreid.ranking.ordering import rank
     from kreid.ranking.statistics import compare, intervals
     from kreid.runs.folder import load_model

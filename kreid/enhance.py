@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.embedding import Embedded, Progress, embed_each
+from kreid.embedding.extract import Embedded, Progress, embed_each
 from kreid.errors import ConfigError
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.lists import Ranking

@@ -8,7 +8,7 @@ import numpy as np
 
 from kreid.baselines import random_ranking, untrained
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.embedding import Embedded, Progress, embed, embed_each
+from kreid.embedding.extract import Embedded, Progress, embed, embed_each
 from kreid.enhance import check_widths, joined, ranked
 from kreid.models.cost import cost
 from kreid.paper import paper_row

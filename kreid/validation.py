@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kreid.embedding import embed
+from kreid.embedding.extract import embed
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import rank

@@ -11,7 +11,7 @@ from tiny_runs import invoke, make_run, with_heads
 from kreid.cli.compare import app as compare_app
 from kreid.cli.evaluate import app as evaluate_app
 from kreid.cli.rank import app as rank_app
-from kreid.embedding import embed
+from kreid.embedding.extract import embed
 from kreid.ranking.files import score
 from kreid.ranking.ordering import rank
 from kreid.ranking.reranking import combine

@@ -7,7 +7,7 @@ import pytest
 from ranking_cases import drawn
 
 from kreid.config.sections import Evaluation
-from kreid.embedding import Embedded
+from kreid.embedding.extract import Embedded
 from kreid.enhance import check_widths, joined, ranked
 from kreid.errors import ConfigError
 from kreid.ranking.ordering import rank

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kreid.embedding import embed
+from kreid.embedding.extract import embed
 from kreid.gallery_pictures import gallery_picture
 from kreid.models.embedders import build_model
 from kreid.ranking.embeddings import Embeddings, Images

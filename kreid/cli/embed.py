@@ -54,8 +54,8 @@ def embed(
 def _locally(run_folder: Path, source: list[Path] | Path) -> dict:
     import numpy as np
 
-    from kreid.embedding import embed as embed_records
-    from kreid.embedding import embed_files
+    from kreid.embedding.extract import embed as embed_records
+    from kreid.embedding.extract import embed_files
     from kreid.runs.folder import load_model
 
     model = load_model(run_folder)

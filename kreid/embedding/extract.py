@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kreid.averaging import Picture, cut, pictures
 from kreid.config.sections import PLAIN, Evaluation
 from kreid.data.images import file_batches, read_image
 from kreid.data.records import first_damaged, record_batches
+from kreid.embedding.views import Picture, cut, pictures
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings, Images
 from tfrecords_tools.index import read_index
