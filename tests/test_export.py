@@ -11,10 +11,10 @@ import tensorflow as tf
 from PIL import Image
 
 from kreid.data.images import decode_and_resize
-from kreid.export import export
 from kreid.layers.bilinear import CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
 from kreid.layers.preprocessing import ImagePreprocessing
+from kreid.serving.saved_model import export
 
 
 @pytest.fixture(scope="module")

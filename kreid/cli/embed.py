@@ -41,7 +41,7 @@ def embed(
     from kreid.files.atomic import atomic_file
 
     if endpoint:
-        from kreid.serving import embed_remotely
+        from kreid.serving.client import embed_remotely
 
         arrays = {"vectors": embed_remotely(endpoint, source), "path": np.array([str(path) for path in source])}
     else:
