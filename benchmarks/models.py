@@ -43,7 +43,7 @@ def training_step(model, config):
     import tensorflow as tf
 
     from kreid.losses.objective import build_losses
-    from kreid.optimizers import build_optimizer
+    from kreid.training.optimizers import build_optimizer
 
     losses, optimizer = build_losses(config.loss, model.output), build_optimizer(config.train)
     optimizer.build(model.trainable_variables)

@@ -14,7 +14,7 @@ from kreid.config.loading import dump
 from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
 from kreid.files.atomic import atomic_file
-from kreid.progress import duration
+from kreid.training.progress import duration
 from kreid.tuning_folds import check_batches, check_scores, describe_data, make_folds
 from kreid.tuning_process import TrainingProcess
 from kreid.tuning_space import Space
@@ -40,7 +40,7 @@ def tune(
     """Try configurations, each by cross-validation, and write the best one.
 
     A trial trains one model a fold on the other folds' actions and scores it, after its last epoch, on the fold held
-    out: `kreid.validation.first_views` chooses queries there. Its score is the mean over folds. Processes that are
+    out: `kreid.training.validation.first_views` chooses queries there. Its score is the mean over folds. Processes that are
     given one `out` share the trials; a search that was stopped goes on where it was. Scripts need the guard
     `if __name__ == "__main__":`, as each trial is trained in a process of its own.
 

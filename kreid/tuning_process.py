@@ -132,7 +132,7 @@ def _carry_out(connection: Connection, config: Config, data: Any, run: Path, res
     import keras
     import tensorflow as tf
 
-    from kreid.training import train
+    from kreid.training.run import train
 
     def validated(epoch: int, logs: dict[str, float]) -> None:
         connection.send(("validated", epoch, {name: float(value) for name, value in logs.items()}))

@@ -9,9 +9,9 @@ import sys
 import tensorflow as tf
 
 from kreid.config.loading import load_config
-from kreid.training import train
-from kreid.training_step import make_strategy
-from kreid.workers import read_cluster
+from kreid.training.run import train
+from kreid.training.step import make_strategy
+from kreid.training.workers import read_cluster
 
 if __name__ == "__main__":
     config, records, out, replicas = sys.argv[1:5]

@@ -3,7 +3,7 @@
 import pytest
 
 from kreid.config.sections import Train
-from kreid.optimizers import learning_rate
+from kreid.training.optimizers import learning_rate
 
 
 @pytest.mark.parametrize(

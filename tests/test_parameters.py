@@ -6,7 +6,7 @@ import pytest
 
 from kreid.config.sections import Train
 from kreid.errors import ConfigError
-from kreid.parameters import matching, named_layers, rate_groups, set_frozen
+from kreid.training.layer_groups import matching, named_layers, rate_groups, set_frozen
 
 
 @pytest.fixture

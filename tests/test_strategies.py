@@ -16,8 +16,8 @@ from run_files import log_of, weights_of
 
 from kreid.baselines import untrained
 from kreid.config.loading import dump
-from kreid.training import train
-from kreid.training_step import check_devices
+from kreid.training.run import train
+from kreid.training.step import check_devices
 
 
 def processes(config, records, outs, replicas, *options, clusters=(None,)):

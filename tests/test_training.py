@@ -18,10 +18,10 @@ from kreid import runs
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.losses.objective import build_losses
-from kreid.training import train
-from kreid.training_loop import Trainer
-from kreid.training_step import make_strategy
-from kreid.validation import validate
+from kreid.training.loop import Trainer
+from kreid.training.run import train
+from kreid.training.step import make_strategy
+from kreid.training.validation import validate
 
 
 def test_a_run_leaves_what_its_readme_says(records, tiny_one, tmp_path):
@@ -135,7 +135,7 @@ def test_collapse_is_said_once(records, tiny_one, tmp_path, caplog):
     trainer.model.get_layer("fc.1").gamma.assign(np.zeros(16))  # all vectors are alike
     trainer.run(records / "valid", quiet=True)
     assert caplog.text.count("the embedding has collapsed: all distances are alike, to 0.00") == 1
-    assert "collapsed" not in "".join(str(record) for record in caplog.records if record.name != "kreid.training_loop")
+    assert "collapsed" not in "".join(str(record) for record in caplog.records if record.name != "kreid.training.loop")
 
 
 def test_frozen_layers_wait_and_averages_are_saved(records, tiny_one, tmp_path):

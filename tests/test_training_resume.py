@@ -19,10 +19,10 @@ from kreid.config.loading import dump
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.runs import checkpoints
-from kreid.stopping import Stop
-from kreid.training import train
-from kreid.training_loop import Trainer
-from kreid.training_step import make_strategy
+from kreid.training.loop import Trainer
+from kreid.training.run import train
+from kreid.training.step import make_strategy
+from kreid.training.stopping import Stop
 from tfrecords_tools import synthetic, writer
 
 

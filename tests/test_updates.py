@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kreid import updates
 from kreid.config.sections import Train
-from kreid.updates import Updater
+from kreid.training import updater as updates
+from kreid.training.updater import Updater
 
 
 def network():

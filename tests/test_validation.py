@@ -8,7 +8,7 @@ from kreid.gallery_pictures import gallery_picture
 from kreid.models.embedders import build_model
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.ordering import rank
-from kreid.validation import check_scorable, first_views, validate
+from kreid.training.validation import check_scorable, first_views, validate
 from tfrecords_tools.index import read_index
 
 GREEN, RED, GREY = (46, 158, 68), (208, 58, 47), (64, 64, 64)

@@ -15,8 +15,8 @@ from kreid import training
 from kreid.cli.train import app
 from kreid.config.loading import dump
 from kreid.data.training_set import TrainingSet
-from kreid.worker_start import lost_workers
-from kreid.workers import Cluster
+from kreid.training.worker_start import lost_workers
+from kreid.training.workers import Cluster
 from tfrecords_tools.console import run
 
 START = """

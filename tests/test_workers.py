@@ -8,7 +8,7 @@ import time
 import pytest
 
 from kreid.errors import ConfigError
-from kreid.workers import Cluster, meet, read_cluster
+from kreid.training.workers import Cluster, meet, read_cluster
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def train(
     is; RUN must then be a folder that all of them see.
     """
     from kreid.config.loading import load_config
-    from kreid.workers import read_cluster
+    from kreid.training.workers import read_cluster
 
     with arguments():
         checked = load_config(config, set_ or [])
@@ -38,7 +38,7 @@ def train(
     check_data(data)
     _check_out(out, resume)
     load_tensorflow()
-    from kreid.training import train as train_run
+    from kreid.training.run import train as train_run
 
     log_to_stderr()
     with configurations():

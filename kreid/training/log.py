@@ -18,7 +18,7 @@ import tensorflow as tf
 from kreid import runs
 from kreid.config.sections import Config
 from kreid.files.atomic import atomic_path, write_json
-from kreid.training_failures import first_line
+from kreid.training.failures import first_line
 
 Logs = dict[str, float]
 

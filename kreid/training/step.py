@@ -14,10 +14,10 @@ from kreid.losses.objective import build_losses
 from kreid.losses.pairs import pairwise_distances
 from kreid.losses.triplet import triplet_statistics
 from kreid.models.embedders import build_model
-from kreid.parameters import set_frozen
-from kreid.updates import Updater
-from kreid.worker_start import start_together
-from kreid.workers import read_cluster
+from kreid.training.layer_groups import set_frozen
+from kreid.training.updater import Updater
+from kreid.training.worker_start import start_together
+from kreid.training.workers import read_cluster
 
 
 def make_strategy(minutes: float = 10.0) -> tf.distribute.Strategy:

@@ -25,15 +25,15 @@ from kreid.data.training_set import TrainingSet, training_batches
 from kreid.errors import ConfigError, DivergedError
 from kreid.files.atomic import atomic_path
 from kreid.gallery_pictures import gallery_picture
-from kreid.optimizers import learning_rate
-from kreid.progress import Progress
 from kreid.runs import checkpoints
-from kreid.stopping import Stop
-from kreid.training_failures import first_line
-from kreid.training_log import Logs, RunLog
-from kreid.training_step import Step
-from kreid.validation import validate
-from kreid.workers import Cluster, read_cluster
+from kreid.training.failures import first_line
+from kreid.training.log import Logs, RunLog
+from kreid.training.optimizers import learning_rate
+from kreid.training.progress import Progress
+from kreid.training.step import Step
+from kreid.training.stopping import Stop
+from kreid.training.validation import validate
+from kreid.training.workers import Cluster, read_cluster
 from tfrecords_tools.index import Index
 from tfrecords_tools.naming import Thumbnail, format_name
 

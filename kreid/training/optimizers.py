@@ -32,7 +32,7 @@ def build_optimizer(config: Any) -> keras.optimizers.Optimizer:
 
     Weight decay is decoupled from the gradient (AdamW) for `adamw` and `sgd`, and left out of norms and biases; `adam`
     takes none, because L2 inside Adam with a triplet-only loss drives most convolution weights to zero. Accumulation,
-    clipping and averages are `kreid.updates`'.
+    clipping and averages are `kreid.training.updater`'.
     """
     # One name, whatever was built before in the process: checkpoints know variables by their paths.
     options = {"learning_rate": config.learning_rate, "name": "optimizer"}

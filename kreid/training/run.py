@@ -14,11 +14,11 @@ from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.runs import checkpoints
-from kreid.training_loop import Hook, Trainer, fingerprint
-from kreid.training_step import check_devices, make_strategy
-from kreid.validation import check_scorable
-from kreid.worker_start import lost_workers
-from kreid.workers import meet, read_cluster
+from kreid.training.loop import Hook, Trainer, fingerprint
+from kreid.training.step import check_devices, make_strategy
+from kreid.training.validation import check_scorable
+from kreid.training.worker_start import lost_workers
+from kreid.training.workers import meet, read_cluster
 from tfrecords_tools.index import split_folder
 
 log = logging.getLogger(__name__)

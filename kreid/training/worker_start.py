@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import tensorflow as tf
 from tensorflow.python.eager import context  # nothing public bounds the wait
 
-from kreid.training_failures import first_line
-from kreid.workers import Cluster
+from kreid.training.failures import first_line
+from kreid.training.workers import Cluster
 
 _LATER = 10  # seconds by which worker 0 is the first to give up, since it alone knows who is missing
 

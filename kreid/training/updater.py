@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kreid.optimizers import build_optimizer
-from kreid.parameters import rate_groups
+from kreid.training.layer_groups import rate_groups
+from kreid.training.optimizers import build_optimizer
 
 _FIRST_SCALE = 2.0**15  # of the loss under float16; halved by every gradient that overflows
 _GROWTH = 2000  # updates without one after which it doubles
