@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from ranking_cases import drawn
 
-from kreid.comparison import compare_metrics, read_metrics, system_name, to_markdown
 from kreid.config.sections import Evaluation
-from kreid.evaluation import per_query
+from kreid.evaluation.comparison import compare_metrics, read_metrics, system_name, to_markdown
+from kreid.evaluation.scoring import per_query
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
 from kreid.ranking.scores import average_precision, evaluate

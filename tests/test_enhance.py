@@ -8,11 +8,11 @@ from ranking_cases import drawn
 
 from kreid.config.sections import Evaluation
 from kreid.embedding.extract import Embedded
-from kreid.enhance import check_widths, joined, ranked
 from kreid.errors import ConfigError
+from kreid.evaluation.records import check_widths, joined, ranked
+from kreid.evaluation.settings import describe, variants
 from kreid.ranking.ordering import rank
 from kreid.ranking.reranking import combine, expand_queries, rerank
-from kreid.variants import describe, variants
 
 
 def same(one, other):

@@ -14,8 +14,8 @@ import pytest
 from configurations import changed
 from run_files import log_of, weights_of
 
-from kreid.baselines import untrained
 from kreid.config.loading import dump
+from kreid.evaluation.baselines import untrained
 from kreid.training.run import train
 from kreid.training.step import check_devices
 

@@ -46,7 +46,7 @@ def compare(
     records = check_split(data, split) if data else None
     paths = [one if one.is_file() else _scored(one, records, split) for one in runs]
 
-    from kreid.comparison import compare_metrics, read_metrics, system_name, to_markdown
+    from kreid.evaluation.comparison import compare_metrics, read_metrics, system_name, to_markdown
     from kreid.files.atomic import atomic_file, write_json
 
     metrics = [read_metrics(path) for path in paths]
@@ -77,7 +77,7 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
         return path
     check_labels(records)
     load_tensorflow()
-    from kreid.evaluation import evaluate_runs
+    from kreid.evaluation.scoring import evaluate_runs
     from kreid.files.atomic import write_json
     from kreid.runs.folder import load_config_of
 
@@ -88,7 +88,7 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
 
 def _is_current(path: Path, run_folder: Path, records: Path | None) -> bool:
     """Return whether metrics are of the run's weights and of `records`; without these a bad file is an error."""
-    from kreid.comparison import of_same_queries, read_metrics
+    from kreid.evaluation.comparison import of_same_queries, read_metrics
     from kreid.ranking.truth import read_groundtruth
     from kreid.runs.folder import weights_digest
 

@@ -49,7 +49,7 @@ def evaluate(
     records = check_split(data, split)
     check_labels(records)
     load_tensorflow()
-    from kreid.evaluation import evaluate_runs, score_baselines
+    from kreid.evaluation.scoring import evaluate_runs, score_baselines
     from kreid.files.atomic import write_json
     from kreid.runs.folder import result_path
 

@@ -61,7 +61,7 @@ def rank(
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
     records = check_split(data, split, scored=False)
     load_tensorflow()
-    from kreid.enhance import rank_records
+    from kreid.evaluation.records import rank_records
     from kreid.ranking import files as ranking_files
     from kreid.runs.folder import load_model, result_path
 
@@ -79,12 +79,12 @@ def _write_report(
     runs: list[Path], model: Any, ranking: Any, records: Path, split: str, settings: Evaluation, look: bool
 ) -> Path:
     """Write the page of a split's ranking, with what the first run's network sees if `look`."""
+    from kreid.evaluation.paper import paper_row
+    from kreid.evaluation.settings import describe
     from kreid.look import Viewer
     from kreid.look_report import pair_looks
-    from kreid.paper import paper_row
     from kreid.report import write_report
     from kreid.runs.folder import load_config_of, result_path, run_names
-    from kreid.variants import describe
 
     report = result_path(runs, f"report_{split}.html")
     names, ways = run_names(runs), [*describe(settings).values()]

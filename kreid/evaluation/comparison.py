@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from kreid.config.sections import Evaluation
+from kreid.evaluation.settings import describe
 from kreid.ranking.embeddings import Images
 from kreid.ranking.statistics import paired
-from kreid.variants import describe
 
 _NEEDED = (
     "split",

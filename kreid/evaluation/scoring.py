@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.baselines import random_ranking, untrained
 from kreid.config.sections import PLAIN, Evaluation
 from kreid.embedding.extract import Embedded, Progress, embed, embed_each
-from kreid.enhance import check_widths, joined, ranked
+from kreid.evaluation.baselines import random_ranking, untrained
+from kreid.evaluation.paper import paper_row
+from kreid.evaluation.records import check_widths, joined, ranked
+from kreid.evaluation.settings import variants
 from kreid.models.cost import cost
-from kreid.paper import paper_row
 from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import rank
 from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
 from kreid.ranking.statistics import compare, intervals
 from kreid.runs.folder import load_config_of, load_model, run_names, weights_digest
-from kreid.variants import variants
 
 SCORES = ("mAP", "rank1", "rank5", "rank10")
 
@@ -39,7 +39,7 @@ def evaluate_runs(
         split: its name.
         settings: the `evaluation` section of a configuration.
         metric: see `kreid.ranking.ordering.rank`.
-        join: see `kreid.enhance.rank_records`.
+        join: see `kreid.evaluation.records.rank_records`.
         progress: called with the images done and their total, for each run.
 
     Returns:
