@@ -8,9 +8,9 @@ from PIL import Image, ImageDraw
 
 from kreid.data.images import resize
 from kreid.look import Seen, relative
-from kreid.look_colours import lay_over, lay_over_signed, scale, signed
 from kreid.look_pairs import Pair
-from kreid.picture_layout import below, beside, fitted, font
+from kreid.pictures.colours import lay_over, lay_over_signed, scale, signed
+from kreid.pictures.layout import below, beside, fitted, font
 
 LARGE, SMALL = 132, 84  # pixels across a picture in the first row, and in the others
 _MARGIN, _GAP, _COLUMNS = 20, 8, 9

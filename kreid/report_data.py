@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from kreid.pictures.thumbnails import WEBP, Sheet
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import first_hit
 from kreid.report_numbers import closeness
-from kreid.report_thumbnails import WEBP, Sheet
 
 _LOOKED_QUERIES, _LOOKED_PLACES = 50, 3
 

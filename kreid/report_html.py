@@ -10,9 +10,9 @@ import numpy as np
 
 from kreid import report_charts as charts
 from kreid.markup import element, fill, notes, percent
+from kreid.pictures.thumbnails import Sheet
 from kreid.ranking.lists import Ranking
 from kreid.report_numbers import HEADLINE, Headline, Scores, histogram
-from kreid.report_thumbnails import Sheet
 
 _SCRIPTS = ("page.js", "search.js", "list.js", "details.js")
 _MEANING = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kreid.data.records import read_fields
-from kreid.report_thumbnails import Sheet, join
+from kreid.pictures.thumbnails import Sheet, join
 from tfrecords_tools.index import Index
 
 HEIGHTS = (128, 96, 80, 64, 56, 48)  # pixels; the largest with which the page stays small is taken

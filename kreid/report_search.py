@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 from kreid.markup import element, fill, notes
-from kreid.report_thumbnails import WEBP, shrink
+from kreid.pictures.thumbnails import WEBP, shrink
 from kreid.search_found import Results
 
 BUDGET = 30_000_000  # bytes of pictures in a file, as in a report

@@ -8,8 +8,8 @@ from configurations import EVERYTHING, changed
 from PIL import Image, ImageColor
 
 from kreid.cli.batch import app
-from kreid.contact_sheet import Batch, contact_sheet, draw_batch, settings
 from kreid.data.training_set import TrainingSet, training_batches
+from kreid.pictures.batch import Batch, contact_sheet, draw_batch, settings
 from tfrecords_tools.console import run
 
 RED, BLUE, GREY = (np.array(ImageColor.getrgb(colour)) for colour in ("#d62728", "#1f77b4", "#b8b8b8"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kreid.embedding.extract import embed
-from kreid.gallery_pictures import gallery_picture
 from kreid.models.embedders import build_model
+from kreid.pictures.galleries import gallery_picture
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.ordering import rank
 from kreid.training.validation import check_scorable, first_views, validate

@@ -34,8 +34,8 @@ def batch(
         raise UsageError(f"--out {out}: expected a name that ends in .png")
     check_data(data)
     load_tensorflow()
-    from kreid.contact_sheet import contact_sheet, draw_batch, settings
     from kreid.files.atomic import atomic_path
+    from kreid.pictures.batch import contact_sheet, draw_batch, settings
 
     with configurations():
         drawn = draw_batch(checked, data, epoch, step)

@@ -24,7 +24,7 @@ from kreid.data.records import first_damaged, read_fields
 from kreid.data.training_set import TrainingSet, training_batches
 from kreid.errors import ConfigError, DivergedError
 from kreid.files.atomic import atomic_path
-from kreid.gallery_pictures import gallery_picture
+from kreid.pictures.galleries import gallery_picture
 from kreid.runs import checkpoints
 from kreid.training.failures import first_line
 from kreid.training.log import Logs, RunLog

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kreid.data.records import find_records, read_fields
+from kreid.pictures.thumbnails import shrink
 from kreid.ranking.lists import Ranking
-from kreid.report_thumbnails import shrink
 from tfrecords_tools.index import read_index
 
 _HIT, _MISS, _QUERY = "#2e9e44", "#d03a2f", "#404040"

@@ -12,7 +12,7 @@ from kreid.config.sections import Config, Data
 from kreid.data.records import read_fields
 from kreid.data.training_set import TrainingSet, training_batches
 from kreid.errors import ConfigError
-from kreid.picture_layout import flow, font
+from kreid.pictures.layout import flow, font
 
 _CHANGES = ("flip", "hue", "saturation", "contrast", "brightness", "crop_padding", "erase")
 _WIDTH = 1360  # pixels a row of actions may take, unless one image is wider
