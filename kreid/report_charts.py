@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import isnan
 
-from kreid.markup import element, percent
+from kreid.pages.markup import element, percent
 from kreid.report_numbers import Group, Headline
 
 _WIDTH, _LEFT, _RIGHT = 420, 40, 408  # of a drawing and of its plot's sides; units are pixels at the usual size

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kreid import report_charts as charts
-from kreid.markup import element, fill, notes, percent
+from kreid.pages.markup import element, fill, notes, percent
 from kreid.pictures.thumbnails import Sheet
 from kreid.ranking.lists import Ranking
 from kreid.report_numbers import HEADLINE, Headline, Scores, histogram

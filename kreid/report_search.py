@@ -7,7 +7,7 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 
-from kreid.markup import element, fill, notes
+from kreid.pages.markup import element, fill, notes
 from kreid.pictures.thumbnails import WEBP, shrink
 from kreid.search_found import Results
 

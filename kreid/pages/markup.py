@@ -26,7 +26,7 @@ def fill(template: str, styles: Sequence[str], scripts: Sequence[str], parts: Ma
     """Return a page filled in, with a Content-Security-Policy under which its own style and script alone work.
 
     Args:
-        template: a file of `report_page`, as all names here, of what follows `head.html`; `{{name}}` stands where a
+        template: a file of `assets`, as all names here, of what follows `head.html`; `{{name}}` stands where a
             part comes.
         styles: style sheets, joined as the part "style".
         scripts: scripts, joined as the part "script"; none for a page without.
@@ -52,7 +52,7 @@ def notes(texts: Iterable[str]) -> str:
 
 
 def _read(name: str) -> str:
-    return resources.files("kreid").joinpath("report_page", name).read_text(encoding="utf-8")
+    return resources.files("kreid.pages").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _hash(content: str) -> str:
