@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kreid.data.images import decode, resize
 from kreid.data.records import find_records
-from kreid.look import Seen, Viewer, relative
-from kreid.look_pairs import Pair
-from kreid.look_pictures import by_part, draw_size
+from kreid.look.pairs import Pair
+from kreid.look.sheets import by_part, draw_size
+from kreid.look.viewer import Seen, Viewer, relative
 from kreid.pictures.colours import lay_over, lay_over_signed
 from kreid.ranking.lists import Ranking
 from kreid.report_data import Look, Looker

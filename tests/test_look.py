@@ -9,8 +9,8 @@ from look_toy import KNEE, NOSE, sketch, toy
 
 from kreid.config.loading import load_config
 from kreid.layers.bilinear import BilinearPooling
-from kreid.look import Viewer, relative
-from kreid.look_pairs import PARTS, _spread
+from kreid.look.pairs import PARTS, _spread
+from kreid.look.viewer import Viewer, relative
 from kreid.models.embedders import build_model
 from kreid.models.openpose import BODY_25_PARTS, COCO_PARTS
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from look_toy import sketch, toy
 
-from kreid import look_pictures
-from kreid.look import Viewer
-from kreid.look_pictures import by_part, image_picture, make_view, pair_picture
+from kreid.look import sheets as look_pictures
+from kreid.look.sheets import by_part, image_picture, make_view, pair_picture
+from kreid.look.viewer import Viewer
 from kreid.pictures.colours import enlarge, lay_over, lay_over_signed, scale, signed
 
 GREY = np.full((40, 20, 3), 120, np.uint8)

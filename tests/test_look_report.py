@@ -6,8 +6,8 @@ from look_toy import sketch, toy
 from tiny_report import colour, make_ranking
 
 from kreid import look_report
-from kreid.look import Seen, Viewer
-from kreid.look_pairs import Pair
+from kreid.look.pairs import Pair
+from kreid.look.viewer import Seen, Viewer
 from kreid.look_report import pair_looks, spread, tiles
 
 

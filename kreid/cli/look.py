@@ -13,7 +13,7 @@ from tfrecords_tools.console import UsageError, arguments, finish, make_app, par
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from kreid.look import Viewer
+    from kreid.look.viewer import Viewer
 
 app = make_app()
 _BATCH = 8  # images that the network sees at a time
@@ -53,7 +53,7 @@ def look(
     load_tensorflow()
     from kreid.data.images import read_image
     from kreid.errors import ConfigError
-    from kreid.look import Viewer
+    from kreid.look.viewer import Viewer
     from kreid.runs.folder import load_config_of, load_model
 
     viewer = Viewer(load_model(run_folder), load_config_of(run_folder).model)
@@ -113,7 +113,7 @@ def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> tuple
     import numpy as np
 
     from kreid.data.images import read_image, resize
-    from kreid.look_pictures import make_view
+    from kreid.look.sheets import make_view
 
     pixels = [read_image(file) for file in files]
     views = [make_view(file.name, one, viewer.image_size) for file, one in zip(files, pixels, strict=True)]
@@ -121,7 +121,7 @@ def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> tuple
 
 
 def _draw(viewer: "Viewer", first: tuple, other: tuple, targets: tuple[Path, Path | None]) -> None:
-    from kreid.look_pictures import image_picture, pair_picture
+    from kreid.look.sheets import image_picture, pair_picture
 
     _save(image_picture(*other, viewer.parts, viewer.note), targets[0])
     if targets[1]:

@@ -81,7 +81,7 @@ def _write_report(
     """Write the page of a split's ranking, with what the first run's network sees if `look`."""
     from kreid.evaluation.paper import paper_row
     from kreid.evaluation.settings import describe
-    from kreid.look import Viewer
+    from kreid.look.viewer import Viewer
     from kreid.look_report import pair_looks
     from kreid.report import write_report
     from kreid.runs.folder import load_config_of, result_path, run_names

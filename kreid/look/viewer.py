@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kreid.errors import ConfigError
-from kreid.look_pairs import PARTS, Pair, explain, tails
+from kreid.look.pairs import PARTS, Pair, explain, tails
 
 _NO_POSE = "The part stream started from random weights: the names of parts only number its channels."
 

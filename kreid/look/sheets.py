@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from kreid.data.images import resize
-from kreid.look import Seen, relative
-from kreid.look_pairs import Pair
+from kreid.look.pairs import Pair
+from kreid.look.viewer import Seen, relative
 from kreid.pictures.colours import lay_over, lay_over_signed, scale, signed
 from kreid.pictures.layout import below, beside, fitted, font
 
