@@ -20,7 +20,7 @@ import numpy as np
 
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
-from kreid.report import write_report
+from kreid.report.write import write_report
 from tfrecords_tools.index import COLUMNS, INDEX_NAME, read_index, write_index
 from tfrecords_tools.synthetic import draw
 from tfrecords_tools.writer import convert

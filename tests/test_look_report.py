@@ -5,10 +5,10 @@ import pytest
 from look_toy import sketch, toy
 from tiny_report import colour, make_ranking
 
-from kreid import look_report
 from kreid.look.pairs import Pair
 from kreid.look.viewer import Seen, Viewer
-from kreid.look_report import pair_looks, spread, tiles
+from kreid.report import looks as look_report
+from kreid.report.looks import pair_looks, spread, tiles
 
 
 @pytest.fixture

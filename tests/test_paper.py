@@ -8,7 +8,7 @@ from configurations import changed
 
 from kreid.config.loading import load_config
 from kreid.evaluation.paper import paper_row
-from kreid.report_numbers import check_paper_row
+from kreid.report.figures import check_paper_row
 
 CONFIGS = {path.stem: path for path in sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))}
 

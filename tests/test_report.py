@@ -14,8 +14,8 @@ from tiny_report import HOSTILE, make_ranking
 
 from kreid.ranking.files import to_json
 from kreid.ranking.scores import average_precision, evaluate
-from kreid.report import write_report
-from kreid.report_data import Look
+from kreid.report.data import Look
+from kreid.report.write import write_report
 from tfrecords_tools.index import read_index
 
 

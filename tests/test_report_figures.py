@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from tiny_report import colour, make_ranking, picture
 
-from kreid import report_charts as charts
 from kreid.data.records import find_records
 from kreid.pictures.thumbnails import join
 from kreid.ranking.scores import average_precision
-from kreid.report_images import HEIGHTS, choose_height, collect
-from kreid.report_numbers import Group, Headline, by_role, by_size, closeness, hardest_first, histogram, score
+from kreid.report import charts as charts
+from kreid.report.figures import Group, Headline, by_role, by_size, closeness, hardest_first, histogram, score
+from kreid.report.images import HEIGHTS, choose_height, collect
 from tfrecords_tools.index import read_index
 
 NAN = float("nan")

@@ -7,8 +7,8 @@ from tiny_report import HOSTILE, colour, make_ranking, picture
 
 from kreid.gallery import Crops
 from kreid.ranking.neighbours import search as find
-from kreid.report import write_report
-from kreid.report_data import Look
+from kreid.report.data import Look
+from kreid.report.write import write_report
 from kreid.search_found import Results
 from kreid.search_results import write_results
 

@@ -82,8 +82,8 @@ def _write_report(
     from kreid.evaluation.paper import paper_row
     from kreid.evaluation.settings import describe
     from kreid.look.viewer import Viewer
-    from kreid.look_report import pair_looks
-    from kreid.report import write_report
+    from kreid.report.looks import pair_looks
+    from kreid.report.write import write_report
     from kreid.runs.folder import load_config_of, result_path, run_names
 
     report = result_path(runs, f"report_{split}.html")

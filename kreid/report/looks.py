@@ -13,7 +13,7 @@ from kreid.look.sheets import by_part, draw_size
 from kreid.look.viewer import Seen, Viewer, relative
 from kreid.pictures.colours import lay_over, lay_over_signed
 from kreid.ranking.lists import Ranking
-from kreid.report_data import Look, Looker
+from kreid.report.data import Look, Looker
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index
 

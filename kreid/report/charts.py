@@ -9,7 +9,7 @@ from html import escape
 from math import isnan
 
 from kreid.pages.markup import element, percent
-from kreid.report_numbers import Group, Headline
+from kreid.report.figures import Group, Headline
 
 _WIDTH, _LEFT, _RIGHT = 420, 40, 408  # of a drawing and of its plot's sides; units are pixels at the usual size
 _PLACES = 20  # of the CMC curve

@@ -11,7 +11,7 @@ from PIL import Image
 from kreid.pictures.thumbnails import WEBP, Sheet
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import first_hit
-from kreid.report_numbers import closeness
+from kreid.report.figures import closeness
 
 _LOOKED_QUERIES, _LOOKED_PLACES = 50, 3
 

@@ -13,10 +13,10 @@ from kreid.data.records import find_records
 from kreid.files.atomic import atomic_file
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import average_precision
-from kreid.report_data import Looker, looks, page_data
-from kreid.report_html import assemble
-from kreid.report_images import Progress, choose_height, collect
-from kreid.report_numbers import Scores, check_paper_row, hardest_first, score
+from kreid.report.data import Looker, looks, page_data
+from kreid.report.figures import Scores, check_paper_row, hardest_first, score
+from kreid.report.images import Progress, choose_height, collect
+from kreid.report.page import assemble
 from tfrecords_tools.index import Index, read_index
 
 BUDGET = 30_000_000
@@ -48,7 +48,7 @@ def write_report(
         paper_row: figures to stand beside, as fractions: {"system": "...", "mAP": 0.637, "rank1": 0.528, "rank5": ...},
             any of them.
         look: called once with `(K, 2)` rows of `ranking.images`, a query and one of its gallery images each; gives for
-            each pair, in order, a `Look` at what the network sees there, or None: see `kreid.look_report`. Asked for
+            each pair, in order, a `Look` at what the network sees there, or None: see `kreid.report.looks`. Asked for
             the hardest 50 queries, with the first 3 gallery images of each and its first match.
         progress: called with the records read and their total.
         budget: bytes that thumbnails may take in the file (default 30 MB, ours: it opens in about a second). They

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kreid import report_charts as charts
 from kreid.pages.markup import element, fill, notes, percent
 from kreid.pictures.thumbnails import Sheet
 from kreid.ranking.lists import Ranking
-from kreid.report_numbers import HEADLINE, Headline, Scores, histogram
+from kreid.report import charts as charts
+from kreid.report.figures import HEADLINE, Headline, Scores, histogram
 
 _SCRIPTS = ("page.js", "search.js", "list.js", "details.js")
 _MEANING = {
