@@ -12,12 +12,12 @@ from tiny_report import picture
 
 from kreid.cli import rank as rank_command
 from kreid.files.arrays import map_arrays
-from kreid.gallery import Crops, Rows, crops_of_embeddings
 from kreid.ranking.distances import pairwise
 from kreid.ranking.neighbours import search
-from kreid.report_search import search_page
-from kreid.search_found import Results
-from kreid.search_results import write_results
+from kreid.search.crops import Crops, Rows, crops_of_embeddings
+from kreid.search.files import write_results
+from kreid.search.page import search_page
+from kreid.search.results import Results
 
 HOSTILE = "\"><img src=x onerror='window.hacked=1'>, <script>window.hacked=1<\udce9.png"  # and not UTF-8
 

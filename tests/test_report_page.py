@@ -5,12 +5,12 @@ import pytest
 from browser import open_browser
 from tiny_report import HOSTILE, colour, make_ranking, picture
 
-from kreid.gallery import Crops
 from kreid.ranking.neighbours import search as find
 from kreid.report.data import Look
 from kreid.report.write import write_report
-from kreid.search_found import Results
-from kreid.search_results import write_results
+from kreid.search.crops import Crops
+from kreid.search.files import write_results
+from kreid.search.results import Results
 
 WAIT = "new Promise(done => setTimeout(done, {}))"
 

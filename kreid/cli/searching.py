@@ -92,8 +92,8 @@ def search_crops(
 ) -> None:
     """Find the nearest crops of `gallery` for each of `query`, and write them to `out`."""
     from kreid.ranking.neighbours import search
-    from kreid.search_found import Results
-    from kreid.search_results import check_ending, write_results
+    from kreid.search.files import check_ending, write_results
+    from kreid.search.results import Results
 
     out = out or run_folder / "search.html"
     with arguments():
@@ -117,7 +117,7 @@ def search_crops(
 
 
 def _open(source: list[Path] | Path, role: str, model: Any) -> Any:
-    from kreid import gallery
+    from kreid.search import crops as gallery
 
     if isinstance(source, list):
         return gallery.crops_of_files(model, source, Counter(f"embedding {role}"))

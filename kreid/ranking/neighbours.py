@@ -45,7 +45,7 @@ def search(
     Args:
         queries: (Q, D) finite real numbers.
         gallery: (N, D) finite real numbers; may be a memory map (`np.load(path, mmap_mode="r")`) or whatever else has a
-            shape and gives arrays for slices of rows, such as `kreid.gallery.Rows`; read once, in order.
+            shape and gives arrays for slices of rows, such as `kreid.search.crops.Rows`; read once, in order.
         k: neighbours to return (default 10); all N where the gallery is smaller.
         metric: "euclidean" (default; plain L2), "sqeuclidean" (its square) or "cosine" (1 - cosine).
         block: gallery rows held at once (default: 64 MiB in float32, which is 32,768 rows of 512 numbers).

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kreid.pages.markup import element, fill, notes
 from kreid.pictures.thumbnails import WEBP, shrink
-from kreid.search_found import Results
+from kreid.search.results import Results
 
 BUDGET = 30_000_000  # bytes of pictures in a file, as in a report
 _HEIGHT, _QUERY_HEIGHT = 112, 160  # pixels

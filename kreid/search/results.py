@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kreid.gallery import Crops
 from kreid.ranking.neighbours import Found
+from kreid.search.crops import Crops
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kreid.files.atomic import atomic_file
-from kreid.report_search import search_page
-from kreid.search_found import Results
+from kreid.search.page import search_page
+from kreid.search.results import Results
 
 ENDINGS = (".html", ".json", ".csv")
 
@@ -26,7 +26,7 @@ def write_results(results: Results, path: str | Path) -> Path:
         results: what was found.
         path: `.json`: {"metric": ..., "gallery": size, "queries": [{"query": name, "ranking": [{"image": name,
             "distance": number}, ...]}, ...]}, a query a line; `.csv`: query, place, image, distance, a place a line;
-            `.html`: a page to look at, see `kreid.report_search`.
+            `.html`: a page to look at, see `kreid.search.page`.
 
     Returns:
         The path written.
