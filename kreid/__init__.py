@@ -11,7 +11,7 @@ _WHERE = {
     "build_model": "kreid.models.embedders",
     "load_model": "kreid.runs",
     "train": "kreid.training",
-    "read_space": "kreid.tuning_space",
+    "read_space": "kreid.tuning.space",
     "tune": "kreid.tuning",
     "embed": "kreid.embedding",
     "embed_files": "kreid.embedding",

@@ -11,7 +11,7 @@ import yaml
 from kreid import tuning
 from kreid.config.loading import check, load_config
 from kreid.errors import ConfigError, DivergedError
-from kreid.tuning_space import Choice, Range, Space
+from kreid.tuning.space import Choice, Range, Space
 from tfrecords_tools.console import UsageError
 from tfrecords_tools.index import read_index
 

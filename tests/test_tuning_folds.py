@@ -7,7 +7,7 @@ import pytest
 
 from kreid.config.sections import Config
 from kreid.errors import ConfigError
-from kreid.tuning_folds import check_scores, describe_data, make_folds
+from kreid.tuning.folds import check_scores, describe_data, make_folds
 from tfrecords_tools.index import Index
 
 

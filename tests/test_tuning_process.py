@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kreid.errors import ConfigError, DivergedError
-from kreid.tuning_process import TrainingProcess
+from kreid.tuning.process import TrainingProcess
 
 # Keeps a training process busy for ten minutes, and is killed.
 PARENT = """

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kreid import runs, tuning_space
+from kreid import runs
 from kreid.config.loading import check
-from kreid.tuning_space import read_space
+from kreid.tuning import space as tuning_space
+from kreid.tuning.space import read_space
 
 ROOT = Path(__file__).parents[1]
 BASE = "model: {embedder: one_stream}\n"

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from kreid import tuning_study
-from kreid.tuning_space import Choice, Range, Space, WholeRange
-from kreid.tuning_study import STORE, Study
-from kreid.tuning_table import best
+from kreid.tuning import study as tuning_study
+from kreid.tuning.space import Choice, Range, Space, WholeRange
+from kreid.tuning.study import STORE, Study
+from kreid.tuning.table import best
 
 TREE = {"model": {"embedder": "one_stream"}}
 ENDLESS = Space(

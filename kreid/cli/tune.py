@@ -52,9 +52,9 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise UsageError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
     check_data(data)
-    from kreid.tuning import TABLE
-    from kreid.tuning import tune as search
-    from kreid.tuning_space import read_space
+    from kreid.tuning.search import TABLE
+    from kreid.tuning.search import tune as search
+    from kreid.tuning.space import read_space
 
     log_to_stderr(once=True)  # each fold has the same to say
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

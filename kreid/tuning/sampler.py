@@ -8,7 +8,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from kreid.tuning_space import Choice, Range, Space, WholeRange
+from kreid.tuning.space import Choice, Range, Space, WholeRange
 
 _BEFORE_PRUNING = 5  # trials to complete first: a median of fewer says little
 _ATTEMPTS = 20  # draws of a combination that was not tried yet

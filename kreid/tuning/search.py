@@ -15,11 +15,11 @@ from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
 from kreid.files.atomic import atomic_file
 from kreid.training.progress import duration
-from kreid.tuning_folds import check_batches, check_scores, describe_data, make_folds
-from kreid.tuning_process import TrainingProcess
-from kreid.tuning_space import Space
-from kreid.tuning_study import Study, Trial
-from kreid.tuning_table import Row, best, comma_separated, described, failures, markdown
+from kreid.tuning.folds import check_batches, check_scores, describe_data, make_folds
+from kreid.tuning.process import TrainingProcess
+from kreid.tuning.space import Space
+from kreid.tuning.study import Study, Trial
+from kreid.tuning.table import Row, best, comma_separated, described, failures, markdown
 from tfrecords_tools.index import read_index, split_folder
 
 OBJECTIVES = ("mAP", "rank1")

@@ -24,9 +24,9 @@ from optuna.trial import TrialState
 from kreid.config.dotted import differences
 from kreid.errors import ConfigError
 from kreid.runs.folder import CONFIG
-from kreid.tuning_sampler import BehindTheMedian, FreshDraws, distribution_of, suggest
-from kreid.tuning_space import Choice, Space
-from kreid.tuning_table import Row
+from kreid.tuning.sampler import BehindTheMedian, FreshDraws, distribution_of, suggest
+from kreid.tuning.space import Choice, Space
+from kreid.tuning.table import Row
 
 STORE = "study.db"
 _NAME = "kreid"
