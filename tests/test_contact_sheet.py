@@ -10,7 +10,7 @@ from PIL import Image, ImageColor
 from kreid.cli.batch import app
 from kreid.data.training_set import TrainingSet, training_batches
 from kreid.pictures.batch import Batch, contact_sheet, draw_batch, settings
-from tfrecords_tools.console import run
+from tfrecords_tools.console.command import run
 
 RED, BLUE, GREY = (np.array(ImageColor.getrgb(colour)) for colour in ("#d62728", "#1f77b4", "#b8b8b8"))
 

@@ -15,7 +15,7 @@ from kreid.ranking.files import write
 from kreid.ranking.ordering import rank
 from kreid.ranking.scores import evaluate
 from kreid.ranking.truth import read_groundtruth
-from tfrecords_tools.console import run
+from tfrecords_tools.console.command import run
 
 
 def command(app, *arguments):

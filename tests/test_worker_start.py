@@ -17,7 +17,7 @@ from kreid.config.loading import dump
 from kreid.data.training_set import TrainingSet
 from kreid.training.worker_start import lost_workers
 from kreid.training.workers import Cluster
-from tfrecords_tools.console import run
+from tfrecords_tools.console.command import run
 
 START = """
 from kreid.training_step import make_strategy

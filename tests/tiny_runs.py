@@ -7,7 +7,7 @@ from configurations import changed
 from kreid import runs
 from kreid.config.loading import dump
 from kreid.models.embedders import build_model
-from tfrecords_tools.console import run as run_app
+from tfrecords_tools.console.command import run as run_app
 
 
 def with_heads(config):

@@ -12,12 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
+from tfrecords_tools.console.progress import bars
+from tfrecords_tools.console.tensorflow import quiet
 from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, read_info
-from tfrecords_tools.quiet import quiet
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.soccernet import SPLITS, find_root, find_splits, keep_fraction, scan
 from tfrecords_tools.staging import find_leftovers, publish, stage
@@ -130,38 +127,3 @@ def convert(
         (staged / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         publish(staged, out, [*infos, INFO_NAME])
     return info
-
-
-class _Speed(ProgressColumn):
-    """Images, or whatever is counted, a second."""
-
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Task) -> Text:
-        """Return the column of one bar."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} {self.unit}/s")
-
-
-def bars(shown: bool = True, unit: str = "images") -> Progress:
-    """Make progress bars on standard error: what, how many are done, how many a second, time left.
-
-    Args:
-        shown: false for bars that are kept but not displayed.
-        unit: what is counted.
-
-    Example:
-        >>> with bars() as shown:
-        ...     task = shown.add_task("train", total=100)
-    """
-    return Progress(
-        TextColumn("{task.description:9}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Speed(unit),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not shown,
-    )

@@ -7,7 +7,7 @@ import typer
 
 from kreid.cli.common import ConfigFile, DataFolder, Overrides, configurations, load_tensorflow
 from kreid.cli.sources import check_data
-from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
+from tfrecords_tools.console.command import UsageError, arguments, finish, make_app, parse_path, run
 
 app = make_app()
 

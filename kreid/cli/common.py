@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from kreid.errors import ConfigError
-from tfrecords_tools.console import UsageError, note, parse_path
-from tfrecords_tools.quiet import load_tensorflow as load_tensorflow
+from tfrecords_tools.console.command import UsageError, note, parse_path
+from tfrecords_tools.console.tensorflow import load_tensorflow as load_tensorflow
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.", parser=parse_path)]
 ConfigFile = Annotated[

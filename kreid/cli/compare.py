@@ -7,7 +7,7 @@ import typer
 
 from kreid.cli.common import Counter, check_run, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
-from tfrecords_tools.console import UsageError, finish, make_app, note, parse_path, run, warn
+from tfrecords_tools.console.command import UsageError, finish, make_app, note, parse_path, run, warn
 
 app = make_app()
 

@@ -7,7 +7,7 @@ import typer
 from kreid.cli import switches
 from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, configurations, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
-from tfrecords_tools.console import finish, make_app, run
+from tfrecords_tools.console.command import finish, make_app, run
 
 app = make_app()
 

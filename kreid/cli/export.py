@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kreid.cli.common import RunFolder, check_run, load_tensorflow
-from tfrecords_tools.console import finish, make_app, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 app = make_app()
 

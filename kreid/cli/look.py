@@ -8,7 +8,7 @@ import typer
 
 from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import image_files
-from tfrecords_tools.console import UsageError, arguments, finish, make_app, parse_path, run
+from tfrecords_tools.console.command import UsageError, arguments, finish, make_app, parse_path, run
 
 if TYPE_CHECKING:
     from PIL.Image import Image

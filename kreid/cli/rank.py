@@ -9,7 +9,7 @@ from kreid.cli import searching, switches
 from kreid.cli.common import Counter, Metric, RunFolder, check_run, configurations, load_tensorflow
 from kreid.cli.sources import check_split
 from kreid.config.sections import Evaluation
-from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run, warn
+from tfrecords_tools.console.command import UsageError, finish, make_app, parse_path, run, warn
 
 app = make_app()
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run
+from tfrecords_tools.console.command import UsageError, finish, make_app, parse_path, run
 
 app = make_app()
 

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from kreid.cli.common import Counter, load_tensorflow
 from kreid.cli.sources import crop_source
-from tfrecords_tools.console import UsageError, arguments, finish, parse_path
+from tfrecords_tools.console.command import UsageError, arguments, finish, parse_path
 
 
 class Backend(StrEnum):

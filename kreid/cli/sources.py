@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfrecords_tools.console import UsageError
+from tfrecords_tools.console.command import UsageError
 
 
 def check_data(data: Path, split: str = "train") -> Path:

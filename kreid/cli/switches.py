@@ -10,7 +10,7 @@ import typer
 from kreid.cli.common import check_run
 from kreid.config.sections import Evaluation
 from kreid.runs.folder import load_config_of
-from tfrecords_tools.console import UsageError, arguments, parse_path
+from tfrecords_tools.console.command import UsageError, arguments, parse_path
 
 Flip = Annotated[
     bool | None, typer.Option("--flip/--no-flip", help="Average the embeddings of an image and its mirror image.")

@@ -11,7 +11,7 @@ import typer
 
 from kreid.cli.common import ConfigFile, DataFolder, Overrides, configurations, log_to_stderr
 from kreid.cli.sources import check_data
-from tfrecords_tools.console import UsageError, finish, make_app, parse_path, run
+from tfrecords_tools.console.command import UsageError, finish, make_app, parse_path, run
 
 app = make_app()
 

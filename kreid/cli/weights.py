@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kreid.cli.common import load_tensorflow
-from tfrecords_tools.console import UsageError, arguments, finish, make_app, note, parse_path, run
+from tfrecords_tools.console.command import UsageError, arguments, finish, make_app, note, parse_path, run
 
 app = make_app()
 File = Annotated[

@@ -126,7 +126,7 @@ def _work(connection: Connection) -> None:
 
 
 def _carry_out(connection: Connection, config: Config, data: Any, run: Path, resume: bool, held_out: Any) -> tuple:
-    from tfrecords_tools.quiet import load_tensorflow
+    from tfrecords_tools.console.tensorflow import load_tensorflow
 
     load_tensorflow()
     import keras

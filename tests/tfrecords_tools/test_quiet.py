@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tfrecords_tools.quiet import quiet
+from tfrecords_tools.console.tensorflow import quiet
 
 NOISE = b"I0000 00:00:17 9865 cudart_stub.cc:31] Could not find cuda drivers on your machine, GPU will not be used.\n"
 
@@ -27,6 +27,6 @@ def test_lines_are_kept_when_the_block_fails(capfd):
 
 
 def test_closed_standard_error_is_no_obstacle():
-    code = "import os; os.close(2)\nfrom tfrecords_tools.quiet import quiet\nwith quiet(): print('inside')"
+    code = "import os; os.close(2)\nfrom tfrecords_tools.console.tensorflow import quiet\nwith quiet(): print('inside')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "inside\n"

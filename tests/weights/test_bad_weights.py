@@ -13,7 +13,7 @@ from golden import fill
 
 from kreid.cli.weights import app
 from kreid.weights import read
-from tfrecords_tools.console import run
+from tfrecords_tools.console.command import run
 
 GOLDEN = Path(fill.__file__).parent
 GOOD = GOLDEN / "openpose_body25_div16_v2.caffemodel"

@@ -66,7 +66,7 @@ def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's C++ shows errors only
     previous = _turn_termination_into_exit()
-    logger, handler = logging.getLogger(__package__), _LogHandler(logging.WARNING)
+    logger, handler = logging.getLogger("tfrecords_tools"), _LogHandler(logging.WARNING)
     logger.addHandler(handler)
     try:
         code = _exit_code(app, args)

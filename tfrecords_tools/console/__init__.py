@@ -1,0 +1,15 @@
+"""What every command shares: exit codes, one-line errors, a quiet TensorFlow, progress. Importing it costs Typer alone."""
+
+from tfrecords_tools.console.command import (
+    INTERRUPTED,
+    UsageError,
+    arguments,
+    finish,
+    make_app,
+    note,
+    parse_path,
+    run,
+    warn,
+)
+
+__all__ = ["INTERRUPTED", "UsageError", "arguments", "finish", "make_app", "note", "parse_path", "run", "warn"]
