@@ -22,7 +22,7 @@ from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
 from kreid.report.write import write_report
 from tfrecords_tools.index import COLUMNS, INDEX_NAME, read_index, write_index
-from tfrecords_tools.synthetic import draw
+from tfrecords_tools.synthetic.tree import draw
 from tfrecords_tools.writer import convert
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

@@ -141,7 +141,7 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def _draw(root: Path, splits: list[str], actions: int, seed: int) -> None:
-    from tfrecords_tools.synthetic import check_arguments, draw  # here, because few runs need it
+    from tfrecords_tools.synthetic.tree import check_arguments, draw
 
     share = {"train": 1, "valid": 5, "test": 5, "challenge": 15}
     counts = {split: actions if split == "train" else max(1, actions // share[split]) for split in splits}

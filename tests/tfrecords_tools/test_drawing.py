@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfrecords_tools.drawing.crop import HEIGHTS, POSES_OF, WIDTHS, draw_crop, frame_box
-from tfrecords_tools.drawing.figure import DIGITS, Brush, Trunk, bounds, draw_figure
-from tfrecords_tools.drawing.pitch import KINDS, Camera, Ground, draw_backdrop, draw_camera, draw_ground, draw_shadow
-from tfrecords_tools.drawing.pitch import expose as expose_picture
-from tfrecords_tools.drawing.skeleton import POSES, View, build_skeleton, draw_pose
-from tfrecords_tools.drawing.squads import HAIR_STYLES, PATTERNS, Kit, Person
+from tfrecords_tools.synthetic.crop import HEIGHTS, POSES_OF, WIDTHS, draw_crop, frame_box
+from tfrecords_tools.synthetic.figure import DIGITS, Brush, Trunk, bounds, draw_figure
+from tfrecords_tools.synthetic.pitch import KINDS, Camera, Ground, draw_backdrop, draw_camera, draw_ground, draw_shadow
+from tfrecords_tools.synthetic.pitch import expose as expose_picture
+from tfrecords_tools.synthetic.skeleton import POSES, View, build_skeleton, draw_pose
+from tfrecords_tools.synthetic.squads import HAIR_STYLES, PATTERNS, Kit, Person
 
 RED, BLUE, GREEN, KEY = (220, 20, 20), (20, 20, 220), (20, 200, 20), (255, 0, 255)
 KIT = Kit("plain", RED, BLUE, (255, 255, 255), GREEN, (240, 240, 0), (0, 240, 240))

@@ -16,7 +16,7 @@ from PIL import Image
 from tfrecords_tools import synthetic
 from tfrecords_tools.naming import parse_name
 from tfrecords_tools.soccernet import scan
-from tfrecords_tools.synthetic import draw, sheet
+from tfrecords_tools.synthetic.tree import draw, sheet
 
 ACTIONS = {"train": 5, "valid": 2, "test": 9, "challenge": 2}
 GAME = r"[a-z_]+/\d{4}-\d{4}/\d{4}-\d\d-\d\d - \d\d-00 [A-Z][\w ]+ \d - \d [A-Z][\w ]+/\d+"

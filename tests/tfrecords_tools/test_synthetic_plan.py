@@ -6,10 +6,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from tfrecords_tools.drawing import plan
-from tfrecords_tools.drawing.plan import draw_sizes, name_box, name_folder, plan_action, plan_jerseys, plan_views
-from tfrecords_tools.drawing.squads import PATTERNS, Person, distance, draw_people
 from tfrecords_tools.naming import Thumbnail, format_name, parse_name
+from tfrecords_tools.synthetic import plan
+from tfrecords_tools.synthetic.plan import draw_sizes, name_box, name_folder, plan_action, plan_jerseys, plan_views
+from tfrecords_tools.synthetic.squads import PATTERNS, Person, distance, draw_people
 
 PEOPLE = draw_people(Random(0))
 

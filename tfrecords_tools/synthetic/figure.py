@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
-from tfrecords_tools.drawing.skeleton import Point, Skeleton, View, mix
-from tfrecords_tools.drawing.squads import Colour, Person
+from tfrecords_tools.synthetic.skeleton import Point, Skeleton, View, mix
+from tfrecords_tools.synthetic.squads import Colour, Person
 
 Pixel = tuple[float, float]
 

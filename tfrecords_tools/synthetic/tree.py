@@ -20,9 +20,10 @@ from typing import Any
 
 from PIL import Image
 
-from tfrecords_tools.drawing.crop import draw_crop
-from tfrecords_tools.drawing.pitch import draw_camera, draw_ground
-from tfrecords_tools.drawing.plan import (
+from tfrecords_tools.soccernet import SPLITS, Thumbnail, format_name, parse_name
+from tfrecords_tools.synthetic.crop import draw_crop
+from tfrecords_tools.synthetic.pitch import draw_camera, draw_ground
+from tfrecords_tools.synthetic.plan import (
     ACTIONS_PER_GAME,
     Action,
     choices_of,
@@ -31,7 +32,6 @@ from tfrecords_tools.drawing.plan import (
     people_of,
     plan_action,
 )
-from tfrecords_tools.soccernet import SPLITS, Thumbnail, format_name, parse_name
 
 DEFAULT_ACTIONS = {"train": 60, "valid": 12, "test": 12, "challenge": 4}
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist
 
-from tfrecords_tools.drawing.squads import Person, draw_people
+from tfrecords_tools.synthetic.squads import Person, draw_people
 
 ACTIONS_PER_GAME = 4  # ours; about 30 in the real set, but kits should vary in a small set too
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tfrecords_tools.drawing.figure import Brush
-from tfrecords_tools.drawing.skeleton import Point, Skeleton
-from tfrecords_tools.drawing.squads import SKINS, Colour
+from tfrecords_tools.synthetic.figure import Brush
+from tfrecords_tools.synthetic.skeleton import Point, Skeleton
+from tfrecords_tools.synthetic.squads import SKINS, Colour
 
 GRASS: tuple[Colour, ...] = ((84, 132, 58), (66, 118, 52), (104, 142, 66), (58, 104, 58), (96, 124, 48))
 BOARDS: tuple[Colour, ...] = (

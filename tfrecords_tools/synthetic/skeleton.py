@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import cos, pi, radians, sin
 from random import Random
 
-from tfrecords_tools.drawing.squads import Person
+from tfrecords_tools.synthetic.squads import Person
 
 Point = tuple[float, float, float]
 

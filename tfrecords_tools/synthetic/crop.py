@@ -8,10 +8,10 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfrecords_tools.drawing.figure import Brush, bounds, draw_figure
-from tfrecords_tools.drawing.pitch import Camera, Ground, draw_backdrop, draw_shadow, expose
-from tfrecords_tools.drawing.skeleton import POSES, Skeleton, View, build_skeleton, draw_pose
-from tfrecords_tools.drawing.squads import Person
+from tfrecords_tools.synthetic.figure import Brush, bounds, draw_figure
+from tfrecords_tools.synthetic.pitch import Camera, Ground, draw_backdrop, draw_shadow, expose
+from tfrecords_tools.synthetic.skeleton import POSES, Skeleton, View, build_skeleton, draw_pose
+from tfrecords_tools.synthetic.squads import Person
 
 HEIGHTS, WIDTHS = (40, 250), (20, 110)  # pixels
 NEIGHBOUR = 0.3  # chance of another player in the crop
