@@ -25,8 +25,7 @@ from tfrecords_tools.index import COLUMNS, INDEX_NAME, read_index, write_index
 from tfrecords_tools.synthetic.tree import draw
 from tfrecords_tools.writer import convert
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))  # for the browser
 
 PAPER = {"system": "Our (two-stream), 10 %", "mAP": 0.637, "rank1": 0.528}
 

@@ -4,12 +4,12 @@ from kreid.config.loading import check, dump, load_config
 from kreid.config.sections import PLAIN, Config, Data, Evaluation, Loss, OneStream, Rerank, Train, TwoStream
 
 __all__ = [
+    "PLAIN",
     "Config",
     "Data",
     "Evaluation",
     "Loss",
     "OneStream",
-    "PLAIN",
     "Rerank",
     "Train",
     "TwoStream",

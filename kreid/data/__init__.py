@@ -1,4 +1,7 @@
-"""From files and records to batches of pixels and labels. Imports TensorFlow, `tfrecords_tools`, `kreid.layers` and `kreid.ranking`."""
+"""From files and records to batches of pixels and labels.
+
+Imports TensorFlow, `tfrecords_tools`, `kreid.layers` and `kreid.ranking`.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,7 @@
-"""How well runs rank: scores, baselines, comparisons, the paper's figures. Imports `kreid.embedding`, `kreid.ranking` and `kreid.runs`."""
+"""How well runs rank: scores, baselines, comparisons, the paper's figures.
+
+Imports `kreid.embedding`, `kreid.ranking` and `kreid.runs`.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -28,7 +28,7 @@ def random_ranking(embeddings: Embeddings, draws: int = 20, seed: int = 0) -> di
         seed: seed of the draws.
 
     Returns:
-        The figures of `kreid.ranking.scores.evaluate`, without the curve.
+        The figures of `kreid.ranking.evaluate`, without the curve.
     """
     rng = np.random.default_rng(seed)
     labels = {name: getattr(embeddings, name) for name in ("person", "action", "bbox", "is_query")}

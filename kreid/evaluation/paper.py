@@ -25,7 +25,7 @@ def paper_row(config: Config, split: str = "test") -> dict[str, object] | None:
         split: where the run is scored; the paper's figures are of "test".
 
     Returns:
-        {"system": ..., "mAP": ..., "rank1": ...} with fractions, as `kreid.report.write.write_report` takes it; None where
+        {"system": ..., "mAP": ..., "rank1": ...} with fractions, as `kreid.report.write_report` takes it; None where
         the paper has no such row, as for narrower networks, smaller images or another part of the training set.
     """
     network = _network(config)

@@ -28,8 +28,8 @@ def rank_records(
         models: one, or several that are joined into an ensemble.
         records: a split's folder.
         settings: the `evaluation` section of a configuration.
-        metric: "euclidean" or "cosine"; see `kreid.ranking.ordering.rank`.
-        join: how several models' embeddings become one, "concat" or "mean"; see `kreid.ranking.reranking.combine`.
+        metric: "euclidean" or "cosine"; see `kreid.ranking.rank`.
+        join: how several models' embeddings become one, "concat" or "mean"; see `kreid.ranking.combine`.
         progress: called with the images done and their total, for each model.
 
     Raises:

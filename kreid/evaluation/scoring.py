@@ -38,12 +38,12 @@ def evaluate_runs(
         records: the split's folder.
         split: its name.
         settings: the `evaluation` section of a configuration.
-        metric: see `kreid.ranking.ordering.rank`.
-        join: see `kreid.evaluation.records.rank_records`.
+        metric: see `kreid.ranking.rank`.
+        join: see `kreid.evaluation.rank_records`.
         progress: called with the images done and their total, for each run.
 
     Returns:
-        What `metrics_<split>.json` holds. The figures of `kreid.ranking.scores.evaluate` and what belongs to them
+        What `metrics_<split>.json` holds. The figures of `kreid.ranking.evaluate` and what belongs to them
         ("intervals", "ties", "per_action", "per_query") are those of the ranking with all settings. "rows" has the
         scores of each run of an ensemble, of the plain ranking, of each setting alone and of all together, each with
         its "seconds" and the "p_value" of its mAP against the first row's.

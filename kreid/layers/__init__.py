@@ -5,10 +5,10 @@ from kreid.layers.normalization import L2Normalization, l2_normalize
 from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
 
 __all__ = [
-    "BilinearPooling",
-    "CompactBilinearPooling",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "BilinearPooling",
+    "CompactBilinearPooling",
     "ImagePreprocessing",
     "L2Normalization",
     "l2_normalize",

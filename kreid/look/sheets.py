@@ -34,7 +34,7 @@ class View(NamedTuple):
 
 
 def make_view(name: str, pixels: np.ndarray, image_size: tuple[int, int]) -> View:
-    """Resize an image, `(h, w, 3)` as `kreid.data.images.read_image` gives it, to be drawn.
+    """Resize an image, `(h, w, 3)` as `kreid.data.read_image` gives it, to be drawn.
 
     Args:
         name: what it is called in a picture.

@@ -1,4 +1,7 @@
-"""Losses over a batch of embeddings, in `keras.ops`: they run on every backend. Imports `kreid.errors`, Keras and NumPy."""
+"""Losses over a batch of embeddings, in `keras.ops`: they run on every backend.
+
+Imports `kreid.errors`, Keras and NumPy.
+"""
 
 from typing import TYPE_CHECKING
 

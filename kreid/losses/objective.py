@@ -71,7 +71,7 @@ def build_losses(config: Any, outputs: Iterable[str]) -> dict[str, keras.losses.
     """One loss for each trained output.
 
     Args:
-        config: the `loss` section, a `kreid.config.sections.Loss`.
+        config: the `loss` section, a `kreid.config.Loss`.
         outputs: names of the model's outputs, `model.output_names` or the keys of its output dict.
 
     Returns:

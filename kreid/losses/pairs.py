@@ -36,6 +36,7 @@ def pairwise_distances(x: Any, y: Any, distance: str = "euclidean") -> Any:
 
 
 def unit(x: Any) -> Any:
+    """Scale each row of `x` (N, D) to length one; rows shorter than 1e-12 stay shorter."""
     return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=1, keepdims=True), 1e-24))
 
 
@@ -91,16 +92,19 @@ def hardest(distances: Any, positive: Any, negative: Any) -> tuple[Any, Any, Any
 
 
 def hinge(difference: Any, margin: float | str) -> Any:
+    """Return `max(difference + margin, 0)`, or softly `log(1 + exp(difference))`."""
     return ops.softplus(difference) if margin == "soft" else ops.relu(difference + margin)
 
 
 def checked_margin(margin: float | str) -> float | str:
+    """Return a margin that `hinge` takes; ValueError for another."""
     if margin != "soft" and (isinstance(margin, str) or margin < 0):
         raise ValueError(f'margin: expected a number >= 0 or "soft", received {margin!r}')
     return margin
 
 
 def checked_distance(distance: str) -> str:
+    """Return one of `DISTANCES`; ValueError for another."""
     if distance not in DISTANCES:
         raise ValueError(f"distance: expected one of {', '.join(DISTANCES)}, received {distance!r}")
     return distance

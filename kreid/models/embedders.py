@@ -25,7 +25,7 @@ def build_model(config: Any, pretrained: bool = True) -> keras.Model:
     """Build the model that the `model` section of a configuration describes.
 
     Args:
-        config: `kreid.config.sections.TwoStream` or `OneStream`, usually `load_config(path).model`.
+        config: `kreid.config.TwoStream` or `OneStream`, usually `load_config(path).model`.
         pretrained: load the weights that the configuration names; `False` where others follow, as from a run folder.
 
     Returns:

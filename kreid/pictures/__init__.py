@@ -1,4 +1,7 @@
-"""Pictures for people: thumbnails, colours, sheets of a batch, ranked galleries. Imports Pillow, `kreid.data` and `kreid.ranking`."""
+"""Pictures for people: thumbnails, colours, sheets of a batch, ranked galleries.
+
+Imports Pillow, `kreid.data` and `kreid.ranking`.
+"""
 
 from typing import TYPE_CHECKING
 

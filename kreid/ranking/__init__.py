@@ -1,4 +1,7 @@
-"""Everything after the vectors: rankings inside an action, their scores and files. Imports NumPy alone, beside `kreid.files` and what reads labels in `tfrecords_tools`."""
+"""Everything after the vectors: rankings inside an action, their scores and files.
+
+Imports NumPy alone, beside `kreid.files` and what reads labels in `tfrecords_tools`.
+"""
 
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.lists import Ranking

@@ -1,4 +1,7 @@
-"""The run folder and the states in it. Imports `kreid.config` and `kreid.files`, and `kreid.models` once a model is asked for."""
+"""The run folder and the states in it.
+
+Imports `kreid.config` and `kreid.files`, and `kreid.models` once a model is asked for.
+"""
 
 from kreid.runs.folder import (
     CHECKPOINTS,

@@ -1,4 +1,7 @@
-"""Search among crops beyond one action. Imports `kreid.ranking`, `kreid.pages` and `kreid.pictures`, and `kreid.embedding` once crops are embedded."""
+"""Search among crops beyond one action.
+
+Imports `kreid.ranking`, `kreid.pages` and `kreid.pictures`, and `kreid.embedding` once crops are embedded.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -62,7 +62,7 @@ class Crops:
 
 
 def crops_of_files(model: Any, files: Sequence[Path], progress: Progress | None = None) -> Crops:
-    """Embed image files; see `kreid.embedding.extract.embed_files`."""
+    """Embed image files; see `kreid.embedding.embed_files`."""
     from kreid.embedding.extract import embed_files
 
     return Crops(
@@ -80,7 +80,7 @@ def crops_of_records(model: Any, folder: str | Path, queries: bool, progress: Pr
         progress: called with the images done and their total.
 
     Raises:
-        ValueError: where it has none of them, or as `kreid.embedding.extract.embed`.
+        ValueError: where it has none of them, or as `kreid.embedding.embed`.
     """
     from kreid.embedding.extract import embed
     from tfrecords_tools.index import read_index

@@ -15,7 +15,7 @@ class Results:
         title: heading of the page.
         queries: what was looked for.
         gallery: what was looked through.
-        found: rows of `gallery` and their distances for each row of `queries`, from `kreid.ranking.neighbours.search`.
+        found: rows of `gallery` and their distances for each row of `queries`, from `kreid.ranking.search`.
         metric: of the distances.
     """
 

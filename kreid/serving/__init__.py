@@ -1,4 +1,7 @@
-"""How a model leaves, one file an export format, and how a server that runs it is asked. Imports Keras, TensorFlow and `kreid.data`."""
+"""How a model leaves, one file an export format, and how a server that runs it is asked.
+
+Imports Keras, TensorFlow and `kreid.data`.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,7 @@
-"""The training of a run: its loop, its states, its failures, on one device or many. Imports everything that learns, but no report, search, look or tuning."""
+"""The training of a run: its loop, its states, its failures, on one device or many.
+
+Imports everything that learns, but no report, search, look or tuning.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,7 @@
-"""The choice of a configuration by cross-validation. Imports Optuna, `kreid.config`, `kreid.data` and, in a process of its own, `kreid.training`."""
+"""The choice of a configuration by cross-validation.
+
+Imports Optuna, `kreid.config`, `kreid.data` and, in a process of its own, `kreid.training`.
+"""
 
 from typing import TYPE_CHECKING
 

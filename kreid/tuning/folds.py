@@ -62,7 +62,7 @@ def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Any) -> 
     """Complain where the actions that a fold leaves hold no batch of the `data` section.
 
     Raises:
-        ConfigError: what `kreid.data.sampling.Sampler` says of them.
+        ConfigError: what `kreid.data.Sampler` says of them.
     """
     rows = index.fraction_rows(config.fraction)
     for number, actions in enumerate(held_out, start=1):

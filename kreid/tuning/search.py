@@ -40,8 +40,8 @@ def tune(
     """Try configurations, each by cross-validation, and write the best one.
 
     A trial trains one model a fold on the other folds' actions and scores it, after its last epoch, on the fold held
-    out: `kreid.training.validation.first_views` chooses queries there. Its score is the mean over folds. Processes that are
-    given one `out` share the trials; a search that was stopped goes on where it was. Scripts need the guard
+    out, where `kreid.training.validation.first_views` chooses queries. Its score is the mean over folds. Processes that
+    are given one `out` share the trials; a search that was stopped goes on where it was. Scripts need the guard
     `if __name__ == "__main__":`, as each trial is trained in a process of its own.
 
     A trial fails where its values are no configuration that can be trained, or its training diverged. Anything else

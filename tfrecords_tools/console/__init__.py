@@ -1,4 +1,7 @@
-"""What every command shares: exit codes, one-line errors, a quiet TensorFlow, progress. Importing it costs Typer alone."""
+"""What every command shares: exit codes, one-line errors, a quiet TensorFlow, progress.
+
+Importing it costs Typer alone.
+"""
 
 from tfrecords_tools.console.command import (
     INTERRUPTED,

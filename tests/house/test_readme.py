@@ -1,0 +1,108 @@
+"""The README's commands, run as they stand; and that what it names is there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.M | re.S)
+
+
+@pytest.mark.slow
+def test_the_lines_that_need_no_download_run(tmp_path):
+    script = "".join(block for block in blocks("sh") if "toy/" in block)
+    assert "--synthetic" in script
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name in ("run/metrics_test.json", "run/ranking_test.json", "run/report_test.html", "queries.npz", "seen"):
+        assert (tmp_path / "toy" / name).exists(), name
+    assert (tmp_path / "toy" / "run" / "serving" / "1" / "saved_model.pb").exists()
+
+
+def test_the_python_lines_use_names_that_exist():
+    import kreid
+
+    (code,) = [block for block in blocks("python") if "load_config" in block]
+    for name in re.findall(r"kreid\.(\w+)", code):
+        assert getattr(kreid, name)
+
+
+def test_no_placeholder_is_left():
+    assert not re.findall(r"[A-Z]+_HERE|TODO|XXX", README)
+
+
+def test_paths_and_links_exist():
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert link.startswith("http") or (ROOT / link).exists(), link
+    for config in set(re.findall(r"configs/\w+\.yaml", README)):
+        assert (ROOT / config).exists(), config
+
+
+def test_make_targets_exist():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.M)
+    for target in set(re.findall(r"(?:^|`)make (\w+)", README, flags=re.M)):
+        assert target in targets
+
+
+@pytest.mark.parametrize("key", sorted(set(re.findall(r"`((?:model|loss|data|train|evaluation)\.[\w.]+)`", README))))
+def test_keys_exist(key):
+    from kreid.config.loading import check
+
+    node = check({"model": {"embedder": "two_stream"}})
+    for part in key.split("."):
+        node = getattr(node, part)
+
+
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"), key=lambda path: path.stem)
+ROWS = {
+    name: cells.split(" | ") for name, cells in re.findall(r"^\| `(\w+)` \| ([^|]+ M \|.*) \|$", README, flags=re.M)
+}  # of the model table
+
+
+def test_the_model_table_has_every_configuration():
+    assert sorted(ROWS) == [path.stem for path in CONFIGS]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_model_table_repeats_the_configurations_heads(path):
+    """What the heads state of the cost is checked against the models, by test_models."""
+    text = path.read_text(encoding="utf-8")
+    (cost,) = re.findall(r"^# Cost: ([\d.]+ M) parameters, ([\d.]+) GMACs an image, embedding of (\d+)\.$", text, re.M)
+    paper = {share: row for row, share in re.findall(r"([\d.]+ / [\d.]+)(?: trained)? on (10|2) %", text)}
+    assert ROWS[path.stem][:5] == [*cost, paper.get("10", "–"), paper.get("2", "–")]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_model_table_names_the_weights(path):
+    from kreid.config.loading import load_config
+
+    model, cell = load_config(path).model, ROWS[path.stem][5]
+    assert ("Keras fetches" in cell) == (model.appearance.weights == "imagenet")
+    if model.embedder == "two_stream" and model.part.width_divisor == 1:
+        assert f"OpenPose {model.part.arch.upper()}, your file" in cell
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_heads_say_what_was_measured(path):
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# Measured: ")]
+    assert len(lines) == 1
+    assert re.fullmatch(
+        r"# Measured: .*(benchmarks/parity\.py|README\.md).*; not trained on SoccerNet by us\.", lines[0]
+    )

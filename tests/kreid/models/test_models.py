@@ -1,0 +1,152 @@
+"""Models: every configuration and backbone passes the shared check; options and mistakes are what they say."""
+
+from functools import partial
+
+import checks
+import numpy as np
+import paths
+import pytest
+from configurations import changed
+
+from kreid.config.loading import check, load_config
+from kreid.layers.bilinear import BilinearPooling
+from kreid.losses.objective import build_losses
+from kreid.models import BACKBONES, build_backbone
+from kreid.models.embedders import build_model
+
+CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
+IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
+
+
+# An OSNet this narrow has gates of one unit, which rests where no image lights it up.
+GATES = [f"conv{stage}.{block}.gate.fc{layer}" for stage in (2, 3, 4) for block in (0, 1) for layer in (1, 2)]
+RESTING = dict.fromkeys(("osnet", "osnet_x0_25"), GATES)
+
+
+def narrowed(section):
+    """A model section as small as it goes: every width divided, no weights, images of 96 pixels."""
+    small = {key: narrowed(value) if isinstance(value, dict) else value for key, value in section.items()}
+    changes = {"width_divisor": 16, "weights": None, "image_size": [96, 96], "output_dim": 256}
+    return small | {key: changes[key] for key in small if key in changes}
+
+
+def pictures(count, side):
+    """Images unlike each other: a colour for each of 4 x 4 fields."""
+    colours = np.random.default_rng(0).uniform(0, 255, (count, 4, 4, 3))
+    return np.kron(colours, np.ones((1, side // 4, side // 4, 1))).astype("float32")
+
+
+def backbones_of(path):
+    model = load_config(path).model
+    return {model.appearance.backbone} | ({f"openpose_{model.part.arch}"} if hasattr(model, "part") else set())
+
+
+CONFIGURED = set().union(*map(backbones_of, CONFIGS))
+
+
+# What these are made of, the other configurations and tests of parity take to the other backend.
+REPEATED = ("demo", "resnet50", "resnet50mid", "two_stream_released")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem in REPEATED else [pytest.mark.backend])
+        for path in CONFIGS
+    ],
+)
+def test_every_configuration_passes_the_shared_check(path):
+    config = load_config(path)
+    config = check({**config.model_dump(mode="json"), "model": narrowed(config.model.model_dump(mode="json"))})
+    build = partial(build_model, config.model, pretrained=False)
+    losses = build_losses(config.loss, build().output)
+    labels = np.array([[0, 0], [0, 0], [1, 0], [1, 0]])
+    checks.check_model(build, pictures(4, 96), losses, labels, RESTING.get(path.stem, ()))
+
+
+# Within a configuration a backbone takes a training step, and runs on the other backend; the others train here.
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_passes_the_shared_check(name):
+    build = partial(build_backbone, name, (96, 96, 3), width_divisor=16)
+    losses = {} if name in CONFIGURED else dict.fromkeys(build().output, "mse")
+    checks.check_model(build, pictures(4, 96), losses, np.zeros((4, 1, 1, 1)), RESTING.get(name, ()))
+
+
+def build(tiny, **model):
+    return build_model(changed(tiny, model=model).model, pretrained=False)
+
+
+def test_outputs_are_unit_vectors_under_the_names_of_their_layers(tiny):
+    heads = {"layers": ["conv2", "conv3"], "hidden": [16, 12], "dim": 8}
+    outputs = build(tiny, heads=heads, num_classes=5)(IMAGES)
+    shapes = {name: tuple(value.shape) for name, value in outputs.items()}
+    assert shapes == {"embedding": (2, 64), "conv2": (2, 8), "conv3": (2, 8), "logits": (2, 5)}
+    for name in ("embedding", "conv2", "conv3"):
+        np.testing.assert_allclose(np.linalg.norm(outputs[name], axis=1), 1.0, atol=1e-5)
+
+
+def test_concatenated_heads_are_ranked_and_the_final_vector_is_trained(tiny):
+    outputs = build(tiny, heads={"layers": ["conv2"], "hidden": [], "dim": 8}, embedding="concat")(IMAGES)
+    joined = np.concatenate([outputs["final"], outputs["conv2"]], axis=1)
+    np.testing.assert_allclose(outputs["embedding"], joined / np.sqrt(2), atol=1e-5)
+
+
+def test_a_neck_separates_what_is_trained_from_what_is_ranked(tiny):
+    outputs = build(tiny, neck=True, num_classes=3)(IMAGES)
+    assert set(outputs) == {"final", "embedding", "logits"}
+
+
+def test_full_fusion_is_the_outer_product(tiny):
+    model = build(tiny, bilinear={"mode": "full"})
+    assert type(model.get_layer("fusion")) is BilinearPooling
+    appearance, part = (tensor.shape[-1] for tensor in model.get_layer("fusion").input)
+    assert model.output["embedding"].shape == (None, appearance * part)
+
+
+@pytest.mark.parametrize(
+    ("features", "channels"), [("confidence", 26), ("confidence+paf", 78), ("concat", 52 + 26 + 4)]
+)
+def test_part_features(tiny, features, channels):
+    part = {**tiny.model.part.model_dump(), "features": features}
+    assert build(tiny, part=part).get_layer("fusion").input[1].shape[-1] == channels
+
+
+def test_streams_are_trimmed_to_what_is_used(tiny):
+    model = build(tiny)
+    names = [layer.name for layer in model.get_layer("appearance").layers]
+    assert "conv3_block4_out" in names
+    assert not any(name.startswith(("conv4", "conv5")) for name in names)
+    assert set(model.get_layer("appearance").output) == {"conv1", "conv2", "conv3"}  # those on the way are free
+    assert set(model.get_layer("part").output) == {"feature", "paf_1", "confidence_1"}
+
+
+def test_equal_seeds_build_equal_models(tiny):
+    import keras
+
+    outputs = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        outputs.append(np.asarray(build(tiny)(IMAGES)["embedding"]))
+    np.testing.assert_array_equal(*outputs)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"appearance": {"backbone": "resnet5", "weights": None}}, "backbone 'resnet5' .* did you mean resnet50"),
+        ({"appearance": {"weights": None, "layer": "conv9"}}, "model.appearance.layer: resnet50 has no map 'conv9'"),
+        ({"heads": {"layers": ["conv7"]}}, "model.heads.layers: .*'conv7'; it has conv1"),
+        ({"appearance": {"backbone": "osnet_x0_25", "weights": None, "last_stride": 1}}, "no option 'last_stride'"),
+        (
+            {
+                "image_size": [40, 64],
+                "appearance": {"weights": None, "width_divisor": 16, "last_stride": 2},
+            },
+            "model.image_size: .*multiples of 32",
+        ),
+        ({"appearance": {"weights": None, "layer": "conv2"}}, "model.appearance.layer: .*finer"),
+    ],
+)
+def test_mistakes_name_their_key(tiny, model, message):
+    with pytest.raises(ValueError, match=message):
+        build(tiny, **model)

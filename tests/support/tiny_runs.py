@@ -1,0 +1,40 @@
+"""Run folders without training, and commands in the test's own process: both cost a second where others cost ten."""
+
+import keras
+import pytest
+from configurations import changed
+
+from kreid import runs
+from kreid.config.loading import dump
+from kreid.models.embedders import build_model
+from tfrecords_tools.console.command import run as run_app
+
+
+def with_heads(config):
+    """The configuration with one layer-wise head of 8 numbers."""
+    return changed(config, model={"heads": {"layers": ["conv2"], "hidden": [4], "dim": 8}})
+
+
+def make_run(folder, config, seed=0):
+    """A run folder with random weights, as `kreid-train` leaves it; returns the folder."""
+    keras.utils.set_random_seed(seed)
+    folder.mkdir(parents=True)
+    (folder / runs.CONFIG).write_text(dump(config), encoding="utf-8")
+    build_model(config.model, pretrained=False).save_weights(folder / runs.WEIGHTS)
+    return folder
+
+
+def invoke(capsys, app, *arguments):
+    """Run a command in this process: its exit code, lines of standard output, and standard error."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as left:
+        run_app(app, [str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return left.value.code, captured.out.splitlines(), captured.err
+
+
+def command(app, *arguments):
+    """Run a command in this process and return its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        run_app(app, list(map(str, arguments)))
+    return ended.value.code

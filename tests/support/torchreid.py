@@ -1,0 +1,61 @@
+"""Recorded outputs of torchreid's networks for seeded weights: reading them, and comparing a model with them."""
+
+import fill
+import keras
+import numpy as np
+from checks import infer
+from keras import layers
+from paths import GOLDEN
+
+from kreid import weights
+
+
+def read(name):
+    """Return the recorded arrays and the weights they were recorded with, the classifier's left out."""
+    golden = fill.load(GOLDEN / f"torchreid_{name}.npz")
+    tensors = {key: value for key, value in fill.build(golden).items() if not key.startswith("classifier")}
+    return golden, tensors
+
+
+def assign(model, tensors):
+    """Set every weight of `model` by name; every tensor must have found its place."""
+    report = weights.assign(model, tensors)
+    assert not report.unused
+    assert len(report.loaded) == len(tensors)
+
+
+def linear_bn_relu(x, units, name):
+    """torchreid's fully connected layer, as its re-identification heads use it."""
+    x = layers.Dense(units, name=f"{name}.0")(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}.1")(x)
+    return layers.ReLU(name=f"{name}.2")(x)
+
+
+def difference(actual, expected):
+    """Return the largest difference as a share of the largest expected value."""
+    return np.abs(keras.ops.convert_to_numpy(actual) - expected).max() / np.abs(expected).max()
+
+
+def check_against(name, backbone, head, stages):
+    """Check feature and stages of a network with the recorded ones.
+
+    `head` makes the feature from the backbone's maps; `stages` says which upstream module a layer or a map repeats.
+    """
+    golden, tensors = read(name)
+    taps = {
+        layer: backbone.output[layer] if layer in backbone.output else backbone.get_layer(layer).output
+        for layer in stages
+    }
+    model = keras.Model(backbone.input, {"feature": head(backbone.output), **taps})
+    assign(model, tensors)
+    actual = infer(model, golden["images"].astype("float32"))
+    for layer, module in stages.items():
+        recorded = golden[f"inter/{module}/mean"]
+        assert difference(actual[layer].mean(axis=(1, 2)), recorded) < 1e-4, layer
+        if f"inter/{module}/px" in golden:
+            height, width = actual[layer].shape[1:3]
+            rows, columns = [0, height // 2, height - 1], [0, width // 2, width - 1]
+            assert difference(actual[layer][:, rows, columns], golden[f"inter/{module}/px"]) < 1e-4, layer
+    assert actual["feature"].shape == golden["out/feature"].shape
+    assert difference(actual["feature"], golden["out/feature"]) < 1e-4
+    assert difference(actual["feature"], golden["out64/feature"]) < 1e-5
