@@ -3,36 +3,52 @@
 Names are loaded when they are first used, so `import kreid` costs nothing.
 """
 
-import importlib
-from typing import Any
+import importlib.metadata
+from typing import TYPE_CHECKING
 
-_WHERE = {
-    "load_config": "kreid.config.loading",
-    "build_model": "kreid.models.embedders",
-    "load_model": "kreid.runs",
-    "train": "kreid.training",
-    "read_space": "kreid.tuning.space",
-    "tune": "kreid.tuning",
-    "embed": "kreid.embedding",
-    "embed_files": "kreid.embedding",
-    "Embeddings": "kreid.ranking",
-    "Ranking": "kreid.ranking",
-    "rank": "kreid.ranking",
-    "Viewer": "kreid.look",
-    "evaluate": "kreid.ranking",
-}
-_MODULES = ("config", "data", "export", "layers", "losses", "models", "ranking", "weights")
+import lazy_loader
 
-__all__ = [*_WHERE, *_MODULES]
+if TYPE_CHECKING:
+    from kreid import config as config
+    from kreid import data as data
+    from kreid import layers as layers
+    from kreid import losses as losses
+    from kreid import models as models
+    from kreid import ranking as ranking
+    from kreid import weights as weights
+    from kreid.config.loading import load_config as load_config
+    from kreid.embedding.extract import embed as embed
+    from kreid.embedding.extract import embed_files as embed_files
+    from kreid.look.viewer import Viewer as Viewer
+    from kreid.models.embedders import build_model as build_model
+    from kreid.ranking.embeddings import Embeddings as Embeddings
+    from kreid.ranking.lists import Ranking as Ranking
+    from kreid.ranking.ordering import rank as rank
+    from kreid.ranking.scores import evaluate as evaluate
+    from kreid.runs.folder import load_model as load_model
+    from kreid.serving import export as export
+    from kreid.training.run import train as train
+    from kreid.tuning.search import tune as tune
+    from kreid.tuning.space import read_space as read_space
 
+__version__ = importlib.metadata.version("kreid")
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"kreid.{name}")
-    if name in _WHERE:
-        return getattr(importlib.import_module(_WHERE[name]), name)
-    raise AttributeError(f"module 'kreid' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["config", "data", "layers", "losses", "models", "ranking", "weights"],
+    submod_attrs={
+        "config.loading": ["load_config"],
+        "embedding.extract": ["embed", "embed_files"],
+        "look.viewer": ["Viewer"],
+        "models.embedders": ["build_model"],
+        "ranking.embeddings": ["Embeddings"],
+        "ranking.lists": ["Ranking"],
+        "ranking.ordering": ["rank"],
+        "ranking.scores": ["evaluate"],
+        "runs.folder": ["load_model"],
+        "serving": ["export"],
+        "training.run": ["train"],
+        "tuning.search": ["tune"],
+        "tuning.space": ["read_space"],
+    },
+)

@@ -1,8 +1,8 @@
 """The errors of kreid's own."""
 
+from tfrecords_tools.errors import ConfigError
 
-class ConfigError(ValueError):
-    """A configuration that cannot be carried out: commands end with exit code 2, where another ValueError means 1."""
+__all__ = ["ConfigError", "DivergedError"]
 
 
 class DivergedError(ValueError):

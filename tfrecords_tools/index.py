@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from tfrecords_tools.arrays import read_arrays
 from tfrecords_tools.soccernet import limit_actions
 
 VERSION = 1  # of the records and their index; a reader takes its own version only
@@ -206,11 +207,12 @@ def read_index(folder: str | os.PathLike) -> Index:
         raise ValueError(f"{path}: no such file, expected the folder of one split that kreid-convert wrote{hint}")
     read_info(folder.resolve().parent)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            content = {name: arrays[name] for name in arrays.files}
+        content = read_arrays(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_AGAIN}") from error
+    try:
         index, sizes = _build(folder, content)
-    except Exception as error:
-        # A damaged archive shows itself in many types: BadZipFile, zlib.error, EOFError, KeyError, ValueError, ...
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path}: not a readable index, {type(error).__name__}: {error}; {_AGAIN}") from error
     for shard, size in zip(index.shards, sizes, strict=True):
         found = shard.stat().st_size if shard.is_file() else None

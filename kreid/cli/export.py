@@ -25,7 +25,7 @@ def export(
     check_run(run_folder)
     load_tensorflow()
     from kreid.runs.folder import load_model
-    from kreid.serving.saved_model import export as export_model
+    from kreid.serving.export import export as export_model
 
     finish(export_model(load_model(run_folder), out or run_folder / "serving"))
 

@@ -39,7 +39,7 @@ def score(
         if not path.exists():
             raise UsageError(f"{name} {path}: no such file")
     if file.is_dir():
-        raise UsageError(f"FILE {file}: expected a ranking file, got a folder; the split's folder comes second")
+        raise UsageError(f"FILE {file}: expected a ranking file, received a folder; the split's folder comes second")
     from kreid.files.atomic import write_json
     from kreid.ranking import files as ranking_files
 

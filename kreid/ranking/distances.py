@@ -8,7 +8,7 @@ values for equal pairs, and on the few pairs inside an action they cost a tenth 
 
 import numpy as np
 
-METRICS = ("euclidean", "sqeuclidean", "cosine")
+METRICS = ("euclidean", "squared_euclidean", "cosine")
 
 _BLOCK = 1 << 18  # differences held at once (2 MiB): fits a core's cache, measured best of 2**15 .. 2**22
 
@@ -16,7 +16,7 @@ _BLOCK = 1 << 18  # differences held at once (2 MiB): fits a core's cache, measu
 def check_metric(metric: str) -> None:
     """Raise ValueError unless `metric` is one of `METRICS`."""
     if metric not in METRICS:
-        raise ValueError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
+        raise ValueError(f"metric: expected one of {', '.join(METRICS)}, received {metric!r}")
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -65,8 +65,8 @@ def pairwise(first: np.ndarray, second: np.ndarray, metric: str = "euclidean") -
     Args:
         first: (N, D).
         second: (M, D).
-        metric: "euclidean" (plain L2, the default), "sqeuclidean" (its square) or "cosine" (1 - cosine, 0 to 2; a zero
-            vector has no direction and comes out 1/2 away from every other, so refuse it before).
+        metric: "euclidean" (plain L2, the default), "squared_euclidean" or "cosine" (1 - cosine, 0 to 2; a zero vector
+            has no direction and comes out 1/2 away from every other, so refuse it before).
 
     Returns:
         (N, M) float64, never negative, 0 between equal rows.

@@ -1,8 +1,6 @@
 """Embeddings and the labels of the images they stand for; NumPy only."""
 
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise as neighbours
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.files.atomic import atomic_file
+from tfrecords_tools.arrays import read_arrays
 
 _ARRAYS = ("vectors", "person", "action", "bbox", "is_query")
 _RECORD = "records/"
@@ -40,7 +39,7 @@ class Images:
     def __post_init__(self) -> None:
         is_query = np.asarray(self.is_query)
         if is_query.ndim != 1 or (is_query.size and is_query.dtype != bool):
-            raise ValueError(f"is_query: expected (M,) booleans, got {is_query.dtype} of shape {is_query.shape}")
+            raise ValueError(f"is_query: expected (M,) booleans, received {is_query.dtype} of shape {is_query.shape}")
         count = len(is_query)
         _keep(self, "is_query", is_query.astype(bool))
         for name in ("person", "action", "bbox"):
@@ -48,7 +47,9 @@ class Images:
         for name, least in (("person", -1), ("bbox", 0)):
             low = np.flatnonzero(getattr(self, name) < least)
             if len(low):
-                raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)[low[0]]} in row {low[0]}")
+                raise ValueError(
+                    f"{name}: expected {least} or more, received {getattr(self, name)[low[0]]} in row {low[0]}"
+                )
         records = {name: _record(name, values, count) for name, values in (self.records or {}).items()}
         object.__setattr__(self, "records", records)
         _check_unique(self)
@@ -103,9 +104,11 @@ class Embeddings:
             object.__setattr__(self, name, getattr(images, name))
         vectors = np.asarray(self.vectors)
         if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
-            raise ValueError(f"vectors: expected (M, D) real numbers, got {vectors.dtype} of shape {vectors.shape}")
+            raise ValueError(
+                f"vectors: expected (M, D) real numbers, received {vectors.dtype} of shape {vectors.shape}"
+            )
         if len(vectors) != len(images):
-            raise ValueError(f"vectors: expected {len(images)} rows, as many as is_query has, got {len(vectors)}")
+            raise ValueError(f"vectors: expected {len(images)} rows, as many as is_query has, received {len(vectors)}")
         with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes infinite: refused below
             vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -140,7 +143,7 @@ class Embeddings:
         Raises:
             ValueError: the file is no `.npz`, lacks an array, or holds what the constructor refuses; it names the file.
         """
-        arrays = read_npz(path, _ARRAYS)
+        arrays = read_arrays(path, _ARRAYS)
         records = {name[len(_RECORD) :]: values for name, values in arrays.items() if name.startswith(_RECORD)}
         try:
             return cls(*(arrays[name] for name in _ARRAYS), records)
@@ -172,31 +175,15 @@ def same_rows(first: Images, other: Images, name: str) -> tuple[np.ndarray, np.n
         name: what to call `other` in the error.
     """
     if len(first) != len(other):
-        raise ValueError(f"{name}: expected the same {len(first)} images, got {len(other)}")
+        raise ValueError(f"{name}: expected the same {len(first)} images, received {len(other)}")
     rows = [np.lexsort((images.bbox, images.is_query)) for images in (first, other)]
     for label in ("is_query", "bbox", "action", "person"):
         differ = np.flatnonzero(getattr(first, label)[rows[0]] != getattr(other, label)[rows[1]])
         if len(differ):
             one, two = rows[0][differ[0]], rows[1][differ[0]]
-            expected, got = getattr(first, label)[one], getattr(other, label)[two]
-            raise ValueError(f"{name}: expected {describe(first, one)} with {label} {expected}, got {got}")
+            expected, received = getattr(first, label)[one], getattr(other, label)[two]
+            raise ValueError(f"{name}: expected {describe(first, one)} with {label} {expected}, received {received}")
     return rows[0], rows[1]
-
-
-def read_npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return all arrays of a `.npz` file, which must hold at least `names`; ValueError naming the file otherwise."""
-    try:
-        with Path(path).open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it is one array, not an archive of several")
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: expected a .npz file with {', '.join(names)}: {error}") from error
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise ValueError(f"{path}: expected a .npz file with {', '.join(names)}; {', '.join(missing)} missing")
-    return arrays
 
 
 def _keep(owner: object, name: str, array: np.ndarray) -> None:
@@ -208,16 +195,18 @@ def _keep(owner: object, name: str, array: np.ndarray) -> None:
 def _integers(name: str, values: object, count: int) -> np.ndarray:
     array = np.asarray(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise ValueError(f"{name}: expected (M,) integers, got {array.dtype} of shape {array.shape}")
+        raise ValueError(f"{name}: expected (M,) integers, received {array.dtype} of shape {array.shape}")
     if len(array) != count:
-        raise ValueError(f"{name}: expected {count} values, as many as is_query has, got {len(array)}")
+        raise ValueError(f"{name}: expected {count} values, as many as is_query has, received {len(array)}")
     return array.astype(np.int64)
 
 
 def _record(name: str, values: object, count: int) -> np.ndarray:
     array = np.asarray(values)
     if array.ndim < 1 or len(array) != count or array.dtype == object:
-        raise ValueError(f"records[{name!r}]: expected {count} plain values, got {array.dtype} of shape {array.shape}")
+        raise ValueError(
+            f"records[{name!r}]: expected {count} plain values, received {array.dtype} of shape {array.shape}"
+        )
     return array
 
 

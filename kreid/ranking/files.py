@@ -196,7 +196,9 @@ def _parse(path: Path, most: int) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path}: expected a JSON ranking file: {error}") from error
     if not isinstance(answers, dict):
-        raise ValueError(f'{path}: expected {{"<query bbox>": [gallery bbox, ...]}}, got a {type(answers).__name__}')
+        raise ValueError(
+            f'{path}: expected {{"<query bbox>": [gallery bbox, ...]}}, received a {type(answers).__name__}'
+        )
     if repeated:
         first = _some(map(_brief, repeated[:_SHOWN]), len(repeated))
         raise ValueError(f"{path}: queries that stand twice: {len(repeated):,} ({first})")

@@ -67,7 +67,9 @@ def _check_layout(ranking: Ranking) -> None:
     for name in ("query", "offsets", "gallery"):
         array = getattr(ranking, name)
         if array.ndim != 1 or array.dtype != np.int64:
-            raise ValueError(f"{name}: expected a one-dimensional int64 array, got {array.dtype}, shape {array.shape}")
+            raise ValueError(
+                f"{name}: expected a one-dimensional int64 array, received {array.dtype}, shape {array.shape}"
+            )
     ends_right = len(offsets) == len(ranking) + 1 and offsets[0] == 0 and offsets[-1] == len(gallery)
     if not ends_right or (ranking.sizes < 0).any():
         raise ValueError(f"offsets: expected {len(ranking) + 1} rising numbers from 0 to {len(gallery)}")
@@ -80,7 +82,7 @@ def _check_layout(ranking: Ranking) -> None:
             raise ValueError(f"{name}: row {rows[~known][0]} of images is no {'query' if kind else 'gallery'} image")
     count = np.count_nonzero(images.is_query)
     if len(ranking) != count or len(np.unique(ranking.query)) != count:
-        raise ValueError(f"query: expected each of the {count} queries of images once, got {len(ranking)} rows")
+        raise ValueError(f"query: expected each of the {count} queries of images once, received {len(ranking)} rows")
 
 
 def _check_complete(ranking: Ranking) -> None:

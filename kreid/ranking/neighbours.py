@@ -47,7 +47,7 @@ def search(
         gallery: (N, D) finite real numbers; may be a memory map (`np.load(path, mmap_mode="r")`) or whatever else has a
             shape and gives arrays for slices of rows, such as `kreid.search.crops.Rows`; read once, in order.
         k: neighbours to return (default 10); all N where the gallery is smaller.
-        metric: "euclidean" (default; plain L2), "sqeuclidean" (its square) or "cosine" (1 - cosine).
+        metric: "euclidean" (default; plain L2), "squared_euclidean" (its square) or "cosine" (1 - cosine).
         block: gallery rows held at once (default: 64 MiB in float32, which is 32,768 rows of 512 numbers).
         backend: "numpy" (default), or "faiss" to let `faiss.knn` choose the candidates in each block; which of equally
             near rows it finds is then up to faiss and its float32 arithmetic.
@@ -68,9 +68,9 @@ def search(
     _check_shapes(queries, gallery)
     block = max(1, _VALUES // max(np.shape(gallery)[1], 1)) if block is None else block
     if k < 1 or block < 1:
-        raise ValueError(f"k, block: expected 1 or more, got {k} and {block}")
+        raise ValueError(f"k, block: expected 1 or more, received {k} and {block}")
     if backend not in ("numpy", "faiss"):
-        raise ValueError(f"backend: expected numpy or faiss, got {backend!r}")
+        raise ValueError(f"backend: expected numpy or faiss, received {backend!r}")
     faiss = _import_faiss() if backend == "faiss" else None
     step = max(1, _PRODUCTS // block)
     parts = [_vectors(queries[top : top + step], "queries", top, metric) for top in range(0, len(queries), step)]
@@ -87,7 +87,9 @@ def search(
 
 def _check_shapes(queries: np.ndarray, gallery: np.ndarray) -> None:
     if np.ndim(queries) != 2 or np.ndim(gallery) != 2 or np.shape(queries)[1] != np.shape(gallery)[1]:
-        raise ValueError(f"queries, gallery: expected (Q, D), (N, D), got {np.shape(queries)}, {np.shape(gallery)}")
+        raise ValueError(
+            f"queries, gallery: expected (Q, D), (N, D), received {np.shape(queries)}, {np.shape(gallery)}"
+        )
 
 
 def _nearer(
@@ -136,7 +138,7 @@ def _candidates(
     limit = np.full(len(near), np.inf)
     if known.shape[1] == k:
         last = known[:, -1]
-        squared = {"euclidean": last * last, "sqeuclidean": last, "cosine": 2 * last}[metric]
+        squared = {"euclidean": last * last, "squared_euclidean": last, "cosine": 2 * last}[metric]
         limit = squared - queries.squared + error
     mask = near <= limit[:, None]
     crowded = np.flatnonzero(mask.sum(axis=1) > 4 * k)  # no limit yet, or this block is much nearer than those before

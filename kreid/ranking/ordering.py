@@ -17,7 +17,7 @@ def rank(embeddings: Embeddings, metric: str = "euclidean") -> Ranking:
 
     Args:
         embeddings: the vectors and labels; the order of their rows does not matter.
-        metric: "euclidean" (default; plain L2), "sqeuclidean" (its square) or "cosine" (1 - cosine).
+        metric: "euclidean" (default; plain L2), "squared_euclidean" (its square) or "cosine" (1 - cosine).
 
     Returns:
         The queries stand by action, then by bbox index. One whose action has no gallery gets an empty list.

@@ -38,7 +38,7 @@ def rerank(
         k2: neighbours, itself included, that a neighbourhood is averaged over (default 2, ours).
         weight: share of the original distance, 0 to 1 (default 0.3, the paper's).
         metric: the distance to start from; the paper's is "euclidean". SoccerNet's development kit passes
-            "sqeuclidean", which is then squared once more.
+            "squared_euclidean", which is then squared once more.
         limit: k1 and k2 are at most this share of an action's images, and at least 1 (default 0.25, ours); 1 to take
             them as they are.
 
@@ -53,7 +53,7 @@ def rerank(
     check_metric(metric)
     _check(k1, k2, weight)
     if not 0 <= limit <= 1:
-        raise ValueError(f"limit: expected a share of an action's images, 0 to 1, got {limit}")
+        raise ValueError(f"limit: expected a share of an action's images, 0 to 1, received {limit}")
     vectors = embeddings.vectors
 
     def distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
@@ -118,11 +118,11 @@ def expand_queries(embeddings: Embeddings, k: int = 1, alpha: float = 3.0) -> Em
     Reference: Radenović et al., Fine-tuning CNN Image Retrieval with No Human Annotation, TPAMI 2019, section 3.5.
     """
     if k < 0 or alpha < 0:
-        raise ValueError(f"k, alpha: expected neither to be negative, got {k} and {alpha}")
+        raise ValueError(f"k, alpha: expected neither to be negative, received {k} and {alpha}")
     vectors = unit_float32(embeddings.vectors)
     for query, gallery in embeddings.images.actions():
         members = vectors[gallery]
-        cosine = 1 - pairwise(vectors[query], members, "sqeuclidean") / 2  # (q, g)
+        cosine = 1 - pairwise(vectors[query], members, "squared_euclidean") / 2  # (q, g)
         order = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
         share = np.maximum(np.take_along_axis(cosine, order, axis=1), 0) ** alpha  # (q, k)
         moved = vectors[query] + (share[:, None] @ members[order])[:, 0]  # (q, 1, k) @ (q, k, D)
@@ -145,9 +145,9 @@ def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
         ValueError: members differ in their images or labels, or, for "mean", in width.
     """
     if how not in ("concat", "mean"):
-        raise ValueError(f"how: expected concat or mean, got {how!r}")
+        raise ValueError(f"how: expected concat or mean, received {how!r}")
     if not members:
-        raise ValueError("members: expected at least one Embeddings, got none")
+        raise ValueError("members: expected at least one Embeddings, received none")
     first = members[0]
     parts = []
     for number, member in enumerate(members):
@@ -165,9 +165,9 @@ def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
 def _check(k1: int, k2: int, weight: float) -> None:
     for name, value in (("k1", k1), ("k2", k2)):
         if value < 1:
-            raise ValueError(f"{name}: expected 1 or more neighbours, got {value}")
+            raise ValueError(f"{name}: expected 1 or more neighbours, received {value}")
     if not 0 <= weight <= 1:
-        raise ValueError(f"weight: expected the original distance's share, 0 to 1, got {weight}")
+        raise ValueError(f"weight: expected the original distance's share, 0 to 1, received {weight}")
 
 
 def _self_first(distances: np.ndarray) -> np.ndarray:

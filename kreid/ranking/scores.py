@@ -41,7 +41,7 @@ def evaluate(ranking: Ranking, ranks: Sequence[int] = (1, 5, 10), ties: str = "o
     """
     wrong = [k for k in ranks if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1]
     if wrong:
-        raise ValueError(f"ranks: expected whole numbers from 1, got {wrong[0]!r}")
+        raise ValueError(f"ranks: expected whole numbers from 1, received {wrong[0]!r}")
     precision = average_precision(ranking, ties)
     first = first_hit(ranking, ties)
     valid = first > 0
@@ -106,7 +106,7 @@ def group_means(values: np.ndarray, groups: np.ndarray) -> GroupMeans:
     """
     values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
     if values.ndim != 1 or groups.shape != values.shape:
-        raise ValueError(f"groups: expected one label for each of {values.shape} values, got shape {groups.shape}")
+        raise ValueError(f"groups: expected one label for each of {values.shape} values, received shape {groups.shape}")
     names, which = np.unique(groups, return_inverse=True)
     known = ~np.isnan(values)
     count = np.bincount(which[known], minlength=len(names))
@@ -117,7 +117,7 @@ def group_means(values: np.ndarray, groups: np.ndarray) -> GroupMeans:
 def _hits(ranking: Ranking, ties: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for all matches in ranked order, their entry, their query and their place from 1."""
     if ties not in ("order", "optimistic", "pessimistic"):
-        raise ValueError(f"ties: expected order, optimistic or pessimistic, got {ties!r}")
+        raise ValueError(f"ties: expected order, optimistic or pessimistic, received {ties!r}")
     match = ranking.match
     if ties != "order":
         last = ~match if ties == "optimistic" else match

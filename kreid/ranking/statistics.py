@@ -191,16 +191,16 @@ def _sums(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Return the sum and the number of values of every group that has one."""
     values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
     if values.ndim != 1 or groups.shape != values.shape:
-        raise ValueError(f"groups: expected one for each of {values.shape} values, got shape {groups.shape}")
+        raise ValueError(f"groups: expected one for each of {values.shape} values, received shape {groups.shape}")
     known = ~np.isnan(values)
     if not known.any():
-        raise ValueError(f"values: expected at least one number, got {len(values)} values, all of skipped queries")
+        raise ValueError(f"values: expected at least one number, received {len(values)} values, all of skipped queries")
     _, which = np.unique(groups[known], return_inverse=True)
     return np.bincount(which, weights=values[known]), np.bincount(which)
 
 
 def _check(level: float, resamples: int) -> None:
     if not 0 < level < 1:
-        raise ValueError(f"level: expected a share between 0 and 1, such as 0.95, got {level}")
+        raise ValueError(f"level: expected a share between 0 and 1, such as 0.95, received {level}")
     if resamples < 1:
-        raise ValueError(f"resamples: expected 1 or more, got {resamples}")
+        raise ValueError(f"resamples: expected 1 or more, received {resamples}")

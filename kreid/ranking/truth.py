@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from kreid.ranking.embeddings import Images, read_npz
+from kreid.ranking.embeddings import Images
+from tfrecords_tools.arrays import read_arrays
 from tfrecords_tools.soccernet import scan
 
 _NAMES = ("index.npz", "bbox_info.json", "test_bbox_info.json")
@@ -33,7 +34,7 @@ def read_groundtruth(path: str | Path) -> Images:
             return _scan(path)
         path = found[0] if found else _refuse(path)
     if path.suffix == ".npz":
-        arrays = read_npz(path, ("person", "action", "bbox", "is_query"))
+        arrays = read_arrays(path, ("person", "action", "bbox", "is_query"))
         columns = [arrays[name] for name in ("person", "action", "bbox", "is_query")]
     else:
         columns = _read_bbox_info(path)
@@ -92,7 +93,9 @@ def _read_bbox_info(path: Path) -> list[np.ndarray]:
     for subset in _SUBSETS:
         entries = info.get(subset) if isinstance(info, dict) else None
         if not isinstance(entries, dict):
-            raise ValueError(f'{path}: expected {{"query": {{...}}, "gallery": {{...}}}}, got no object named {subset}')
+            raise ValueError(
+                f'{path}: expected {{"query": {{...}}, "gallery": {{...}}}}, received no object named {subset}'
+            )
         rows += [(*_numbers(path, subset, key, entry), subset == "query") for key, entry in entries.items()]
     table = np.array(rows, dtype=np.int64).reshape(-1, 4)
     return [table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(bool)]
@@ -100,12 +103,12 @@ def _read_bbox_info(path: Path) -> list[np.ndarray]:
 
 def _numbers(path: Path, subset: str, key: str, entry: Any) -> tuple[int, int, int]:
     if not isinstance(entry, dict):
-        raise ValueError(f"{path}: {subset} {key!r:.40}: expected an object, got {type(entry).__name__}")
+        raise ValueError(f"{path}: {subset} {key!r:.40}: expected an object, received {type(entry).__name__}")
     person = entry.get("person_uid")
     numbers = (-1 if person is None else person, entry.get("action_idx"), entry.get("bbox_idx"))
     for name, number in zip(("person_uid", "action_idx", "bbox_idx"), numbers, strict=True):
         if type(number) is not int or not -1 <= number < 2**63:
-            raise ValueError(f"{path}: {subset} {key!r:.40}: {name}: expected an integer, got {number!r:.40}")
+            raise ValueError(f"{path}: {subset} {key!r:.40}: {name}: expected an integer, received {number!r:.40}")
     if str(numbers[2]) != key:
-        raise ValueError(f"{path}: {subset} {key!r:.40}: bbox_idx: expected the entry's key, got {numbers[2]}")
+        raise ValueError(f"{path}: {subset} {key!r:.40}: bbox_idx: expected the entry's key, received {numbers[2]}")
     return numbers

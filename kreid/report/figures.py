@@ -49,9 +49,9 @@ def check_paper_row(row: Mapping[str, object] | None) -> None:
         if name == "system":
             continue
         if name not in HEADLINE:
-            raise ValueError(f"paper_row: expected the keys system, {', '.join(HEADLINE)}, got {name!r}")
+            raise ValueError(f"paper_row: expected the keys system, {', '.join(HEADLINE)}, received {name!r}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ValueError(f"paper_row[{name!r}]: expected a fraction from 0 to 1, such as 0.637, got {value!r}")
+            raise ValueError(f"paper_row[{name!r}]: expected a fraction from 0 to 1, such as 0.637, received {value!r}")
 
 
 def score(ranking: Ranking, fields: Mapping[str, np.ndarray], paper_row: Mapping[str, object] | None = None) -> Scores:

@@ -90,7 +90,7 @@ def write_report(
 def _check(ranking: Ranking, limit: int | None, paper_row: Mapping[str, object] | None) -> None:
     check_paper_row(paper_row)
     if limit is not None and limit < 1:
-        raise ValueError(f"limit: expected at least 1 query to list, or None, got {limit}")
+        raise ValueError(f"limit: expected at least 1 query to list, or None, received {limit}")
     if not len(ranking):
         raise ValueError("ranking: it has no queries, so there is nothing to show")
 

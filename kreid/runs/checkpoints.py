@@ -3,14 +3,13 @@
 import json
 import logging
 import re
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kreid.files.atomic import atomic_file
+from tfrecords_tools.arrays import read_arrays
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +51,9 @@ def restore(folder: str | Path, variables: list) -> dict[str, Any] | None:
     states = _states(folder)
     for path in reversed(states):
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                progress = json.loads(str(file["progress"]))
-                arrays = {name: file[name] for name in file.files if name != "progress"}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            arrays = read_arrays(path, ["progress"])
+            progress = json.loads(str(arrays.pop("progress")))
+        except (OSError, ValueError) as error:
             log.warning("%s: damaged (%s), looking for an older state", path, error)
             continue
         _assign(path, arrays, variables)

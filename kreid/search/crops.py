@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kreid.files.arrays import map_arrays
 from kreid.ranking.embeddings import Images, describe
+from tfrecords_tools.arrays import map_arrays
 
 Progress = Callable[[int, int], None]
 _LABELS = ("person", "action", "bbox", "is_query")
@@ -113,13 +113,15 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
     arrays = map_arrays(path)
     vectors = arrays.get("vectors")
     if vectors is None or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
-        got = "none" if vectors is None else f"{vectors.dtype} of shape {vectors.shape}"
-        raise ValueError(f"{path}: expected vectors, (N, D) real numbers, as kreid-embed writes them, got {got}")
+        received = "none" if vectors is None else f"{vectors.dtype} of shape {vectors.shape}"
+        raise ValueError(
+            f"{path}: expected vectors, (N, D) real numbers, as kreid-embed writes them, received {received}"
+        )
     if not len(vectors):
         raise ValueError(f"{path}: holds no vectors")
     lengths = {name: len(arrays[name]) for name in ("path", *_LABELS) if name in arrays and arrays[name].ndim}
     if set(lengths.values()) - {len(vectors)}:
-        raise ValueError(f"{path}: expected {len(vectors)} of each, as there are vectors, got {lengths}")
+        raise ValueError(f"{path}: expected {len(vectors)} of each, as there are vectors, received {lengths}")
     if "path" in lengths:
         paths = arrays["path"]
         return Crops(vectors, lambda row: str(paths[row]), lambda row: _read(Path(str(paths[row]))))

@@ -1,6 +1,6 @@
 """How a model leaves, one file an export format, and how a server that runs it is asked.
 
-Imports Keras, TensorFlow and `kreid.data`.
+Imports Keras, TensorFlow, `kreid.data` and `kreid.files`; the client imports NumPy alone.
 """
 
 from typing import TYPE_CHECKING
@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from kreid.serving import export as export
     from kreid.serving.client import embed_remotely as embed_remotely
-    from kreid.serving.saved_model import export as export
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "client": ["embed_remotely"],
-        "saved_model": ["export"],
-    },
+    __name__, submodules=["export"], submod_attrs={"client": ["embed_remotely"]}
 )

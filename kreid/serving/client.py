@@ -11,7 +11,7 @@ import numpy as np
 
 
 def embed_remotely(endpoint: str, paths: Sequence[str | Path], batch_size: int = 32, timeout: float = 60) -> np.ndarray:
-    """Embed image files through a server that runs what `kreid.serving.saved_model` wrote.
+    """Embed image files through a server that runs what `kreid.serving.export` wrote.
 
     Args:
         endpoint: the model's address, `http://HOST:8501/v1/models/NAME`.

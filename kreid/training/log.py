@@ -66,7 +66,7 @@ class RunLog:
             self._writer.flush()
 
     def close(self) -> None:
-        """Write what TensorBoard has not got yet, if that still can be done."""
+        """Write what TensorBoard has not been given yet, if that still can be done."""
         with contextlib.suppress(tf.errors.OpError):
             self._writer.close()
 

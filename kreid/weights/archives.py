@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kreid.weights.messages import one_line
+from tfrecords_tools.errors import one_line
 
 # What `zipfile` raises for changed or missing bytes, depending on where they are.
 DAMAGE = (

@@ -1,17 +1,15 @@
-"""Files that hold nothing but named arrays: NumPy's `.npz` and `.safetensors`.
+"""`.safetensors`, files of named arrays.
 
-Reference: https://github.com/huggingface/safetensors (format); numpy.lib.format.
+Reference: https://github.com/huggingface/safetensors (format).
 """
 
-import io
 import json
 import math
 from pathlib import Path
 
 import numpy as np
 
-from kreid.weights.archives import Archive
-from kreid.weights.messages import one_line
+from tfrecords_tools.errors import one_line
 
 SAFETENSORS_TYPES = {
     "F64": "<f8",
@@ -29,31 +27,6 @@ SAFETENSORS_TYPES = {
     "BOOL": "?",
 }
 LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
-# What a damaged header of an array makes NumPy raise.
-_ARRAY_ERRORS = (ArithmeticError, EOFError, LookupError, MemoryError, SyntaxError, TypeError, ValueError)
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read NumPy's archive of arrays; pickled (object) arrays are refused.
-
-    Args:
-        path: of the file, with arrays named `<layer>.<kind>`.
-
-    Returns:
-        The arrays by name.
-
-    Raises:
-        ValueError: for an object array or a damaged file.
-    """
-    tensors = {}
-    with Archive(path) as archive:
-        for member in archive.sizes:
-            content = io.BytesIO(archive.read(member))
-            try:
-                tensors[member.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
-            except _ARRAY_ERRORS as error:
-                raise ValueError(f"{path}: no readable array {one_line(member)}: {one_line(error)}") from None
-    return tensors
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kreid.weights.messages import one_line
+from tfrecords_tools.errors import one_line
 
 if TYPE_CHECKING:  # Keras takes seconds to import, and listing a file's tensors needs none of it
     import keras

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kreid.weights.messages import one_line
+from tfrecords_tools.errors import one_line
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from kreid.weights.archives import Archive
-from kreid.weights.array_files import read_npz, read_safetensors
+from kreid.weights.array_files import read_safetensors
 from kreid.weights.caffe import read_caffemodel
 from kreid.weights.keras_files import WEIGHTS_MEMBER, read_h5, read_keras_archive
-from kreid.weights.messages import one_line
 from kreid.weights.torch_files import read_legacy, read_zip
+from tfrecords_tools.arrays import read_arrays
+from tfrecords_tools.errors import one_line
 
 READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     "Caffe": read_caffemodel,
     "PyTorch (zip)": read_zip,
     "PyTorch (legacy)": read_legacy,
-    "NumPy": read_npz,
+    "NumPy": read_arrays,
     "safetensors": read_safetensors,
     "Keras": read_h5,
     "Keras archive": read_keras_archive,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from kreid.weights.archives import Archive
-from kreid.weights.messages import one_line
+from tfrecords_tools.errors import one_line
 
 if TYPE_CHECKING:
     import h5py

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from kreid.weights.archives import Archive
-from kreid.weights.messages import one_line
+from tfrecords_tools.errors import one_line
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -153,7 +153,7 @@ def _legacy_blocks(file: BinaryIO, keys: Any, storages: dict[str, "_Storage"], p
     return blocks
 
 
-# Named tuples, because a pickle can change the state of any other object it has got.
+# Named tuples, because a pickle can change the state of any other object that it has.
 class _StorageType(NamedTuple):
     """What a storage class's name stands for; not callable, hence good for nothing else."""
 

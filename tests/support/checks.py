@@ -220,7 +220,7 @@ def _leaves(model: keras.Model) -> list[keras.Layer]:
 
 
 def _check_names(model: keras.Model) -> None:
-    """Every layer got its name from who built it: none is called after its class, as `conv2d_7` or `functional`."""
+    """Every layer has its name from who built it: none is called after its class, as `conv2d_7` or `functional`."""
     for layer in [model, *model._flatten_layers(include_self=False)]:
         own = keras.src.utils.naming.to_snake_case(type(layer).__name__)
         stem = layer.name.rstrip("0123456789").removesuffix("_")

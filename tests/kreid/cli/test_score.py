@@ -53,7 +53,7 @@ def test_answers_without_tensorflow(files):
         (["{labels}", "{ranking}"], 1, "ranking.json: expected {\"query\": {...}, \"gallery\": {...}}"),
         (["{ranking}", "nowhere"], 2, "GROUNDTRUTH nowhere: no such file"),
         (["nowhere", "{labels}"], 2, "FILE nowhere: no such file"),
-        (["{folder}", "{ranking}"], 2, "expected a ranking file, got a folder"),
+        (["{folder}", "{ranking}"], 2, "expected a ranking file, received a folder"),
         (["{ranking}"], 2, "GROUNDTRUTH"),
     ],
 )  # fmt: skip

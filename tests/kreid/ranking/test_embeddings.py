@@ -18,21 +18,21 @@ GOOD = {
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"vectors": np.zeros(4)}, r"vectors: expected \(M, D\) real numbers, got float64 of shape \(4,\)"),
-        ({"vectors": np.zeros((3, 3))}, "vectors: expected 4 rows, as many as is_query has, got 3"),
-        ({"vectors": [["a"]] * 4}, r"vectors: expected \(M, D\) real numbers, got <U1"),
+        ({"vectors": np.zeros(4)}, r"vectors: expected \(M, D\) real numbers, received float64 of shape \(4,\)"),
+        ({"vectors": np.zeros((3, 3))}, "vectors: expected 4 rows, as many as is_query has, received 3"),
+        ({"vectors": [["a"]] * 4}, r"vectors: expected \(M, D\) real numbers, received <U1"),
         ({"vectors": np.diag([1, np.nan, 1, np.inf])}, "2 of 4 rows are not; first row 1, gallery 5 of action 2"),
         ({"vectors": np.full((4, 2), 1e39)}, "4 of 4 rows are not; first row 0, query 5 of action 2"),
-        ({"person": [1, 1, 1]}, "person: expected 4 values, as many as is_query has, got 3"),
-        ({"person": [1.0, 1, 1, 1]}, "person: expected .M,. integers, got float64"),
-        ({"person": [1, 1, -2, 1]}, "person: expected -1 or more, got -2 in row 2"),
+        ({"person": [1, 1, 1]}, "person: expected 4 values, as many as is_query has, received 3"),
+        ({"person": [1.0, 1, 1, 1]}, "person: expected .M,. integers, received float64"),
+        ({"person": [1, 1, -2, 1]}, "person: expected -1 or more, received -2 in row 2"),
         ({"action": [[1, 1, 1, 1]]}, "action: expected .M,. integers"),
-        ({"bbox": [5, -1, 6, 9]}, "bbox: expected 0 or more, got -1 in row 1"),
+        ({"bbox": [5, -1, 6, 9]}, "bbox: expected 0 or more, received -1 in row 1"),
         ({"bbox": [5, 9, 6, 9]}, "bbox: 9 stands in rows 1 and 3, both gallery images"),
         ({"is_query": [True, True, False, False]}, "bbox: 5 stands in rows 0 and 1, both queries"),
-        ({"is_query": [1, 0, 0, 0]}, "is_query: expected .M,. booleans, got int64"),
+        ({"is_query": [1, 0, 0, 0]}, "is_query: expected .M,. booleans, received int64"),
         ({"records": {"role": ["a", "b"]}}, "records.'role'.: expected 4 plain values"),
-        ({"records": {"role": np.array([None] * 4)}}, "records.'role'.: expected 4 plain values, got object"),
+        ({"records": {"role": np.array([None] * 4)}}, "records.'role'.: expected 4 plain values, received object"),
     ],
 )
 def test_refused(changes, message):
@@ -144,8 +144,8 @@ def test_same_rows_brings_two_lists_in_line_or_names_the_first_difference():
     changed = Embeddings(shuffled.vectors, **labels)
     kind = "query" if labels["is_query"][4] else "gallery"
     expected = f"{kind} {labels['bbox'][4]} of action {labels['action'][4]} with person {labels['person'][4] - 1}"
-    with pytest.raises(ValueError, match=f"other: expected {expected}, got {labels['person'][4]}"):
+    with pytest.raises(ValueError, match=f"other: expected {expected}, received {labels['person'][4]}"):
         same_rows(embeddings.images, changed.images, "other")
     fewer = Embeddings(changed.vectors[1:], **{name: values[1:] for name, values in labels.items()})
-    with pytest.raises(ValueError, match=f"expected the same {len(rows)} images, got {len(rows) - 1}"):
+    with pytest.raises(ValueError, match=f"expected the same {len(rows)} images, received {len(rows) - 1}"):
         same_rows(embeddings.images, fewer.images, "other")

@@ -142,8 +142,8 @@ def test_a_wrong_ranking_is_named(tmp_path, name, changes, message):
         ("empty", b"", "expected a JSON ranking file: Expecting value"),
         ("text", b"mAP: 63.7", "expected a JSON ranking file: Expecting value"),
         ("cut", b'{"0": [2, 1,', "expected a JSON ranking file"),
-        ("list", b"[[1, 2]]", "got a list"),
-        ("number", b"12", "got a int"),
+        ("list", b"[[1, 2]]", "received a list"),
+        ("number", b"12", "received a int"),
         ("zeros", bytes(10_000), "expected a JSON ranking file"),
         ("latin", b'{"\xe9": []}', "expected a JSON ranking file: 'utf-8' codec"),
         ("byte_order_mark", b'\xef\xbb\xbf{"0": []}', "expected a JSON ranking file"),
@@ -229,17 +229,17 @@ def entry(**changes):
 @pytest.mark.parametrize(
     "info, message",
     [
-        ([], "got no object named query"),
-        ({"query": {}}, "got no object named gallery"),
-        ({"query": {"3": 5}, "gallery": {}}, "query '3': expected an object, got int"),
+        ([], "received no object named query"),
+        ({"query": {}}, "received no object named gallery"),
+        ({"query": {"3": 5}, "gallery": {}}, "query '3': expected an object, received int"),
         (
             {"query": {}, "gallery": {"3": entry(action_idx="a")}},
-            "gallery '3': action_idx: expected an integer, got 'a'",
+            "gallery '3': action_idx: expected an integer, received 'a'",
         ),
-        ({"query": {"3": entry(person_uid=1.5)}, "gallery": {}}, "person_uid: expected an integer, got 1.5"),
-        ({"query": {"3": entry(person_uid=2**63)}, "gallery": {}}, "person_uid: expected an integer, got 9223"),
-        ({"query": {"3": {"bbox_idx": 3}}, "gallery": {}}, "query '3': action_idx: expected an integer, got None"),
-        ({"query": {"4": entry()}, "gallery": {}}, "query '4': bbox_idx: expected the entry's key, got 3"),
+        ({"query": {"3": entry(person_uid=1.5)}, "gallery": {}}, "person_uid: expected an integer, received 1.5"),
+        ({"query": {"3": entry(person_uid=2**63)}, "gallery": {}}, "person_uid: expected an integer, received 9223"),
+        ({"query": {"3": {"bbox_idx": 3}}, "gallery": {}}, "query '3': action_idx: expected an integer, received None"),
+        ({"query": {"4": entry()}, "gallery": {}}, "query '4': bbox_idx: expected the entry's key, received 3"),
     ],
 )
 def test_wrong_labels_are_named(tmp_path, info, message):

@@ -100,7 +100,7 @@ def test_paired_distances_are_those_of_all_pairs_to_the_bit(metric):
     np.testing.assert_array_equal(paired(first, second, metric), np.diag(pairwise(first, second, metric)))
 
 
-@pytest.mark.parametrize("metric, expected", [("euclidean", 5.0), ("sqeuclidean", 25.0), ("cosine", 1 - 24 / 25)])
+@pytest.mark.parametrize("metric, expected", [("euclidean", 5.0), ("squared_euclidean", 25.0), ("cosine", 1 - 24 / 25)])
 def test_distances_by_hand(metric, expected):
     first, second = ([[0.0, 0.0]], [[3.0, 4.0]]) if metric != "cosine" else ([[4.0, 3.0]], [[30.0, 40.0]])
     assert pairwise(np.array(first), np.array(second), metric)[0, 0] == pytest.approx(expected)
@@ -109,11 +109,11 @@ def test_distances_by_hand(metric, expected):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"queries": np.zeros(3)}, r"queries, gallery: expected .Q, D., .N, D., got \(3,\), \(9, 3\)"),
-        ({"gallery": np.zeros((9, 4))}, r"got \(2, 3\), \(9, 4\)"),
-        ({"k": 0}, "k, block: expected 1 or more, got 0 and 4"),
+        ({"queries": np.zeros(3)}, r"queries, gallery: expected .Q, D., .N, D., received \(3,\), \(9, 3\)"),
+        ({"gallery": np.zeros((9, 4))}, r"received \(2, 3\), \(9, 4\)"),
+        ({"k": 0}, "k, block: expected 1 or more, received 0 and 4"),
         ({"metric": "l1"}, "metric: expected one of"),
-        ({"backend": "torch"}, "backend: expected numpy or faiss, got 'torch'"),
+        ({"backend": "torch"}, "backend: expected numpy or faiss, received 'torch'"),
         ({"queries": np.full((2, 3), np.nan)}, "queries: row 0 is not finite"),
         ({"gallery": np.where(np.arange(9)[:, None] == 6, np.inf, np.ones((9, 3)))}, "gallery: row 6 is not finite"),
         ({"gallery": np.full((9, 3), 1e200)}, "gallery: row 0 is not finite or longer than 1e"),

@@ -10,7 +10,7 @@ from kreid.ranking.ordering import rank
 from kreid.ranking.reranking import combine, expand_queries, k_reciprocal, rerank
 from kreid.ranking.scores import evaluate
 
-KIT = {"k1": 20, "k2": 6, "weight": 0.3, "metric": "sqeuclidean", "limit": 1}
+KIT = {"k1": 20, "k2": 6, "weight": 0.3, "metric": "squared_euclidean", "limit": 1}
 
 
 def naive_k_reciprocal(distances, queries, k1, k2, weight):
@@ -113,7 +113,7 @@ def test_galleries_of_1_to_81_never_give_nan(kind):
         n = queries + gallery
         vectors = spoiled(rng.standard_normal((n, 4)), kind, queries)
         embeddings = Embeddings(vectors, np.arange(n) % queries, [0] * n, range(n), np.arange(n) < queries)
-        for settings in ({}, {"k1": 20, "k2": 6, "limit": 1}, {"k1": 1, "k2": 1}, {"metric": "sqeuclidean"}):
+        for settings in ({}, {"k1": 20, "k2": 6, "limit": 1}, {"k1": 1, "k2": 1}, {"metric": "squared_euclidean"}):
             ranking = rerank(embeddings, **settings)  # a Ranking is complete and finite, or refused
             assert ranking.distance.min() >= 0
             assert ranking.distance.max() <= 1 + 1e-12
@@ -146,10 +146,10 @@ def test_actions_do_not_see_each_other():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"k1": 0}, "k1: expected 1 or more neighbours, got 0"),
-        ({"k2": -1}, "k2: expected 1 or more neighbours, got -1"),
-        ({"weight": 1.5}, "weight: expected the original distance's share, 0 to 1, got 1.5"),
-        ({"limit": 2}, "limit: expected a share of an action's images, 0 to 1, got 2"),
+        ({"k1": 0}, "k1: expected 1 or more neighbours, received 0"),
+        ({"k2": -1}, "k2: expected 1 or more neighbours, received -1"),
+        ({"weight": 1.5}, "weight: expected the original distance's share, 0 to 1, received 1.5"),
+        ({"limit": 2}, "limit: expected a share of an action's images, 0 to 1, received 2"),
         ({"metric": "l1"}, "metric: expected one of"),
     ],
 )
@@ -189,7 +189,7 @@ def test_expansion_of_zero_vectors_and_of_a_query_without_a_gallery():
     embeddings = listed("+-", "")
     result = expand_queries(embeddings, k=3)
     assert np.isfinite(result.vectors).all()
-    with pytest.raises(ValueError, match="got -1 and 3.0"):
+    with pytest.raises(ValueError, match="received -1 and 3.0"):
         expand_queries(embeddings, k=-1)
 
 
@@ -207,8 +207,8 @@ def test_joined_side_by_side_squared_distances_are_averaged():
     one, two = drawn(4), drawn(4, dim=11)
     joined = combine([one, shuffled(two, 0)])
     assert joined.vectors.shape == (len(one), 17)
-    parts = [per_pair(rank(combine([member]), "sqeuclidean")) for member in (one, two)]
-    np.testing.assert_allclose(per_pair(rank(joined, "sqeuclidean")), np.mean(parts, axis=0), atol=1e-6)
+    parts = [per_pair(rank(combine([member]), "squared_euclidean")) for member in (one, two)]
+    np.testing.assert_allclose(per_pair(rank(joined, "squared_euclidean")), np.mean(parts, axis=0), atol=1e-6)
     np.testing.assert_array_equal(joined.bbox, one.bbox)
 
 
@@ -229,5 +229,5 @@ def test_joining_refuses_what_does_not_fit():
         combine([drawn(4), drawn(4, dim=11)], how="mean")
     with pytest.raises(ValueError, match="at least one"):
         combine([])
-    with pytest.raises(ValueError, match="how: expected concat or mean, got 'sum'"):
+    with pytest.raises(ValueError, match="how: expected concat or mean, received 'sum'"):
         combine([drawn(4)], how="sum")

@@ -143,7 +143,7 @@ def test_equal_distances_go_by_bbox_index_whatever_the_order_of_the_rows():
     assert (np.diff(one.images.bbox[one.gallery])[tied] > 0).all()
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "squared_euclidean", "cosine"])
 @pytest.mark.parametrize("dim", [2, 3, 512, 2053])
 def test_equal_gallery_vectors_are_exactly_tied_and_equal_ones_at_zero(metric, dim):
     rng = np.random.default_rng(dim)
@@ -167,7 +167,7 @@ def test_large_galleries_are_cut_into_blocks_without_a_trace():
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((703, 700)).astype(np.float32)
     embeddings = Embeddings(vectors, [0] * 703, [0] * 703, range(703), np.arange(703) < 3)
-    ranking = rank(embeddings, "sqeuclidean")
+    ranking = rank(embeddings, "squared_euclidean")
     direct = ((vectors[:3, None].astype(float) - vectors[None, 3:].astype(float)) ** 2).sum(axis=2)
     np.testing.assert_allclose(ranking.distance, np.sort(direct, axis=1).ravel(), rtol=1e-12)
 
@@ -228,7 +228,11 @@ def test_actions_without_a_query_do_not_count():
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [({"ranks": (0,)}, "from 1, got 0"), ({"ranks": (1.5,)}, "got 1.5"), ({"ties": "best"}, "got 'best'")],
+    [
+        ({"ranks": (0,)}, "from 1, received 0"),
+        ({"ranks": (1.5,)}, "received 1.5"),
+        ({"ties": "best"}, "received 'best'"),
+    ],
 )
 def test_arguments_of_evaluate(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -236,7 +240,7 @@ def test_arguments_of_evaluate(arguments, message):
 
 
 def test_arguments_of_rank():
-    with pytest.raises(ValueError, match="metric: expected one of euclidean, sqeuclidean, cosine, got 'l1'"):
+    with pytest.raises(ValueError, match="metric: expected one of euclidean, squared_euclidean, cosine, received 'l1'"):
         rank(listed("+"), "l1")
     with pytest.raises(ValueError, match=r"row 0 \(query 0 of action 0\) is all zeros"):
         rank(listed("+"), "cosine")
@@ -262,7 +266,7 @@ VALID = {"query": [0, 3], "offsets": [0, 2, 3], "gallery": [1, 2, 4], "distance"
         ("short_offsets", {"offsets": [0, 3]}, "expected 3 rising numbers from 0 to 3"),
         ("falling_offsets", {"offsets": [0, 4, 3]}, "rising"),
         ("nan", {"distance": [1, np.nan, 1]}, "3 finite numbers"),
-        ("floats", {"query": [0.0, 3.0]}, "int64 array, got float64"),
+        ("floats", {"query": [0.0, 3.0]}, "int64 array, received float64"),
     ],
 )
 def test_a_ranking_is_complete_and_sorted(name, changes, message):

@@ -112,10 +112,10 @@ def test_blocks_of_draws_leave_no_trace(monkeypatch):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"level": 1.0}, "level: expected a share between 0 and 1, such as 0.95, got 1.0"),
-        ({"resamples": 0}, "resamples: expected 1 or more, got 0"),
-        ({"groups": np.arange(2)}, r"groups: expected one for each of \(3,\) values, got shape \(2,\)"),
-        ({"values": np.full(3, np.nan)}, "expected at least one number, got 3 values, all of skipped queries"),
+        ({"level": 1.0}, "level: expected a share between 0 and 1, such as 0.95, received 1.0"),
+        ({"resamples": 0}, "resamples: expected 1 or more, received 0"),
+        ({"groups": np.arange(2)}, r"groups: expected one for each of \(3,\) values, received shape \(2,\)"),
+        ({"values": np.full(3, np.nan)}, "expected at least one number, received 3 values, all of skipped queries"),
     ],
 )
 def test_arguments(arguments, message):
@@ -175,9 +175,9 @@ def test_runs_are_matched_by_index_not_by_row():
 
 
 def test_runs_over_other_images_are_refused():
-    with pytest.raises(ValueError, match="second: expected the same 3 images, got 2"):
+    with pytest.raises(ValueError, match="second: expected the same 3 images, received 2"):
         compare(rank(listed("+-")), rank(listed("+")))
-    with pytest.raises(ValueError, match="second: expected gallery 0 of action 0 with person 1, got 2"):
+    with pytest.raises(ValueError, match="second: expected gallery 0 of action 0 with person 1, received 2"):
         compare(rank(listed("+-")), rank(listed("-+")))
 
 

@@ -230,7 +230,7 @@ def test_look_is_asked_for_the_hardest_beside_their_best(tiny):
     "arguments, message",
     [
         ({"limit": 0}, "limit: expected at least 1"),
-        ({"paper_row": {"map": 0.5}}, "paper_row: expected the keys .* got 'map'"),
+        ({"paper_row": {"map": 0.5}}, "paper_row: expected the keys .* received 'map'"),
         ({"paper_row": {"mAP": 63.7}}, "fraction from 0 to 1"),
         ({"paper_row": {"rank1": "52"}}, "fraction from 0 to 1"),
         (

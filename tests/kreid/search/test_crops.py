@@ -11,13 +11,13 @@ from tiny_report import picture
 from tiny_runs import command
 
 from kreid.cli import rank as rank_command
-from kreid.files.arrays import map_arrays
 from kreid.ranking.distances import pairwise
 from kreid.ranking.neighbours import search
 from kreid.search.crops import Crops, Rows, crops_of_embeddings
 from kreid.search.files import write_results
 from kreid.search.page import search_page
 from kreid.search.results import Results
+from tfrecords_tools.arrays import map_arrays
 
 HOSTILE = "\"><img src=x onerror='window.hacked=1'>, <script>window.hacked=1<\udce9.png"  # and not UTF-8
 
@@ -114,12 +114,15 @@ def test_names_and_pictures_of_each_kind_of_file(tmp_path, folder):
 @pytest.mark.parametrize(
     "arrays, message",
     [
-        ({"a": np.eye(2)}, "expected vectors, .N, D. real numbers, as kreid-embed writes them, got none"),
-        ({"vectors": np.ones(3)}, r"got float64 of shape \(3,\)"),
-        ({"vectors": np.array([["a"]])}, "got <U1 of shape"),
+        ({"a": np.eye(2)}, "expected vectors, .N, D. real numbers, as kreid-embed writes them, received none"),
+        ({"vectors": np.ones(3)}, r"received float64 of shape \(3,\)"),
+        ({"vectors": np.array([["a"]])}, "received <U1 of shape"),
         ({"vectors": np.array([[None]])}, "Python objects, which are not read"),
         ({"vectors": np.zeros((0, 4))}, "holds no vectors"),
-        ({"vectors": np.eye(3), "path": np.array(["a"])}, "expected 3 of each, as there are vectors, got {'path': 1}"),
+        (
+            {"vectors": np.eye(3), "path": np.array(["a"])},
+            "expected 3 of each, as there are vectors, received {'path': 1}",
+        ),
         (labelled([4, 4], [False, False]), "bbox: 4 stands in rows 0 and 1"),
         (labelled([4, 5], [True, True]), "no gallery image among its 2 images"),
     ],

@@ -30,7 +30,9 @@ def test_npz_gives_its_arrays(tmp_path):
 
 def test_npz_with_pickled_objects_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", weight=np.array([{"a": 1}], object))
-    with pytest.raises(ValueError, match=r"x\.npz: no readable array weight\.npy: Object arrays cannot be loaded"):
+    with pytest.raises(
+        ValueError, match=r"x\.npz: expected a .* no readable array weight\.npy: Object arrays cannot be loaded"
+    ):
         read(tmp_path / "x.npz")
 
 
@@ -40,7 +42,7 @@ def test_npz_with_a_changed_byte_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[2000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.npz: damaged zip archive: Bad CRC"):
+    with pytest.raises(ValueError, match=r"x\.npz: expected a \.npz file of plain arrays: Bad CRC"):
         read(path)
 
 

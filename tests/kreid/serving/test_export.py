@@ -14,7 +14,7 @@ from kreid.data.images import decode_and_resize
 from kreid.layers.bilinear import CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
 from kreid.layers.preprocessing import ImagePreprocessing
-from kreid.serving.saved_model import export
+from kreid.serving.export import export
 
 
 @pytest.fixture(scope="module")

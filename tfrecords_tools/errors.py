@@ -1,4 +1,12 @@
-"""Foreign text in messages: what libraries say of a damaged file, and names that come from it."""
+"""The error of a user's mistake, and foreign text in messages. No imports: whatever fails can say so."""
+
+
+class ConfigError(ValueError):
+    """A wrong argument or configuration: a command ends with exit code 2, where another `ValueError` means 1, bad data.
+
+    Example:
+        >>> raise ConfigError("--fraction: expected a number in (0, 1], received 1.5")
+    """
 
 
 def one_line(text: object, limit: int = 160) -> str:
