@@ -21,6 +21,7 @@ _DAMAGE = (
     LookupError,
     MemoryError,
     NotImplementedError,
+    OSError,  # to seek where a changed offset says
     RuntimeError,
     SyntaxError,
     TypeError,
@@ -45,11 +46,12 @@ def read_arrays(path: str | Path, names: Sequence[str] = ()) -> dict[str, np.nda
         OSError: where it cannot be opened.
     """
     expected = f"expected a .npz file with {', '.join(names)}" if names else "expected a .npz file of plain arrays"
-    try:
-        with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
-            arrays = {_name(member): _read_member(archive, member) for member in archive.infolist()}
-    except _DAMAGE as error:
-        raise ValueError(f"{path}: {expected}: {one_line(error)}") from None
+    with Path(path).open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                arrays = {_name(member): _read_member(archive, member) for member in archive.infolist()}
+        except _DAMAGE as error:
+            raise ValueError(f"{path}: {expected}: {one_line(error)}") from None
     missing = [name for name in names if name not in arrays]
     if missing:
         raise ValueError(f"{path}: {expected}; {', '.join(missing)} missing")
@@ -70,13 +72,14 @@ def map_arrays(path: str | Path) -> dict[str, np.ndarray]:
         OSError: where it cannot be opened.
     """
     path = Path(path)
-    try:
-        if path.suffix == ".npy":
-            return {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return {_name(member): _map_member(path, archive, member) for member in archive.infolist()}
-    except _DAMAGE as error:
-        raise ValueError(f"{path}: not a whole .npz or .npy file of arrays: {one_line(error)}") from None
+    with path.open("rb") as file:
+        try:
+            if path.suffix == ".npy":
+                return {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
+            with zipfile.ZipFile(file) as archive:
+                return {_name(member): _map_member(path, archive, member) for member in archive.infolist()}
+        except _DAMAGE as error:
+            raise ValueError(f"{path}: not a whole .npz or .npy file of arrays: {one_line(error)}") from None
 
 
 def _name(member: zipfile.ZipInfo) -> str:
