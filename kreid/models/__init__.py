@@ -1,5 +1,7 @@
 """Backbones by name, and the models that a configuration describes.
 
+Imports Keras, NumPy, `kreid.layers` and `kreid.weights`; no TensorFlow.
+
 A backbone maps an image to a dict of named feature maps; an embedder is a short composition over such dicts that ends
 in one vector of length one. A new backbone is a file beside this one and a line in `BACKBONES`.
 """

@@ -1,5 +1,7 @@
 """Weights that people have, as named arrays, and into Keras models: without PyTorch, Caffe or running pickled code.
 
+Imports Keras, h5py and NumPy; no TensorFlow.
+
     tensors = kreid.weights.read("pose_iter_584000.caffemodel")   # {"conv1_1.weight": array, ...}
     report = kreid.weights.assign(backbone, tensors)              # loaded, missing, unused, misshapen
     report = kreid.weights.load(backbone, "model.pth.tar-60")     # both, and the log says which file it is

@@ -1,95 +1,203 @@
-"""The rooms of the house: who may import whom, read off the syntax trees; and that JAX runs what may run there."""
+"""Which room may import what: every import counts, late and lazy ones too, and so does what others bring along."""
 
-import ast
 import re
+from typing import NamedTuple
 
 import pytest
+import rooms
 from paths import ROOT
 
-FILES = sorted([*(ROOT / "kreid").rglob("*.py"), *(ROOT / "tfrecords_tools").rglob("*.py")])
-NUMPY_ONLY = [path for path in FILES if path.name.startswith(("ranking", "reranking")) and path.parent.name == "kreid"]
-ANY_BACKEND = [
-    path
-    for path in FILES
-    if path.parent.name in ("models", "weights")
-    or path in [ROOT / "kreid" / name for name in ("layers.py", "losses.py", "objective.py")]
-]
+TEXTS = rooms.sources(ROOT)
+BIG = ("tensorflow", "keras", "jax", "torch")
+LATER = ("kreid.training", "kreid.evaluation", "kreid.report", "kreid.search", "kreid.tuning")
+FACES = "lazy_loader"  # which `kreid/__init__.py` and other faces load their names by
 
 
-def module_name(path):
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+class Rule(NamedTuple):
+    """What the modules of a room may reach, themselves or through others; `never` is checked where `only` is None."""
+
+    room: str
+    never: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
 
 
-def imports(path, top_level_only=False):
-    """Dotted names that a file imports; `from a import b` counts as a and a.b."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = set()
-    for node in tree.body if top_level_only else ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+RULES = (
+    Rule("tfrecords_tools", never=("keras", "kreid", "jax", "torch")),
+    Rule("tfrecords_tools.errors", only=()),
+    Rule("tfrecords_tools.arrays", only=("numpy",)),
+    Rule("kreid.errors", only=(FACES,)),
+    Rule("kreid.types", only=("numpy", "keras", FACES)),
+    Rule("kreid.files", only=(FACES,)),
+    Rule("kreid.config", only=("pydantic", "yaml", FACES)),
+    Rule("kreid.ranking", only=("numpy", "faiss", FACES)),  # faiss where a search asks for it
+    Rule("kreid.layers", never=("tensorflow", "jax", "torch")),
+    Rule("kreid.losses", never=("tensorflow", "jax", "torch")),
+    Rule("kreid.models", never=("tensorflow", "jax", "torch")),
+    Rule("kreid.weights", never=("tensorflow", "jax", "torch")),
+    Rule("kreid.pages", only=("jinja2", "markupsafe", FACES)),
+    Rule("kreid.training", never=("kreid.report", "kreid.search", "kreid.look", "kreid.tuning", "kreid.pages")),
+    Rule("kreid.embedding", never=LATER),
+    Rule("kreid.pictures", never=("kreid.training", "kreid.report", "kreid.search", "kreid.look", "kreid.pages")),
+    Rule("kreid.serving", never=LATER),
+)
+# What a command imports before it has checked its arguments must not load these.
+EARLY = ("kreid.config.loading", "kreid.runs.folder", "kreid.training.workers", "tfrecords_tools.console.command")
+
+
+def violations(texts):
+    """What breaks a rule, a sentence each."""
+    graph = rooms.read(texts)
+    found = [sentence for rule in RULES for sentence in broken(rule, graph)]
+    found += [f"{name} imports a cli" for name, others in graph.items() if "cli" not in name and imports_cli(others)]
+    between = rooms.rooms(graph)
+    found += [f"circle of rooms: {' -> '.join(way)}" for way in rooms.circles(between)]
+    found += [f"circle of modules: {' -> '.join(way)}" for way in rooms.circles(without_faces(graph))]
     return found
 
 
-def packages(path):
-    return {name.partition(".")[0] for name in imports(path)}
+def broken(rule, graph):
+    for name in graph:
+        if name != rule.room and not name.startswith(f"{rule.room}."):
+            continue
+        ways = rooms.reached(name, graph)
+        if rule.only is not None:
+            wrong = rooms.foreign(ways) - set(rule.only)
+        else:
+            wrong = {other for other in ways if any(f"{other}.".startswith(f"{one}.") for one in rule.never)}
+        yield from (f"{rule.room}: {' -> '.join(ways[other])}" for other in sorted(wrong))
 
 
-def test_there_are_files_to_check():
-    assert len(FILES) > 20
-    assert NUMPY_ONLY
-    assert len(ANY_BACKEND) > 5
+def imports_cli(others):
+    return any("cli" in other.split(".") for other in others)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_rooms(path):
-    used = packages(path)
-    if path.parts[len(ROOT.parts)] == "tfrecords_tools":
-        assert not used & {"keras", "kreid"}
-    if path in NUMPY_ONLY:
-        assert not used & {"keras", "tensorflow", "PIL", "rich", "typer", "yaml", "pydantic", "jax"}
-    if path in ANY_BACKEND:
-        assert not used & {"tensorflow", "jax", "torch"}
-    if "cli" not in module_name(path).split("."):
-        assert not any("cli" in name.split(".") for name in imports(path)), "nobody imports a cli"
+def without_faces(graph):
+    """A face hands on what its modules define, which is no circle: it stands above them."""
+    return {name: {other for other in others if not other.startswith(f"{name}.")} for name, others in graph.items()}
 
 
-def test_no_import_cycles():
-    modules = {module_name(path): path for path in FILES}
-    graph = {
-        name: {other for other in imports(path, top_level_only=True) if other in modules}
-        for name, path in modules.items()
-    }
-    done, open_ = set(), []
+def test_there_are_modules_to_check():
+    graph = rooms.read(TEXTS)
+    assert len(graph) > 100
+    assert {"kreid.ranking.embeddings", "tfrecords_tools.files"} & graph["kreid.ranking.lists"]
+    assert "tensorflow" in graph["kreid.data.images"]
+    assert "kreid.models.embedders" in graph["kreid.runs.folder"]  # imported inside a function
+    assert "kreid.training.run" in graph["kreid.training"]  # lazily
 
-    def visit(name):
-        assert name not in open_, f"import cycle: {' -> '.join([*open_[open_.index(name) :], name])}"
-        if name in done:
-            return
-        open_.append(name)
-        for other in sorted(graph[name] - {name}):
-            visit(other)
-        open_.pop()
-        done.add(name)
 
-    for name in modules:
-        visit(name)
+def test_every_rule_is_kept():
+    assert violations(TEXTS) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.room)
+def test_a_rule_is_of_a_room_that_is_there(rule):
+    assert rule.room in TEXTS
+
+
+PLANTED = {
+    "tfrecords_tools": ("tfrecords_tools.schema", "import keras", "tfrecords_tools: tfrecords_tools.schema -> keras"),
+    "errors": ("tfrecords_tools.errors", "import numpy", "tfrecords_tools.errors: .*errors -> numpy"),
+    "ranking": ("kreid.ranking.scores", "import scipy.stats", "kreid.ranking: kreid.ranking.scores -> scipy"),
+    "late": ("kreid.ranking.lists", "def late():\n    import keras", "kreid.ranking: kreid.ranking.lists -> keras"),
+    "through others": ("tfrecords_tools.naming", "import PIL", r"kreid.ranking: .*tfrecords_tools\.naming -> PIL"),
+    "layers": ("kreid.layers.bilinear", "import tensorflow as tf", "kreid.layers: .* -> tensorflow"),
+    "losses": ("kreid.losses.pairs", "from tensorflow import math", "kreid.losses: .* -> tensorflow"),
+    "models": ("kreid.models.osnet", "def late():\n    import torch", "kreid.models: .*osnet -> torch"),
+    "weights": ("kreid.weights.files", "import jax", "kreid.weights: .* -> jax"),
+    "config": ("kreid.config.sections", "import keras", "kreid.config: .* -> keras"),
+    "files": ("kreid.files.atomic", "import numpy", "kreid.files: .* -> numpy"),
+    "pages": ("kreid.pages.markup", "import numpy", "kreid.pages: .* -> numpy"),
+    "training": (
+        "kreid.pictures.galleries",
+        "from kreid.report.looks import tiles",
+        "kreid.training: .*kreid.report.looks",
+    ),
+    "embedding": (
+        "kreid.embedding.views",
+        "from kreid.training import run",
+        "kreid.embedding: .* -> kreid.training.run",
+    ),
+    "pictures": ("kreid.pictures.batch", "from kreid.look.pairs import Pair", "kreid.pictures: .* -> kreid.look.pairs"),
+    "serving": ("kreid.serving.client", "from kreid.report import write", "kreid.serving: .* -> kreid.report.write"),
+    "cli": ("kreid.training.run", "from kreid.cli.common import note", "kreid.training.run imports a cli"),
+    "rooms": ("kreid.runs.folder", "def late():\n    from kreid.training import run", "circle of rooms: kreid.runs"),
+    "modules": ("kreid.ranking.distances", "from kreid.ranking.ordering import rank", "circle of modules: .*ordering"),
+    "lazily": (
+        "kreid.files",
+        'x = lazy_loader.attach(__name__, submod_attrs={"atomic": ["a"]})\nimport rich',
+        "kreid.files: kreid.files -> rich",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_violation_is_found(name):
+    module, line, message = PLANTED[name]
+    assert any(re.search(message, one) for one in violations({**TEXTS, module: f"{TEXTS[module]}\n{line}\n"}))
+
+
+def test_every_rule_has_a_planted_violation():
+    planted = [message for _, _, message in PLANTED.values()]
+    checked = {rule.room for rule in RULES if any(message.startswith(f"{rule.room}: ") for message in planted)}
+    rest = {rule.room for rule in RULES} - checked
+    for name in rest:  # of the same form as one that was planted
+        (rule,) = [rule for rule in RULES if rule.room == name]
+        line = f"import {rule.never[0] if rule.never else 'scipy'}"
+        assert any(one.startswith(f"{name}: ") for one in violations({**TEXTS, name: f"{TEXTS[name]}\n{line}\n"})), name
+
+
+def test_what_a_type_checker_alone_imports_does_not_count():
+    line = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import keras"
+    assert violations({**TEXTS, "kreid.ranking.lists": f"{TEXTS['kreid.ranking.lists']}\n{line}\n"}) == []
+
+
+def test_a_relative_import_is_refused():
+    with pytest.raises(ValueError, match="kreid.errors: relative import"):
+        rooms.read({**TEXTS, "kreid.errors": "from . import config"})
+
+
+def eagerly(name, texts):
+    """What importing a module loads at once: its own top level, that of its packages' faces, and so on."""
+    graph = {one: set(rooms.at_once(one, text, texts)) for one, text in texts.items()}
+    return rooms.reached(name, graph)
+
+
+@pytest.mark.parametrize("module", EARLY)
+def test_what_commands_import_first_loads_neither_keras_nor_tensorflow(module):
+    assert not set(BIG) & set(eagerly(module, TEXTS))
 
 
 def test_tests_of_what_runs_on_any_backend_run_on_jax_too():
     """A test file that uses Keras, and of kreid nothing bound to TensorFlow, marks what `make test` repeats on JAX."""
-    free = {
-        module_name(path)
-        for path in [*ANY_BACKEND, *(ROOT / "kreid" / name for name in ("config.py", "errors.py", "sections.py"))]
-    }
-    bound = {module_name(path) for path in FILES} - free - {"kreid"}
+    free = ("kreid.layers", "kreid.losses", "kreid.models", "kreid.weights")
+    neutral = (*free, "kreid.config", "kreid.errors", "kreid.types", "tfrecords_tools.errors")
     checked = 0
     for path in (ROOT / "tests").rglob("test_*.py"):
-        used = imports(path)
-        if "keras" in packages(path) and used & free and not used & bound:
-            assert "pytest.mark.backend" in path.read_text(encoding="utf-8"), f"{path}: no test is marked backend"
+        text = path.read_text(encoding="utf-8")
+        used = rooms.read({**TEXTS, "test": text})["test"]
+        of_kreid = [name for name in used if name.startswith("kreid.")]
+        unbound = all(name.startswith(neutral) for name in of_kreid) and not {"tensorflow", "kreid"} & used
+        if "keras" in used and unbound and any(name.startswith(free) for name in of_kreid):
+            assert "pytest.mark.backend" in text, f"{path}: no test is marked backend"
             checked += 1
     assert checked > 8
-    assert re.search(r"KERAS_BACKEND=jax \$\(BIN\)/python -m pytest .*-m backend", (ROOT / "Makefile").read_text())
+    assert re.search(r"KERAS_BACKEND=jax .*-m pytest .*-m backend", (ROOT / "Makefile").read_text())
+
+
+def test_a_face_tells_type_checkers_the_names_that_it_loads():
+    """`TYPE_CHECKING` imports and what `lazy_loader.attach` is told are the same names from the same modules."""
+    faces = 0
+    for name, text in TEXTS.items():
+        if "lazy_loader.attach(" in text:
+            typed, loaded = rooms.face(name, text)
+            assert typed == loaded, name
+            faces += 1
+    assert faces > 8
+
+
+def test_every_room_says_what_it_is_for():
+    for name, text in TEXTS.items():
+        if name.count(".") == 1 and any(other.startswith(f"{name}.") for other in TEXTS):
+            assert re.match(r'"""[A-Z]', text), name
+            if not name.endswith(".cli"):
+                assert "mport" in text.partition('"""')[2].partition('"""')[0], f"{name}: what may it import?"
