@@ -5,9 +5,9 @@ import pytest
 from configurations import changed
 from tiny_runs import with_heads
 
-from kreid import embedding
 from kreid.config.sections import Evaluation
 from kreid.data.records import record_batches
+from kreid.embedding import extract as embedding
 from kreid.embedding.extract import embed, embed_each
 from kreid.embedding.views import cut, pictures
 from kreid.models.embedders import build_model

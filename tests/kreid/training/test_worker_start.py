@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 from configurations import changed
 
-from kreid import training
 from kreid.cli.train import app
 from kreid.config.loading import dump
 from kreid.data.training_set import TrainingSet
+from kreid.training import run as training
 from kreid.training.worker_start import lost_workers
 from kreid.training.workers import Cluster
 from tfrecords_tools.console.command import run

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from kreid import tuning
 from kreid.config.loading import check, load_config
 from kreid.errors import ConfigError, DivergedError
+from kreid.tuning import search as tuning
 from kreid.tuning.space import Choice, Range, Space
 from tfrecords_tools.console.command import UsageError
 from tfrecords_tools.index import read_index

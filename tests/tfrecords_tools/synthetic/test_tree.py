@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfrecords_tools import synthetic
 from tfrecords_tools.naming import parse_name
 from tfrecords_tools.soccernet import scan
+from tfrecords_tools.synthetic import tree as synthetic
 from tfrecords_tools.synthetic.tree import draw, sheet
 
 ACTIONS = {"train": 5, "valid": 2, "test": 9, "challenge": 2}
