@@ -1,6 +1,13 @@
-"""Types that several rooms share."""
+"""Types that several rooms share. Imports nothing."""
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
-Progress = Callable[[int, int], None]
+Tensor: TypeAlias = Any
+"""An array of whichever backend Keras runs on, NumPy's included, or a symbolic one of a functional model.
+
+`Any` to a type checker, because neither Keras nor TensorFlow says its types; to a reader, that a name is a tensor.
+"""
+
+Progress: TypeAlias = Callable[[int, int], None]
 """Called with how many are done and how many there are in all."""

@@ -8,12 +8,12 @@ Plain tensor operations on one image at a time, for `tf.data.Dataset.map`: the l
 their own, which no resumed run could find again, and are slower on the CPU.
 """
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
+from kreid.config.sections import Data
 from kreid.layers.preprocessing import IMAGENET_MEAN
+from kreid.types import Tensor
 
 _CROP, _COLOUR, _ERASE = 1, 2, 3  # streams of random numbers; the flip draws from the seed itself
 # RGB -> luma and two axes of colour, as NTSC television has it; the rows of the colours sum to 0, so grey stays grey.
@@ -21,7 +21,7 @@ _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.
 _RGB = np.linalg.inv(_YIQ)
 
 
-def augment(image: Any, seed: Any, config: Any) -> Any:
+def augment(image: Tensor, seed: Tensor, config: Data) -> Tensor:
     """Change one training image at random.
 
     Args:
@@ -47,12 +47,12 @@ def augment(image: Any, seed: Any, config: Any) -> Any:
     return image
 
 
-def _uniform(seed: Any, stream: int, count: int) -> list:
+def _uniform(seed: Tensor, stream: int, count: int) -> list[Tensor]:
     """Draw `count` numbers in [0, 1) from one of the streams of a seed."""
     return tf.unstack(tf.random.stateless_uniform((count,), tf.random.fold_in(seed, tf.constant(stream, tf.int64))))
 
 
-def _jitter(image: Any, draw: list, config: Any) -> Any:
+def _jitter(image: Tensor, draw: list[Tensor], config: Data) -> Tensor:
     """Turn and scale the colours about grey, then contrast about the mean grey, then brightness: one linear map."""
     strength = (config.brightness, config.contrast, config.saturation)
     brightness, contrast, saturation = (1 + most * (2 * one - 1) for most, one in zip(strength, draw[:3], strict=True))
@@ -66,7 +66,7 @@ def _jitter(image: Any, draw: list, config: Any) -> Any:
     return tf.clip_by_value(tf.reshape(pixels, image.shape), 0.0, 255.0)
 
 
-def _crop(image: Any, draw: list, padding: int) -> Any:
+def _crop(image: Tensor, draw: list[Tensor], padding: int) -> Tensor:
     """Cut the image's size out of the image with a border of `padding` pixels around it, in other words shift it."""
     height, width, _ = image.shape
     down, right = (_below(one, 2 * padding + 1) - padding for one in draw)
@@ -75,7 +75,7 @@ def _crop(image: Any, draw: list, padding: int) -> Any:
     return _paste(kept, _fill(height, width), tf.maximum(down, 0), tf.maximum(right, 0), image.shape)
 
 
-def _erase(image: Any, draw: list, config: Any) -> Any:
+def _erase(image: Tensor, draw: list[Tensor], config: Data) -> Tensor:
     """Fill a rectangle, with the probability `config.erase`; every rectangle that is drawn fits (see `Data`)."""
     height, width, _ = image.shape
     smallest, largest = config.erase_area
@@ -89,23 +89,23 @@ def _erase(image: Any, draw: list, config: Any) -> Any:
     columns = _rounded(tf.sqrt(share * height * width / aspect), width)
     top, left = _below(draw[3], height - rows + 1), _below(draw[4], width - columns + 1)
 
-    def erased() -> Any:
+    def erased() -> Tensor:
         return _paste(_fill(height, width)[:rows, : 3 * columns], _as_matrix(image), top, left, image.shape)
 
     return tf.cond(draw[0] < config.erase, erased, lambda: image)
 
 
-def _as_matrix(image: Any) -> Any:
+def _as_matrix(image: Tensor) -> Tensor:
     # Pieces of a matrix are copied row by row, several times as fast as pieces of a (height, width, 3) tensor.
     return tf.reshape(image, (image.shape[0], -1))  # (height, 3 * width)
 
 
-def _fill(height: int, width: int) -> Any:
+def _fill(height: int, width: int) -> Tensor:
     """A matrix of ImageNet's mean colour, which a pretrained network sees as zero."""
     return tf.constant(np.tile(IMAGENET_MEAN, (height, width)), tf.float32)
 
 
-def _paste(piece: Any, matrix: Any, top: Any, left: Any, shape: tuple) -> Any:
+def _paste(piece: Tensor, matrix: Tensor, top: Tensor, left: Tensor, shape: tuple) -> Tensor:
     """The image of `shape` whose `_as_matrix` is `matrix`, with `piece` in its place from pixel (top, left) on."""
     bottom = top + tf.shape(piece)[0]
     beside = matrix[top:bottom]
@@ -113,10 +113,10 @@ def _paste(piece: Any, matrix: Any, top: Any, left: Any, shape: tuple) -> Any:
     return tf.reshape(tf.concat([matrix[:top], band, matrix[bottom:]], axis=0), shape)
 
 
-def _below(draw: Any, count: Any) -> Any:
+def _below(draw: Tensor, count: Tensor) -> Tensor:
     """An integer in 0..count - 1 out of a number in [0, 1)."""
     return tf.cast(draw * tf.cast(count, tf.float32), tf.int32)
 
 
-def _rounded(pixels: Any, largest: int) -> Any:
+def _rounded(pixels: Tensor, largest: int) -> Tensor:
     return tf.clip_by_value(tf.cast(tf.round(pixels), tf.int32), 1, largest)

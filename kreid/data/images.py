@@ -3,13 +3,14 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kreid.types import Tensor
 
-def decode_and_resize(encoded: Any, image_size: tuple[int, int]) -> Any:
+
+def decode_and_resize(encoded: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Decode one PNG or JPEG and resize it to the network's input.
 
     Args:
@@ -23,7 +24,7 @@ def decode_and_resize(encoded: Any, image_size: tuple[int, int]) -> Any:
     return resize(decode(encoded), image_size)
 
 
-def decode(encoded: Any) -> Any:
+def decode(encoded: Tensor) -> Tensor:
     """Decode one PNG or JPEG, a scalar string tensor, to its own size: `(h, w, 3)` uint8, RGB."""
     # decode_jpeg reads PNG too; with this DCT it equals Pillow, with the default one it is up to 5 grey levels off.
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
@@ -43,7 +44,7 @@ def read_image(path: str | Path) -> np.ndarray:
         raise ValueError(f"{path}: not a whole PNG or JPEG image; leave it out or get it again") from None
 
 
-def resize(pixels: Any, image_size: tuple[int, int]) -> Any:
+def resize(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Resize one image or a batch, `(h, w, 3)` or `(N, h, w, 3)`, to `image_size`, as `decode_and_resize` does."""
     pixels = tf.cast(pixels, tf.float32)
     # Where nothing shrinks, as with most real crops, both give the same pixels, and the filter takes six times as long.

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kreid.data.images import decode, decode_and_resize
 from kreid.ranking.embeddings import Images
+from kreid.types import Tensor
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index
 
@@ -54,7 +54,7 @@ def record_batches(
     """Images of a record folder in the order of its index, or those at `rows`: `(B, h, w, 3)` float32 RGB 0-255."""
     index = read_index(folder)
 
-    def load(record: Any) -> Any:
+    def load(record: Tensor) -> Tensor:
         return decode_and_resize(schema.parse(record)["image"], image_size)
 
     if rows is None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kreid.config.sections import Data
 from kreid.data.augmentation import augment
 from kreid.data.images import decode_and_resize
 from kreid.data.sampling import Sampler
 from kreid.errors import ConfigError
+from kreid.types import Tensor
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index, split_folder
 
@@ -39,7 +40,7 @@ class TrainingSet:
         >>> training_set = TrainingSet("records", config.data, seed=1)
     """
 
-    def __init__(self, data: str | Path, config: Any, seed: int, held_out: Sequence[int] | None = None) -> None:
+    def __init__(self, data: str | Path, config: Data, seed: int, held_out: Sequence[int] | None = None) -> None:
         self.config = config
         self.index: Index = read_index(split_folder(data, "train"))
         try:
@@ -93,7 +94,7 @@ def training_batches(
             yield np.array(records, dtype=object), training_set.label[batch[mine]], seeds[mine]
             draw += batch_size
 
-    def load(record: Any, label: Any, draw: Any) -> tuple:
+    def load(record: Tensor, label: Tensor, draw: Tensor) -> tuple:
         image = decode_and_resize(schema.parse(record)["image"], image_size)
         seed = tf.stack([tf.constant(training_set.seed, tf.int64), draw])
         image.set_shape((*image_size, 3))

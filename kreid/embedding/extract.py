@@ -16,9 +16,8 @@ from kreid.data.records import first_damaged, record_batches
 from kreid.embedding.views import Picture, cut, pictures
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings, Images
+from kreid.types import Progress
 from tfrecords_tools.index import read_index
-
-Progress = Callable[[int, int], None]
 
 
 class Embedded(NamedTuple):

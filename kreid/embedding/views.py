@@ -1,9 +1,8 @@
 """The pictures of one image that its embedding may be averaged over: mirrored ones and crops."""
 
-from typing import Any
-
 from kreid.config.sections import Evaluation
 from kreid.data.images import resize
+from kreid.types import Tensor
 
 Picture = tuple[str, bool]  # a crop's name, and whether it is mirrored
 
@@ -22,7 +21,7 @@ def pictures(settings: Evaluation) -> tuple[Picture, ...]:
     return tuple((crop, mirrored) for mirrored in (False, True)[: 1 + settings.flip] for crop in crops)
 
 
-def cut(images: Any, picture: Picture) -> Any:
+def cut(images: Tensor, picture: Picture) -> Tensor:
     """Take one picture of every image.
 
     Args:

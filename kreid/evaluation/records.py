@@ -6,12 +6,13 @@ from pathlib import Path
 import keras
 
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.embedding.extract import Embedded, Progress, embed_each
+from kreid.embedding.extract import Embedded, embed_each
 from kreid.errors import ConfigError
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import rank
 from kreid.ranking.reranking import combine, expand_queries, rerank
+from kreid.types import Progress
 
 
 def rank_records(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.embedding.extract import Embedded, Progress, embed, embed_each
+from kreid.embedding.extract import Embedded, embed, embed_each
 from kreid.evaluation.baselines import random_ranking, untrained
 from kreid.evaluation.paper import paper_row
 from kreid.evaluation.records import check_widths, joined, ranked
@@ -18,6 +18,7 @@ from kreid.ranking.ordering import rank
 from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
 from kreid.ranking.statistics import compare, intervals
 from kreid.runs.folder import load_config_of, load_model, run_names, weights_digest
+from kreid.types import Progress
 
 SCORES = ("mAP", "rank1", "rank5", "rank10")
 

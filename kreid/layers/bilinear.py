@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from kreid.layers.normalization import l2_normalize
+from kreid.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kreid")
@@ -56,13 +57,13 @@ class BilinearPooling(keras.layers.Layer):
                 "align them first, for example with AveragePooling2D"
             )
 
-    def call(self, inputs: Sequence[Any]) -> Any:
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         """Fuse `[appearance, part]` into one vector an image."""
         appearance, part = inputs
         outer = self._outer(appearance, part)
         return self._finish(ops.reshape(outer, (-1, appearance.shape[-1] * part.shape[-1])))
 
-    def _outer(self, appearance: Any, part: Any) -> Any:
+    def _outer(self, appearance: Tensor, part: Tensor) -> Tensor:
         """Pool the outer product over the places, in float32: (N, H, W, C1), (N, H, W, C2) -> (N, C1, C2)."""
         places = ops.shape(appearance)[1] * ops.shape(appearance)[2]
         a = ops.cast(ops.reshape(appearance, (-1, places, appearance.shape[-1])), "float32")
@@ -70,7 +71,7 @@ class BilinearPooling(keras.layers.Layer):
         outer = ops.matmul(ops.transpose(a, (0, 2, 1)), p)
         return outer / ops.cast(places, "float32") if self.pool == "mean" else outer
 
-    def _finish(self, pooled: Any) -> Any:
+    def _finish(self, pooled: Tensor) -> Tensor:
         if self.signed_sqrt:
             pooled = ops.sign(pooled) * ops.sqrt(ops.abs(pooled) + 1e-12)
         if self.normalize:
@@ -159,7 +160,7 @@ class CompactBilinearPooling(BilinearPooling):
         )
         setattr(self, name, weight)
 
-    def call(self, inputs: Sequence[Any]) -> Any:
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         """Fuse `[appearance, part]` into one sketch an image."""
         appearance, part = inputs
         signs = self.s1[:, None] * self.s2[None, :]

@@ -1,12 +1,12 @@
 """Vectors of length one."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
+from kreid.types import Tensor
 
-def l2_normalize(x: Any, epsilon: float = 1e-12) -> Any:
+
+def l2_normalize(x: Tensor, epsilon: float = 1e-12) -> Tensor:
     """Divide each row of `x` (N, D) by its L2 norm, or by `epsilon` where that is larger: the gradient stays finite."""
     x = ops.cast(x, "float32")
     return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), epsilon**2))
@@ -26,7 +26,7 @@ class L2Normalization(keras.layers.Layer):
         >>> unit = L2Normalization(name="embedding")
     """
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Tensor) -> Tensor:
         """Normalise the rows of `x` (N, D)."""
         return ops.cast(l2_normalize(x), self.compute_dtype)
 

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kreid.types import Tensor
+
 IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 * (0.485, 0.456, 0.406), RGB
 IMAGENET_STD = (58.395, 57.12, 57.375)  # 255 * (0.229, 0.224, 0.225), RGB
 
@@ -50,7 +52,7 @@ class ImagePreprocessing(keras.layers.Layer):
         self.std = std
         self.channel_order = channel_order
 
-    def call(self, images: Any) -> Any:
+    def call(self, images: Tensor) -> Tensor:
         """Normalise `images` (N, H, W, 3)."""
         images = ops.cast(images, "float32")
         if self.channel_order == "bgr":

@@ -1,12 +1,12 @@
 """What the backbones share: argument checks, ImageNet preprocessing, convolutions that pad as PyTorch pads them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 
 from kreid.errors import ConfigError
 from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
+from kreid.types import Tensor
 
 TORCH_BATCH_NORM = {"epsilon": 1e-5, "momentum": 0.9}  # PyTorch's momentum 0.1 weighs the new value, Keras's the old
 
@@ -64,7 +64,7 @@ def he_normal() -> keras.initializers.Initializer:
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
 
 
-def pad_same(x: Any, kernel: int, name: str) -> Any:
+def pad_same(x: Tensor, kernel: int, name: str) -> Tensor:
     """Pad `x` (N, H, W, C) by `kernel // 2` zeros on every side, PyTorch's `padding=kernel // 2`.
 
     Keras's `"same"` puts the odd zero at the bottom right once the stride is 2, which moves every value by a pixel.

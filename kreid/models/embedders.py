@@ -7,7 +7,7 @@ the triplet loss trains (a batch-norm neck, concatenated heads), the trained vec
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 from keras import layers
@@ -17,11 +17,15 @@ from kreid.errors import ConfigError
 from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
 from kreid.models import build_backbone
+from kreid.types import Tensor
+
+if TYPE_CHECKING:
+    from kreid.config.sections import Appearance, Heads, OneStream, Part, TwoStream
 
 log = logging.getLogger("kreid")
 
 
-def build_model(config: Any, pretrained: bool = True) -> keras.Model:
+def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> keras.Model:
     """Build the model that the `model` section of a configuration describes.
 
     Args:
@@ -62,7 +66,7 @@ def build_model(config: Any, pretrained: bool = True) -> keras.Model:
     return model
 
 
-def _two_stream(config: Any, image: Any, pretrained: bool) -> tuple[dict, Any]:
+def _two_stream(config: "TwoStream", image: Tensor, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
     """Appearance and part stream, one grid, bilinear pooling (paper Fig. 2)."""
     maps = _appearance_stream(config, pretrained)(image)
     appearance = _appearance(config.appearance, maps)
@@ -83,7 +87,7 @@ def _two_stream(config: Any, image: Any, pretrained: bool) -> tuple[dict, Any]:
     return maps, fusion([appearance, part])
 
 
-def _one_stream(config: Any, image: Any, pretrained: bool) -> tuple[dict, Any]:
+def _one_stream(config: "OneStream", image: Tensor, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
     """One backbone, averaged over places; torchreid's fully connected layers and mid-level fusion on request."""
     maps = _appearance_stream(config, pretrained)(image)
     feature = layers.GlobalAveragePooling2D(name="pool")(_appearance(config.appearance, maps))
@@ -96,7 +100,7 @@ def _one_stream(config: Any, image: Any, pretrained: bool) -> tuple[dict, Any]:
     return maps, feature
 
 
-def _appearance_stream(config: Any, pretrained: bool) -> keras.Model:
+def _appearance_stream(config: "TwoStream | OneStream", pretrained: bool) -> keras.Model:
     """The backbone, as far as the maps that are used need it."""
     stream = config.appearance
     options = {key: getattr(stream, key) for key in ("last_stride", "variant") if getattr(stream, key) is not None}
@@ -113,7 +117,7 @@ def _appearance_stream(config: Any, pretrained: bool) -> keras.Model:
     return _trim(backbone, {**keys, stream.layer: "model.appearance.layer"}, "appearance")
 
 
-def _part_stream(config: Any, image_size: tuple[int, int], pretrained: bool) -> keras.Model:
+def _part_stream(config: "Part", image_size: tuple[int, int], pretrained: bool) -> keras.Model:
     """OpenPose, as far as the maps that are fused need it."""
     if config.arch == "body_25":
         stages = {"paf_stages": config.paf_stages, "confidence_stages": config.confidence_stages}
@@ -128,7 +132,7 @@ def _part_stream(config: Any, image_size: tuple[int, int], pretrained: bool) -> 
     return _trim(backbone, dict.fromkeys(_fused_parts(config), "model.part.features"), "part")
 
 
-def _fused_parts(config: Any) -> list[str]:
+def _fused_parts(config: "Part") -> list[str]:
     """Names of the maps of the part stream that are fused, in order: last confidence, or [PAF, confidence, trunk]."""
     paf, confidence = f"paf_{config.paf_stages}", f"confidence_{config.confidence_stages}"
     fused = {"confidence": [confidence], "confidence+paf": [paf, confidence], "concat": [paf, confidence, "feature"]}
@@ -181,7 +185,7 @@ def _load_fc(model: keras.Model, path: str) -> None:
     log.info("%s: fully connected layers: %s", path, report)
 
 
-def _appearance(config: Any, maps: dict) -> Any:
+def _appearance(config: "Appearance", maps: dict[str, Tensor]) -> Tensor:
     appearance = maps[config.layer]
     if config.reduce_dim:
         reduce = layers.Conv2D(
@@ -191,7 +195,7 @@ def _appearance(config: Any, maps: dict) -> Any:
     return appearance
 
 
-def _align(part: Any, appearance: Any, method: str) -> Any:
+def _align(part: Tensor, appearance: Tensor, method: str) -> Tensor:
     """Pool the part map (stride 8) onto the appearance map's grid (stride 16 or 32)."""
     factor = round(part.shape[1] / appearance.shape[1])
     pooling = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}[method]
@@ -209,19 +213,19 @@ def _align(part: Any, appearance: Any, method: str) -> Any:
     return aligned
 
 
-def _head(config: Any, name: str, feature_map: Any) -> Any:
+def _head(config: "Heads", name: str, feature_map: Tensor) -> Tensor:
     x = layers.GlobalAveragePooling2D(name=f"{name}_pool")(feature_map)
     for number, units in enumerate(config.hidden, start=1):
         x = layers.Dense(units, activation="relu", name=f"{name}_fc{number}")(x)
     return _unit(f"{name}_embedding", layers.Dense(config.dim, name=f"{name}_out")(x))
 
 
-def _fc(x: Any, units: int, name: str, index: int) -> Any:
+def _fc(x: Tensor, units: int, name: str, index: int) -> Tensor:
     """Linear, batch norm, ReLU, under torchreid's names `fc.0`, `fc.1`."""
     x = layers.Dense(units, name=f"{name}.{index}")(x)
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}.{index + 1}")(x)
     return layers.ReLU(name=f"{name}.{index + 2}")(x)
 
 
-def _unit(name: str, x: Any) -> Any:
+def _unit(name: str, x: Tensor) -> Tensor:
     return L2Normalization(dtype="float32", name=name)(x)

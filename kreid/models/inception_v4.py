@@ -1,10 +1,11 @@
 """InceptionV4 as tables of its blocks' branches."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 
 from kreid.models.blocks import check_input_shape, he_normal, imagenet_preprocessing, narrow
+from kreid.types import Tensor
 
 BATCH_NORM = {"epsilon": 1e-3, "momentum": 0.9}
 
@@ -152,7 +153,7 @@ def inception_v4(
     return keras.Model(images, maps, name=name)
 
 
-def _inception_c(x: Any, block: str, width_divisor: int) -> Any:
+def _inception_c(x: Tensor, block: str, width_divisor: int) -> Tensor:
     ends = []
     for shared, forks in INCEPTION_C:
         end = _chain(x, shared, block, width_divisor)
@@ -160,7 +161,7 @@ def _inception_c(x: Any, block: str, width_divisor: int) -> Any:
     return keras.layers.Concatenate(name=block)(ends)
 
 
-def _chain(x: Any, units: tuple[Conv | Pool, ...], block: str, width_divisor: int) -> Any:
+def _chain(x: Tensor, units: tuple[Conv | Pool, ...], block: str, width_divisor: int) -> Tensor:
     """Add `units` one after another, their names under `block`."""
     for unit in units:
         name = f"{block}.{unit.name}"
@@ -173,7 +174,7 @@ def _chain(x: Any, units: tuple[Conv | Pool, ...], block: str, width_divisor: in
     return x
 
 
-def _conv(x: Any, unit: Conv, filters: int, name: str) -> Any:
+def _conv(x: Tensor, unit: Conv, filters: int, name: str) -> Tensor:
     x = keras.layers.Conv2D(
         filters,
         unit.kernel,

@@ -9,13 +9,13 @@ Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity F
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 from keras import layers
 
 from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.models.blocks import check_input_shape, narrow
+from kreid.types import Tensor
 
 # What the channels of a confidence map stand for, in OpenPose's order (its doc/02_output.md, "Keypoint Ordering").
 COCO_PARTS = (
@@ -174,7 +174,7 @@ def coco(
     return keras.Model(images, maps, name=name)
 
 
-def _trunk(images: Any, preprocessing: keras.Layer | None, divisor: int, conv: Callable) -> Any:
+def _trunk(images: Tensor, preprocessing: keras.Layer | None, divisor: int, conv: Callable) -> Tensor:
     """Map images to `feature`; `conv` is the activated convolution that the network uses from conv4_2 on."""
     if preprocessing is None:
         preprocessing = ImagePreprocessing(mean=128, std=256, channel_order="bgr", name="preprocessing")
@@ -191,7 +191,7 @@ def _trunk(images: Any, preprocessing: keras.Layer | None, divisor: int, conv: C
     return x
 
 
-def _body_25_stage(x: Any, stage: str, channels: int, divisor: int, *, first: bool) -> Any:
+def _body_25_stage(x: Tensor, stage: str, channels: int, divisor: int, *, first: bool) -> Tensor:
     """Five blocks of three 3x3 convolutions, whose outputs are concatenated, then two 1x1 convolutions."""
     block, hidden = (narrow(n, divisor) for n in (_BODY_25_FIRST if first else _BODY_25_LATER))
     for k in range(1, 6):
@@ -204,7 +204,7 @@ def _body_25_stage(x: Any, stage: str, channels: int, divisor: int, *, first: bo
     return _conv(x, f"Mconv7_{stage}", channels, 1)
 
 
-def _coco_branch(x: Any, stage: int, branch: str, channels: int, divisor: int) -> Any:
+def _coco_branch(x: Tensor, stage: int, branch: str, channels: int, divisor: int) -> Tensor:
     """Build one branch of a stage: L1 for the PAF, L2 for the confidence maps."""
     for template, filters, kernel in _COCO_FIRST if stage == 1 else _COCO_LATER:
         name = f"{template.format(stage=stage)}_{branch}"
@@ -215,7 +215,7 @@ def _coco_branch(x: Any, stage: int, branch: str, channels: int, divisor: int) -
     return x
 
 
-def _conv(x: Any, name: str, filters: int, kernel: int, activation: str | None = None, gain: float = 1.0) -> Any:
+def _conv(x: Tensor, name: str, filters: int, kernel: int, activation: str | None = None, gain: float = 1.0) -> Tensor:
     """Convolve; `gain` is the variance that the activation behind takes away."""
     # Ours, for training from scratch. By inputs, not outputs: a block's input joins three outputs, and counting the
     # smaller side would triple the variance from layer to layer, to maps of thousands after six stages.
@@ -226,11 +226,11 @@ def _conv(x: Any, name: str, filters: int, kernel: int, activation: str | None =
     return conv(x)
 
 
-def _conv_relu(x: Any, name: str, filters: int, kernel: int) -> Any:
+def _conv_relu(x: Tensor, name: str, filters: int, kernel: int) -> Tensor:
     return _conv(x, name, filters, kernel, activation="relu", gain=2.0)
 
 
-def _conv_prelu(x: Any, name: str, filters: int, kernel: int) -> Any:
+def _conv_prelu(x: Tensor, name: str, filters: int, kernel: int) -> Tensor:
     """Convolve, then PReLU with one slope a channel, which Caffe keeps as a layer of its own."""
     slope = 0.25  # Caffe's default
     x = _conv(x, name, filters, kernel, gain=2.0 / (1.0 + slope**2))

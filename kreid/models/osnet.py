@@ -1,7 +1,5 @@
 """OSNet: omni-scale blocks, whose streams see 3, 5, 7 and 9 pixels and are weighed by one shared gate."""
 
-from typing import Any
-
 import keras
 
 from kreid.models.blocks import (
@@ -12,6 +10,7 @@ from kreid.models.blocks import (
     narrow,
     pad_same,
 )
+from kreid.types import Tensor
 
 STREAMS = (("conv2a", 1), ("conv2b", 2), ("conv2c", 3), ("conv2d", 4))  # name, 3x3 convolutions in a row
 STAGES = (("conv2", True), ("conv3", True), ("conv4", False))  # two blocks each, and whether they halve the map
@@ -121,7 +120,7 @@ def osnet(
     return keras.Model(images, maps, name=name)
 
 
-def _block(x: Any, filters: int, name: str) -> Any:
+def _block(x: Tensor, filters: int, name: str) -> Tensor:
     """Add one omni-scale block of `filters` outputs."""
     middle = max(4, filters // BOTTLENECK_REDUCTION)
     reduced = _conv(x, middle, 1, f"{name}.conv1")
@@ -140,7 +139,7 @@ def _block(x: Any, filters: int, name: str) -> Any:
     return keras.layers.ReLU(name=name)(keras.layers.Add(name=f"{name}.add")([y, x]))
 
 
-def _gate(filters: int, name: str) -> Any:
+def _gate(filters: int, name: str) -> Tensor:
     """Return the unified aggregation gate: x (N, h, w, c) -> weights (N, 1, 1, c), the same layers at every call."""
     pool = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}.global_avgpool")
     fewer = max(1, filters // GATE_REDUCTION)
@@ -149,7 +148,7 @@ def _gate(filters: int, name: str) -> Any:
     return lambda x: fc2(fc1(pool(x)))
 
 
-def _light_conv(x: Any, filters: int, name: str) -> Any:
+def _light_conv(x: Tensor, filters: int, name: str) -> Tensor:
     """Add a separable 3x3 convolution, the 1x1 first, then batch norm and ReLU."""
     x = keras.layers.Conv2D(filters, 1, use_bias=False, kernel_initializer=he_normal(), name=f"{name}.conv1")(x)
     x = keras.layers.DepthwiseConv2D(
@@ -159,7 +158,7 @@ def _light_conv(x: Any, filters: int, name: str) -> Any:
     return keras.layers.ReLU(name=name)(x)
 
 
-def _conv(x: Any, filters: int, kernel: int, name: str, *, stride: int = 1, activate: bool = True) -> Any:
+def _conv(x: Tensor, filters: int, kernel: int, name: str, *, stride: int = 1, activate: bool = True) -> Tensor:
     """Add a convolution without padding, batch norm, and ReLU unless `activate` is False."""
     x = keras.layers.Conv2D(
         filters, kernel, strides=stride, use_bias=False, kernel_initializer=he_normal(), name=f"{name}.conv"

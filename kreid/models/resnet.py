@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 
@@ -16,6 +16,7 @@ from kreid.models.blocks import (
     narrow,
     pad_same,
 )
+from kreid.types import Tensor
 
 STAGES = ((2, 64, 3), (3, 128, 4), (4, 256, 6), (5, 512, 3))  # stage, filters of the bottleneck, blocks
 NOTOP_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -151,7 +152,7 @@ def _preprocessing(variant: str) -> ImagePreprocessing:
     return ImagePreprocessing(mean=(103.939, 116.779, 123.68), channel_order="bgr", name="preprocessing")
 
 
-def _stem(x: Any, filters: int, spec: Variant) -> Any:
+def _stem(x: Tensor, filters: int, spec: Variant) -> Tensor:
     pad, conv, bn, relu = spec.stem[:4]
     x = pad_same(x, 7, name=pad)
     x = keras.layers.Conv2D(
@@ -161,11 +162,11 @@ def _stem(x: Any, filters: int, spec: Variant) -> Any:
     return keras.layers.ReLU(name=relu)(x)
 
 
-def _block(x: Any, filters: int, stride: int, stage: int, block: int, spec: Variant) -> Any:
+def _block(x: Tensor, filters: int, stride: int, stage: int, block: int, spec: Variant) -> Tensor:
     """Add one bottleneck: 1x1, 3x3, 1x1 convolutions beside a shortcut, which the first block of a stage projects."""
     names = {"stage": stage, "block": block, "layer": stage - 1, "index": block - 1}
 
-    def convolve(x: Any, filters: int, kernel: int, stride: int, conv: str, bn: str) -> Any:
+    def convolve(x: Tensor, filters: int, kernel: int, stride: int, conv: str, bn: str) -> Tensor:
         padding = "same"
         if kernel > 1 and stride > 1:
             x, padding = pad_same(x, kernel, name=f"{conv}.pad"), "valid"

@@ -1,7 +1,7 @@
 """What a report takes from records: the fields of images, and their pictures joined into one sheet per action."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -9,13 +9,12 @@ import numpy as np
 
 from kreid.data.records import read_fields
 from kreid.pictures.thumbnails import Sheet, join
+from kreid.types import Progress
 from tfrecords_tools.index import Index
 
 HEIGHTS = (128, 96, 80, 64, 56, 48)  # pixels; the largest with which the page stays small is taken
 FIELDS = ("role", "jersey", "game", "height", "width")  # of a record, beside its picture
 _SAMPLE = 6  # actions encoded to foretell the size
-
-Progress = Callable[[int, int], None]
 
 
 def choose_height(index: Index, rows: np.ndarray, action: np.ndarray, budget: float) -> tuple[int, float]:

@@ -15,8 +15,9 @@ from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import average_precision
 from kreid.report.data import Looker, looks, page_data
 from kreid.report.figures import Scores, check_paper_row, hardest_first, score
-from kreid.report.images import Progress, choose_height, collect
+from kreid.report.images import choose_height, collect
 from kreid.report.page import assemble
+from kreid.types import Progress
 from tfrecords_tools.index import Index, read_index
 
 BUDGET = 30_000_000

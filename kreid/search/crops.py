@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from kreid.ranking.embeddings import Images, describe
+from kreid.types import Progress
 from tfrecords_tools.arrays import map_arrays
 
-Progress = Callable[[int, int], None]
 _LABELS = ("person", "action", "bbox", "is_query")
 
 
