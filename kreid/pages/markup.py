@@ -1,54 +1,88 @@
-"""Markup of pages: elements, and templates filled in under a strict policy of what may run."""
+"""Markup of pages: templates and elements, where text is escaped wherever it goes in, under a strict policy.
+
+What is `Markup` by type stands in a page as it is; everything else is text from who knows where, and comes escaped.
+`Markup` is made here alone, from templates, `element` and the package's own style and script.
+"""
 
 import base64
 import hashlib
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import resources
 from math import isnan
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-def element(tag: str, content: str = "", /, **attributes: object) -> str:
-    """Return an element with escaped attributes; `content` is markup. `class_` is class, `data_tip` is data-tip."""
-    written = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for name, value in attributes.items()
+
+def element(tag: str, *content: object, **attributes: object) -> Markup:
+    """Return an element.
+
+    Args:
+        tag: its name.
+        content: what stands in it, one after another: `Markup` as it is, anything else escaped.
+        attributes: escaped, `Markup` too, for it may hold quotes. `class_` is class, `data_tip` is data-tip.
+    """
+    written = Markup("").join(
+        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), str(value)) for name, value in attributes.items()
     )
-    return f"<{tag}{written}>{content}</{tag}>"
+    return Markup("<{0}{1}>{2}</{0}>").format(tag, written, Markup("").join(content))
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float | None) -> str:
     """Return a fraction as "63.7", and "–" if there is none."""
     return "–" if fraction is None or isnan(fraction) else f"{100 * fraction:.1f}"
 
 
-def fill(template: str, styles: Sequence[str], scripts: Sequence[str], parts: Mapping[str, str]) -> str:
-    """Return a page filled in, with a Content-Security-Policy under which its own style and script alone work.
+def fill(template: str, /, **values: object) -> Markup:
+    """Return a part of a page, filled in.
 
     Args:
-        template: a file of `assets`, as all names here, of what follows `head.html`; `{{name}}` stands where a
-            part comes.
-        styles: style sheets, joined as the part "style".
-        scripts: scripts, joined as the part "script"; none for a page without.
-        parts: markup, with everything that comes from outside escaped.
+        template: a file of `assets`.
+        values: what its names stand for.
     """
-    style, script = ("\n".join(map(_read, names)) for names in (styles, scripts))
+    return Markup(_templates().get_template(template).render(values))
+
+
+def fill_page(template: str, styles: Sequence[str], scripts: Sequence[str], /, **values: object) -> Iterator[str]:
+    """Yield a page piece by piece, with a Content-Security-Policy under which its own style and script alone work.
+
+    Args:
+        template: a file of `assets`, as all names here, that extends `page.html`.
+        styles: style sheets, joined.
+        scripts: scripts, joined as the template's `script`; none for a page without.
+        values: what the template's other names stand for. Iterators are followed as the page comes to them, so that
+            what is large need not be there at once.
+    """
+    style, script = (Markup("\n".join(map(_read, names))) for names in (styles, scripts))
     policy = {"default-src": "'none'", "img-src": "data:", "style-src": _hash(style)}
     policy |= {"script-src": _hash(script)} if scripts else {}
     policy |= {"base-uri": "'none'", "form-action": "'none'"}
-    known = {
-        "policy": escape("; ".join(f"{name} {value}" for name, value in policy.items())),
-        "style": style,
-        "script": script,
-        **parts,
-    }
-    # One pass: what is filled in is never looked through again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: known[found[1]], _read("head.html") + _read(template))
+    written = "; ".join(f"{name} {value}" for name, value in policy.items())
+    return _templates().get_template(template).generate(values, policy=written, style=style, script=script)
 
 
-def notes(texts: Iterable[str]) -> str:
-    """Return sentences that stand above a page's content."""
-    return "".join(element("p", escape(text), class_="note") for text in texts)
+@cache
+def _templates() -> Environment:
+    """The templates of `assets`. They know the values they are given, and no way to let text through unescaped."""
+    templates = Environment(
+        loader=PackageLoader("kreid.pages", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    templates.globals.clear()
+    del templates.filters["safe"]
+    templates.filters |= {"percent": percent, "base64": _base64}
+    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return templates
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def _read(name: str) -> str:
@@ -56,4 +90,4 @@ def _read(name: str) -> str:
 
 
 def _hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+    return f"'sha256-{_base64(hashlib.sha256(content.encode()).digest())}'"

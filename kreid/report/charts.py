@@ -5,8 +5,10 @@ A mark (`class="mark"`) carries its value in `data-tip` for the pointer, the arr
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from math import isnan
+from typing import NamedTuple
+
+from markupsafe import Markup
 
 from kreid.pages.markup import element, percent
 from kreid.report.figures import Group, Headline
@@ -17,7 +19,17 @@ _ROW = 28  # of a bar
 _BAR_END, _MEAN, _COUNT = 308, 362, 416  # where 100 % is, and where the columns beside the bars end
 
 
-def interval(one: Headline) -> str:
+class Chart(NamedTuple):
+    """A chart: its heading, a sentence, the drawing, and its numbers as a table whose rows begin with their names."""
+
+    title: str
+    about: str
+    drawing: Markup
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def interval(one: Headline) -> Markup:
     """Draw a headline figure on a line from 0 to 100 %: the interval, the value and the paper's value."""
     x = {
         name: 4 + 292 * getattr(one, name)
@@ -31,10 +43,10 @@ def interval(one: Headline) -> str:
     if "paper" in x:
         parts.append(_line(x["paper"], 2, x["paper"], 22, "paper"))
     parts.append(element("circle", class_="dot", cx=f"{x['value']:.1f}", cy=12, r=4))
-    return element("svg", "".join(parts), viewBox="0 0 300 24", class_="interval", aria_hidden="true")
+    return element("svg", *parts, viewBox="0 0 300 24", class_="interval", aria_hidden="true")
 
 
-def cmc_curve(cmc: Sequence[float], paper: Mapping[str, object]) -> str:
+def cmc_curve(cmc: Sequence[float], paper: Mapping[str, object]) -> Chart:
     """Draw the CMC curve over the first places, with the paper's rank-1 and rank-5 where known.
 
     Args:
@@ -47,16 +59,16 @@ def cmc_curve(cmc: Sequence[float], paper: Mapping[str, object]) -> str:
     points = " ".join(f"{left:.1f},{_y(value):.1f}" for left, value in zip(x, values, strict=True))
     base = f"{x[0]:.1f},{_y(0)} {points} {x[-1]:.1f},{_y(0)}"
     parts = [
-        _grid(),
+        *_grid(),
         element("polygon", class_="area", points=base),
         element("polyline", class_="curve", points=points),
     ]
     for place, (left, value) in enumerate(zip(x, values, strict=True), start=1):
         begin, end = max(left - step / 2, _LEFT), min(left + step / 2, _RIGHT)
-        mark = element("rect", class_="hover", x=f"{begin:.1f}", y=10, width=f"{end - begin:.1f}", height=200)
-        mark += _line(left, 10, left, 210, "guide")
-        mark += element("circle", class_="dot", cx=f"{left:.1f}", cy=f"{_y(value):.1f}", r=3.5)
-        parts.append(_mark(mark, f"Among the first {place}: {percent(value)} %"))
+        hover = element("rect", class_="hover", x=f"{begin:.1f}", y=10, width=f"{end - begin:.1f}", height=200)
+        guide = _line(left, 10, left, 210, "guide")
+        dot = element("circle", class_="dot", cx=f"{left:.1f}", cy=f"{_y(value):.1f}", r=3.5)
+        parts.append(_mark([hover, guide, dot], f"Among the first {place}: {percent(value)} %"))
         if place in (1, 5, 10, 15, 20):
             parts.append(_text(left, 228, place, "middle"))
     parts.append(_text((_LEFT + _RIGHT) / 2, 246, "places looked at", "middle"))
@@ -65,13 +77,14 @@ def cmc_curve(cmc: Sequence[float], paper: Mapping[str, object]) -> str:
         if value is not None and place <= len(values):
             left, top = x[place - 1], _y(float(value))
             diamond = element("path", class_="paper-dot", d=f"M{left:.1f},{top - 6:.1f}l6,6l-6,6l-6,-6z")
-            parts.append(_mark(diamond, f"{paper.get('system', 'Paper')}: rank-{place} {percent(float(value))} %"))
+            parts.append(_mark([diamond], f"{paper.get('system', 'Paper')}: rank-{place} {percent(float(value))} %"))
     table = [(str(place), f"{percent(value)} %") for place, value in enumerate(cmc, start=1)]
     about = "Queries whose person stands among the first places: the CMC curve."
-    return _figure("Found among the first …", about, 252, parts, ("Places", "Share"), table)
+    title = "Found among the first …"
+    return Chart(title, about, _drawing(title, 252, parts), ("Places", "Share"), table)
 
 
-def count_bars(groups: Sequence[Group]) -> str:
+def count_bars(groups: Sequence[Group]) -> Chart:
     """Draw how many queries fall into each range of average precision.
 
     Args:
@@ -80,27 +93,29 @@ def count_bars(groups: Sequence[Group]) -> str:
     most = max(group.count for group in groups)
     top = _round_up(most)
     begin = max(_LEFT, 14 + 7.2 * len(f"{top:,}"))
-    parts = [_grid([(share, f"{top * share:,.0f}") for share in ((0, 0.5, 1) if top > 1 else (0, 1))], begin)]
+    parts = _grid([(share, f"{top * share:,.0f}") for share in ((0, 0.5, 1) if top > 1 else (0, 1))], begin)
     step = (_RIGHT - begin) / len(groups)
     for number, group in enumerate(groups):
         left, height = begin + step * number, 200 * group.count / top
-        mark = element("rect", class_="hover", x=f"{left:.1f}", y=10, width=f"{step:.1f}", height=200)
+        hover = element("rect", class_="hover", x=f"{left:.1f}", y=10, width=f"{step:.1f}", height=200)
         box = {
             "x": f"{left + 2:.1f}",
             "y": f"{210 - height:.1f}",
             "width": f"{step - 4:.1f}",
             "height": f"{height:.1f}",
         }
-        mark += element("rect", class_="bar", rx=2, **box)
-        parts.append(_mark(mark, f"AP {group.label}: {_queries(group.count)}, {percent(group.mean)} %", group.search))
+        bar = element("rect", class_="bar", rx=2, **box)
+        tip = f"AP {group.label}: {_queries(group.count)}, {percent(group.mean)} %"
+        parts.append(_mark([hover, bar], tip, group.search))
         parts.append(_text(left, 228, group.label.partition("–")[0], "middle"))
     parts += [_text(_RIGHT, 228, "100", "middle"), _text((begin + _RIGHT) / 2, 246, "average precision, %", "middle")]
     table = [(group.label, f"{group.count:,}", f"{percent(group.mean)} %") for group in groups]
     about = "How many queries are hard (left) and easy (right)."
-    return _figure("Hard and easy queries", about, 252, parts, ("AP", "Queries", "Share"), table)
+    title = "Hard and easy queries"
+    return Chart(title, about, _drawing(title, 252, parts), ("AP", "Queries", "Share"), table)
 
 
-def mean_bars(title: str, about: str, groups: Sequence[Group], overall: float) -> str:
+def mean_bars(title: str, about: str, groups: Sequence[Group], overall: float) -> Chart:
     """Draw the mAP of kinds of query as horizontal bars, with a line where the overall mAP is.
 
     Args:
@@ -120,52 +135,47 @@ def mean_bars(title: str, about: str, groups: Sequence[Group], overall: float) -
     for number, group in enumerate(groups):
         top = 4 + _ROW * number
         width = 0 if isnan(group.mean) else (_BAR_END - begin) * group.mean
-        mark = element("rect", class_="hover", x=0, y=top, width=_WIDTH, height=_ROW)
-        mark += element("rect", class_="bar", x=f"{begin:.1f}", y=top + 5, width=f"{width:.1f}", height=_ROW - 10, rx=2)
-        mark += _text(begin - 8, top + 19, _short(group.label), "end")
-        mark += _text(_MEAN, top + 19, percent(group.mean), "end", "label strong")
-        mark += _text(_COUNT, top + 19, f"{group.count:,}", "end")
+        box = {"x": f"{begin:.1f}", "y": top + 5, "width": f"{width:.1f}", "height": _ROW - 10}
+        row = [
+            element("rect", class_="hover", x=0, y=top, width=_WIDTH, height=_ROW),
+            element("rect", class_="bar", rx=2, **box),
+            _text(begin - 8, top + 19, _short(group.label), "end"),
+            _text(_MEAN, top + 19, percent(group.mean), "end", "label strong"),
+            _text(_COUNT, top + 19, f"{group.count:,}", "end"),
+        ]
         tip = f"{group.label}: mAP {percent(group.mean)} %, {_queries(group.count)}"
-        parts.append(_mark(mark, tip, group.search))
+        parts.append(_mark(row, tip, group.search))
     parts.append(_line(middle, 0, middle, height + 4, "overall"))
     table = [(group.label, f"{percent(group.mean)} %", f"{group.count:,}") for group in groups]
-    return _figure(title, about, height + 26, parts, ("", "mAP", "Queries"), table)
+    return Chart(title, about, _drawing(title, height + 26, parts), ("", "mAP", "Queries"), table)
 
 
-def _figure(
-    title: str, about: str, height: int, parts: list[str], head: Sequence[str], table: Sequence[Sequence[str]]
-) -> str:
+def _drawing(title: str, height: int, parts: Sequence[Markup]) -> Markup:
     box = f"0 0 {_WIDTH} {height}"
-    drawing = element("svg", "".join(parts), viewBox=box, class_="chart", role="group", tabindex=0, aria_label=title)
-    rows = element("tr", "".join(element("th", escape(name), scope="col") for name in head))
-    for first, *others in table:
-        cells = element("th", escape(first), scope="row") + "".join(element("td", escape(cell)) for cell in others)
-        rows += element("tr", cells)
-    values = element("details", element("summary", "Values") + element("table", rows), class_="values")
-    caption = element("figcaption", element("h3", escape(title)) + element("p", escape(about)))
-    return element("figure", caption + drawing + values, class_="card")
+    return element("svg", *parts, viewBox=box, class_="chart", role="group", tabindex=0, aria_label=title)
 
 
-def _mark(content: str, tip: str, search: str = "") -> str:
+def _mark(parts: Sequence[Markup], tip: str, search: str = "") -> Markup:
     wanted = {"data_search": search} if search else {}
-    return element("g", content, class_="mark", data_tip=tip, role="img", aria_label=tip, **wanted)
+    return element("g", *parts, class_="mark", data_tip=tip, role="img", aria_label=tip, **wanted)
 
 
 def _grid(
     ticks: Sequence[tuple[float, str]] = tuple((n / 4, f"{25 * n}") for n in range(5)), begin: float = _LEFT
-) -> str:
-    lines = ""
+) -> list[Markup]:
+    parts = []
     for share, name in ticks:
-        lines += _line(begin, _y(share), _RIGHT, _y(share), "grid") + _text(begin - 7, _y(share) + 4, name, "end")
-    return lines
+        y = _y(share)
+        parts += [_line(begin, y, _RIGHT, y, "grid"), _text(begin - 7, y + 4, name, "end")]
+    return parts
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    return element("line", class_=kind, x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}")
 
 
-def _text(x: float, y: float, content: object, anchor: str, kind: str = "label") -> str:
-    return element("text", escape(str(content)), class_=kind, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
+def _text(x: float, y: float, content: object, anchor: str, kind: str = "label") -> Markup:
+    return element("text", content, class_=kind, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
 
 
 def _y(share: float) -> float:

@@ -1,18 +1,33 @@
 """A page that shows what a search found: each query with its nearest crops and their distances; no script at all."""
 
-import base64
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from html import escape
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
-from kreid.pages.markup import element, fill, notes
+from kreid.pages.markup import fill, fill_page
 from kreid.pictures.thumbnails import WEBP, shrink
 from kreid.search.results import Results
 
 BUDGET = 30_000_000  # bytes of pictures in a file, as in a report
 _HEIGHT, _QUERY_HEIGHT = 112, 160  # pixels
+
+
+class _Picture(NamedTuple):
+    """A WebP image and its size in pixels."""
+
+    webp: bytes
+    width: int
+    height: int
+
+
+class _Crop(NamedTuple):
+    """A crop as `card.html` shows it: its picture, or why there is none; the last part of its name, and all of it."""
+
+    picture: _Picture | str
+    caption: str
+    name: str
 
 
 def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
@@ -26,25 +41,26 @@ def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
     query_picture = _pictures(results.queries.picture, _QUERY_HEIGHT, 1)
     picture = _pictures(results.gallery.picture, _HEIGHT, 4096)
     for row, (query, found) in enumerate(results.rows()):
-        shown = element("div", query_picture(row) + _caption(query), class_="query")
         places = zip(results.found.index[row].tolist(), found, strict=True)
-        cells = (
-            element("li", picture(index) + element("b", _brief(distance)) + _caption(name))
-            for index, (name, distance) in places
+        card = fill(
+            "card.html",
+            label=f"Query {row + 1}",
+            query=_crop(query_picture(row), query),
+            found=[(_crop(picture(index), name), _brief(distance)) for index, (name, distance) in places],
         )
-        card = element("article", shown + element("ol", "".join(cells)), class_="card", aria_label=f"Query {row + 1}")
         used += len(card)
         if cards and used > budget:
             break
         cards.append(card)
-    parts = {
-        "title": _text(results.title),
-        "counts": escape(_counts(results)),
-        "notes": notes([_SHORTENED.format(len(cards), total)] if len(cards) < total else []),
-    }
-    yield fill("search.html", ("page.css", "search.css"), (), parts)
-    yield from cards
-    yield "</main>\n</body>\n</html>\n"
+    return fill_page(
+        "search.html",
+        ("page.css", "search.css"),
+        (),
+        title=_plain(results.title),
+        counts=_counts(results),
+        notes=[_SHORTENED.format(len(cards), total)] if len(cards) < total else [],
+        cards=cards,
+    )
 
 
 _SHORTENED = (
@@ -62,17 +78,13 @@ def _counts(results: Results) -> str:
     )
 
 
-def _caption(name: str) -> str:
-    """The last part in sight, a file's own name or what it is in its records, and all of it in a tip."""
-    return element("span", _text(Path(name).name.rpartition(": ")[2]), class_="name", title=_plain(name))
+def _crop(picture: _Picture | str, name: str) -> _Crop:
+    """A file shows its own name, a crop of records what it is there."""
+    return _Crop(picture, _plain(Path(name).name.rpartition(": ")[2]), _plain(name))
 
 
 def _brief(distance: float) -> str:
     return f"{distance:.0f}" if distance >= 100 else f"{distance:#.3g}"
-
-
-def _text(text: str) -> str:
-    return escape(_plain(text))
 
 
 def _plain(text: str) -> str:
@@ -80,22 +92,20 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _pictures(read: Callable[[int], bytes | None], height: int, kept: int) -> Callable[[int], str]:
-    """Return a function from a row to its picture's markup, which keeps the last ones."""
+def _pictures(read: Callable[[int], bytes | None], height: int, kept: int) -> Callable[[int], _Picture | str]:
+    """Return a function from a row to its picture, or to why there is none, which keeps the last ones."""
 
     @lru_cache(maxsize=kept)
-    def picture(row: int) -> str:
+    def picture(row: int) -> _Picture | str:
         encoded = read(row)
         if encoded is None:
-            return element("div", "no picture", class_="none")
+            return "no picture"
         try:
             small = shrink(encoded, height, f"crop {row}")
         except ValueError:  # such as a file that another one has replaced since it was embedded
-            return element("div", "no readable picture", class_="none")
+            return "no readable picture"
         file = BytesIO()
         small.save(file, **WEBP)
-        data = base64.b64encode(file.getvalue()).decode("ascii")
-        size = f'width="{small.width}" height="{small.height}"'
-        return f'<img src="data:image/webp;base64,{data}" alt="" {size}>'
+        return _Picture(file.getvalue(), small.width, small.height)
 
     return picture
