@@ -2,7 +2,6 @@
 
 import ast
 import re
-import sys
 
 import pytest
 from jinja2 import Environment, nodes
@@ -127,15 +126,3 @@ def test_markup_made_elsewhere_is_found(source):
 )
 def test_types_and_constants_are_no_breach(source):
     assert made(source) == []
-
-
-@pytest.mark.parametrize("path", sorted(PAGES.rglob("*.py")), ids=name_of)
-def test_pages_import_jinja_and_markupsafe_alone(path):
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {one.name for one in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module)
-    outside = {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names}
-    assert all(name.startswith(("jinja2", "markupsafe", "kreid.pages")) for name in outside), outside
