@@ -1,4 +1,7 @@
-"""Configurations: one YAML a run, read and checked key by key. Imports `kreid.errors`, pydantic and PyYAML alone."""
+"""Configurations: one YAML a run, read and checked key by key.
+
+Imports `kreid.errors`, the table of losses, pydantic and PyYAML alone: no Keras, for commands answer before it loads.
+"""
 
 from kreid.config.loading import check, dump, load_config
 from kreid.config.sections import PLAIN, Config, Data, Evaluation, Loss, OneStream, Rerank, Train, TwoStream

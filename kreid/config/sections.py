@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from kreid.losses.table import LOSSES, Output
+
 
 def _no_truth_value(value: Any) -> Any:
     # YAML reads yes, no, on and off as truth values, which would pass for 1 and 0.
@@ -147,7 +149,8 @@ class Loss(Section):
     """Losses of the outputs: triplets on the embedding and every head, cross entropy on the identity logits.
 
     The paper's are the triplet loss, L2 distance, negatives from the same action; margin and mining are ours.
-    A weight of 0 leaves that loss out; `head_weight` multiplies what the layer-wise heads add.
+    A weight of 0 leaves that loss out; `head_weight` multiplies what the layer-wise heads add. `kreid.losses.LOSSES`
+    says which keys each loss takes.
     """
 
     triplet_weight: Weight = 1.0
@@ -161,6 +164,18 @@ class Loss(Section):
     head_weight: Weight = 1.0
     identity_weight: Weight = 0.0
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> "Loss":
+        if not self.weights():
+            *others, last = [row.weight_key for row in LOSSES.values()]
+            raise ValueError(f"every weight is 0, so nothing would be trained; set {', '.join(others)} or {last}")
+        return self
+
+    def weights(self, output: Output | None = None) -> dict[str, float]:
+        """Name -> weight of the losses that train this kind of output, or either; without those of weight 0."""
+        rows = [row for row in LOSSES.values() if output in (None, row.output)]
+        return {row.name: weight for row in rows if (weight := getattr(self, row.weight_key)) > 0}
 
 
 class Data(Section):

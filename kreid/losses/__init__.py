@@ -1,11 +1,15 @@
 """Losses over a batch of embeddings, in `keras.ops`: they run on every backend.
 
-Imports `kreid.errors`, Keras and NumPy.
+A new one is a file beside this one, a line in `LOSSES` and its keys: docs/adding_a_loss.md. Imports `kreid.errors` and
+Keras; the table of losses neither, for configurations are read without Keras.
 """
 
 from typing import TYPE_CHECKING
 
 import lazy_loader
+
+from kreid.losses.table import LOSSES as LOSSES
+from kreid.losses.table import LossRow as LossRow
 
 if TYPE_CHECKING:
     from kreid.losses.centroid import CentroidTripletLoss as CentroidTripletLoss
@@ -22,10 +26,9 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "triplet": ["TripletLoss", "triplet_statistics"],
-        "centroid": ["CentroidTripletLoss"],
-        "info_nce": ["InfoNCELoss"],
-        "identity": ["IdentityLoss"],
+        "table": ["LOSSES", "LossRow"],
+        **{name: [row.class_name] for name, row in LOSSES.items()},
+        "triplet": [LOSSES["triplet"].class_name, "triplet_statistics"],
         "pairs": ["PairLoss", "pair_masks", "pairwise_distances"],
         "objective": ["WeightedSum", "build_losses"],
     },

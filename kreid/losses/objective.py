@@ -1,17 +1,17 @@
 """From the `loss` section of a configuration to one Keras loss for each trained output of a model."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from kreid.errors import ConfigError
-from kreid.losses.centroid import CentroidTripletLoss
-from kreid.losses.identity import IdentityLoss
-from kreid.losses.info_nce import InfoNCELoss
 from kreid.losses.pairs import PairLoss
-from kreid.losses.triplet import TripletLoss
+from kreid.losses.table import LOSSES, LossRow
+
+if TYPE_CHECKING:
+    from kreid.config.sections import Loss
 
 
 @keras.saving.register_keras_serializable(package="kreid")
@@ -67,46 +67,43 @@ def trained_outputs(outputs: Iterable[str]) -> list[str]:
     return [name for name in names if name != "embedding"] if "final" in names else names
 
 
-def build_losses(config: Any, outputs: Iterable[str]) -> dict[str, keras.losses.Loss]:
+def build_losses(config: "Loss", outputs: Iterable[str]) -> dict[str, keras.losses.Loss]:
     """One loss for each trained output.
 
     Args:
-        config: the `loss` section, a `kreid.config.Loss`.
+        config: the `loss` section of a configuration.
         outputs: names of the model's outputs, `model.output_names` or the keys of its output dict.
 
     Returns:
         `{output name: loss}`, for `model.compile(loss=...)`.
 
     Raises:
-        ValueError: if every weight is 0, or the identity loss is asked for and the model has no logits.
+        ConfigError: if a loss of the logits is asked for and the model has none.
 
     Example:
         >>> model.compile("adam", loss=build_losses(config.loss, model.output))
     """
     names = trained_outputs(outputs)
-    if config.identity_weight and "logits" not in names:
-        raise ConfigError("loss.identity_weight: the model has no logits; set model.num_classes")
+    for name in config.weights("logits"):
+        if "logits" not in names:
+            raise ConfigError(f"loss.{LOSSES[name].weight_key}: the model has no logits; set model.num_classes")
     losses = {}
     for name in names:
-        terms = _terms(config, name)
-        if terms:
-            parts, weights = zip(*terms, strict=True)
-            losses[name] = WeightedSum(parts, weights, name=name)
-    if not losses:
-        raise ConfigError("loss: every weight is 0, so nothing would be trained; set triplet_weight")
+        weights = _weights(config, name)
+        if weights:
+            parts = [_build(LOSSES[loss], config) for loss in weights]
+            losses[name] = WeightedSum(parts, list(weights.values()), name=name)
     return losses
 
 
-def _terms(config: Any, output: str) -> list[tuple[keras.losses.Loss, float]]:
-    """The losses of one output with weights above 0."""
+def _weights(config: "Loss", output: str) -> dict[str, float]:
+    """Name -> weight of the losses of one output."""
     if output == "logits":
-        terms = [(IdentityLoss(config.label_smoothing), config.identity_weight)]
-    else:
-        share = 1.0 if output in ("embedding", "final") else config.head_weight
-        same = config.same_action
-        terms = [
-            (TripletLoss(config.margin, config.mining, config.distance, same), share * config.triplet_weight),
-            (CentroidTripletLoss(config.margin, config.distance, same), share * config.centroid_weight),
-            (InfoNCELoss(config.temperature, same), share * config.info_nce_weight),
-        ]
-    return [(loss, weight) for loss, weight in terms if weight > 0]
+        return config.weights("logits")
+    share = 1.0 if output in ("embedding", "final") else config.head_weight
+    return {name: share * weight for name, weight in config.weights("vectors").items() if share * weight > 0}
+
+
+def _build(row: LossRow, config: "Loss") -> keras.losses.Loss:
+    """The loss of a row, with what its keys of the section say."""
+    return row.load()(**{argument: getattr(config, key) for argument, key in row.keys.items()})

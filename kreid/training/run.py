@@ -81,8 +81,8 @@ def train(
 
 
 def resolve(config: Config, training_set: TrainingSet) -> Config:
-    """Fill in what the training data decides: the number of classes, where the identity loss has a weight."""
-    classes = training_set.num_classes if config.loss.identity_weight else None
+    """Fill in what the training data decides: the number of classes, where a loss of the logits has a weight."""
+    classes = training_set.num_classes if config.loss.weights("logits") else None
     return config.model_copy(update={"model": config.model.model_copy(update={"num_classes": classes})})
 
 

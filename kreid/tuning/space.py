@@ -25,6 +25,7 @@ from kreid.config.dotted import set_key
 from kreid.config.loading import check, complaints, known_keys, load_tree, place_of, read_yaml
 from kreid.config.sections import Config, Integer, Number, Positive, Section
 from kreid.errors import ConfigError
+from kreid.losses.table import weight_keys_by_key
 
 # They say which images are trained on and scored, or which draw of luck is: trials are compared under one value.
 FIXED = ("data.fraction", "train.seed", "train.validate_every", "train.validate_actions")
@@ -43,12 +44,7 @@ IDLE = (
 _NEEDS = {
     "data.erase_area": ("data.erase",),
     "data.erase_aspect": ("data.erase",),
-    "loss.distance": ("loss.triplet_weight", "loss.centroid_weight"),
     "loss.head_weight": ("model.heads.layers",),
-    "loss.label_smoothing": ("loss.identity_weight",),
-    "loss.margin": ("loss.triplet_weight", "loss.centroid_weight"),
-    "loss.mining": ("loss.triplet_weight",),
-    "loss.temperature": ("loss.info_nce_weight",),
     "model.appearance.reduce_kernel": ("model.appearance.reduce_dim",),
     "model.bilinear.output_dim": ("model.bilinear.mode=compact",),
     "model.bilinear.seed": ("model.bilinear.mode=compact",),
@@ -56,6 +52,7 @@ _NEEDS = {
     "model.heads.hidden": ("model.heads.layers",),
     "train.decay": ("train.schedule=step",),
     "train.decay_epochs": ("train.schedule=step",),
+    **{f"loss.{key}": tuple(f"loss.{weight}" for weight in found) for key, found in weight_keys_by_key().items()},
 }
 _DRAWS = 200  # combinations looked at for one that is a valid configuration
 _SUCH_AS = "`loss.margin: {low: 0.1, high: 0.5}`"

@@ -1,15 +1,11 @@
 """Losses against recorded originals, values and gradients, against naive loops, and in degenerate batches."""
 
-from functools import partial
-
-import checks
 import keras
 import numpy as np
 import paths
 import pytest
 from gradients import gradient
 
-import kreid.losses.objective
 from kreid.losses.centroid import CentroidTripletLoss
 from kreid.losses.identity import IdentityLoss
 from kreid.losses.info_nce import InfoNCELoss
@@ -110,32 +106,6 @@ def test_identity_loss_equals_original(name):
     smoothing = 0.1 if "smooth" in name else 0.0
     logits, person = GOLDEN[f"{case}/logits"], GOLDEN[f"{case}/label"]
     check(IdentityLoss(smoothing), labels_of(person), logits, GOLDEN[f"{name}/loss"], GOLDEN[f"{name}/grad"])
-
-
-# --- the shared check -----------------------------------------------------------------------------------------------
-
-SWEEP = {
-    "triplet_hard": partial(TripletLoss, margin=1.0, distance="cosine", same_action=False),
-    "triplet_all": partial(TripletLoss, margin="soft", mining="all", distance="squared_euclidean"),
-    "triplet_semi_hard": partial(TripletLoss, margin=1.0, mining="semi_hard", name="nearest"),
-    "centroid": partial(CentroidTripletLoss, margin=1.0, distance="squared_euclidean", same_action=False),
-    "info_nce": partial(InfoNCELoss, temperature=0.5, same_action=False),
-    "identity": partial(IdentityLoss, label_smoothing=0.2),
-    "weighted_sum": partial(
-        kreid.losses.objective.WeightedSum, [TripletLoss(margin=1.0), InfoNCELoss(temperature=0.5)], [0.5, 2.0]
-    ),
-}
-
-
-@pytest.mark.parametrize("case", SWEEP)
-def test_every_loss_passes_the_shared_check(case):
-    person = np.array([1, 1, 2, 2, 3, 3]) if case == "identity" else np.array([1, 1, 2, 2, 3, 3]) + 300_000
-    predictions = np.random.default_rng(0).standard_normal((6, 5)).astype("float32")
-    checks.check_loss(SWEEP[case], labels_of(person, [0, 0, 0, 0, 1, 1]), predictions)
-
-
-def test_the_sweep_misses_no_loss():
-    assert {type(make()) for make in SWEEP.values()} == checks.classes_of(keras.losses.Loss)
 
 
 # --- naive loops ----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from kreid.losses.centroid import CentroidTripletLoss
 from kreid.losses.identity import IdentityLoss
 from kreid.losses.info_nce import InfoNCELoss
 from kreid.losses.objective import WeightedSum, build_losses, trained_outputs
+from kreid.losses.table import LOSSES
 from kreid.losses.triplet import TripletLoss
 from kreid.models.embedders import build_model
 
@@ -45,7 +46,7 @@ def test_each_output_has_the_losses_and_weights_of_the_configuration():
 
 def test_every_key_of_the_section_reaches_its_loss():
     keys = {"margin": 0.7, "distance": "cosine", "same_action": False, "temperature": 0.2, "label_smoothing": 0.1}
-    config = section(**keys, centroid_weight=1.0, info_nce_weight=1.0, identity_weight=1.0, head_weight=0.0)
+    config = section(**keys, **dict.fromkeys((row.weight_key for row in LOSSES.values()), 1.0), head_weight=0.0)
     losses = build_losses(config, ["embedding", "conv3", "logits"])
     assert losses.keys() == {"embedding", "logits"}, "a weight of 0 leaves the heads out"
     triplet, centroid, contrast = losses["embedding"].losses
@@ -53,6 +54,23 @@ def test_every_key_of_the_section_reaches_its_loss():
         assert (loss.margin, loss.distance, loss.same_action) == (0.7, "cosine", False)
     assert (contrast.temperature, contrast.same_action) == (0.2, False)
     assert losses["logits"].losses[0].label_smoothing == 0.1
+
+
+def test_the_section_tells_the_weights_above_0_by_output():
+    config = section(triplet_weight=0.0, info_nce_weight=2.0, identity_weight=0.5)
+    assert config.weights() == {"info_nce": 2.0, "identity": 0.5}
+    assert config.weights("vectors") == {"info_nce": 2.0}
+    assert config.weights("logits") == {"identity": 0.5}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_weight_above_0_alone_brings_its_loss_and_no_other(name):
+    row = LOSSES[name]
+    losses = build_losses(section(**{"triplet_weight": 0.0, row.weight_key: 0.5}), ["embedding", "logits"])
+    (output,) = losses
+    assert output == ("logits" if row.output == "logits" else "embedding")
+    assert [type(one) for one in losses[output].losses] == [row.load()]
+    assert losses[output].weights == [0.5]
 
 
 def test_a_weighted_sum_is_one():
@@ -65,8 +83,6 @@ def test_a_weighted_sum_is_one():
 def test_mistakes_say_which_key_to_set():
     with pytest.raises(ConfigError, match=r"loss.identity_weight: the model has no logits; set model.num_classes"):
         build_losses(section(identity_weight=1.0), ["embedding"])
-    with pytest.raises(ConfigError, match=r"every weight is 0.* set triplet_weight"):
-        build_losses(section(triplet_weight=0.0), ["embedding"])
     with pytest.raises(ValueError, match="weights: expected one for each of 1 losses, received 2"):
         WeightedSum([TripletLoss()], [1.0, 2.0])
     with pytest.raises(ValueError, match="weights: expected one for each of 0 losses, received 0"):

@@ -135,7 +135,18 @@ def test_what_resuming_may_change_is_not_searched(tmp_path):
     ("key", "values", "off", "other"),
     [
         ("data.erase_aspect", "[0.3, 0.5]", ["data.erase=0"], "data.erase: {choice: [0, 1]}"),
-        ("loss.margin", "[0.3, soft]", ["loss.triplet_weight=0"], "loss.centroid_weight: {low: 0, high: 1}"),
+        (
+            "loss.margin",
+            "[0.3, soft]",
+            ["loss.triplet_weight=0", "loss.info_nce_weight=1"],
+            "loss.centroid_weight: {low: 0, high: 1}",
+        ),
+        (
+            "loss.same_action",
+            "[true, false]",
+            ["loss.triplet_weight=0", "loss.identity_weight=1"],
+            "loss.info_nce_weight: {choice: [1]}",
+        ),
         ("loss.label_smoothing", "[0, 0.1]", ["loss.identity_weight=0"], "loss.identity_weight: {choice: [0, 1]}"),
         ("model.heads.hidden", "[[], [8]]", ["model.heads.layers=[]"], "model.heads.layers: {choice: [[], [conv4]]}"),
         ("model.heads.dim", "[8, 9]", ["model.heads.layers=[]"], "model.heads: {choice: [{layers: [conv4]}, {}]}"),

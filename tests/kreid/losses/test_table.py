@@ -1,0 +1,96 @@
+"""Every loss of the table: its keys are those of the section, and it does what every loss must do."""
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from functools import partial
+from typing import get_args
+
+import checks
+import keras
+import numpy as np
+import pytest
+
+import kreid.losses
+from kreid.config.sections import Loss
+from kreid.losses.info_nce import InfoNCELoss
+from kreid.losses.objective import WeightedSum
+from kreid.losses.pairs import DISTANCES
+from kreid.losses.table import LOSSES, weight_keys_by_key
+from kreid.losses.triplet import MININGS, TripletLoss
+
+pytestmark = pytest.mark.backend
+
+FIELDS = Loss.model_fields
+# Beside each row of the table as it is, its keys changed: what one change of a key does not reach.
+MORE = {
+    "triplet_hard": partial(TripletLoss, margin=1.0, distance="cosine", same_action=False),
+    "triplet_semi_hard": partial(TripletLoss, margin="soft", mining="semi_hard", name="nearest"),
+    "weighted_sum": partial(WeightedSum, [TripletLoss(margin=1.0), InfoNCELoss(temperature=0.5)], [0.5, 2.0]),
+}
+
+
+def constructor(row):
+    """Default by argument, without those that every Keras loss has."""
+    arguments = inspect.signature(row.load()).parameters.values()
+    return {one.name: one.default for one in arguments if one.name not in ("name", "kwargs")}
+
+
+def other_value(key):
+    """A value of the section's key that is not its default."""
+    default = FIELDS[key].default
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, str):
+        return next(value for value in get_args(FIELDS[key].annotation) if value != default)
+    return default + 0.5
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_keys_of_a_row_have_the_constructors_defaults(name):
+    row = LOSSES[name]
+    assert {argument: FIELDS[key].default for argument, key in row.keys.items()} == constructor(row)
+    assert FIELDS[row.weight_key].annotation is float
+    assert row.load().__module__ == f"kreid.losses.{name}"
+    assert getattr(kreid.losses, row.class_name) is row.load()
+
+
+def test_every_key_of_the_section_is_of_a_loss():
+    weights = {row.weight_key for row in LOSSES.values()}
+    assert set(FIELDS) == weights | set(weight_keys_by_key()) | {"head_weight"}
+
+
+def test_the_section_and_the_losses_know_the_same_words():
+    assert get_args(FIELDS["mining"].annotation) == MININGS
+    assert get_args(FIELDS["distance"].annotation) == DISTANCES
+
+
+def test_which_weights_a_key_needs():
+    found = weight_keys_by_key()
+    assert found["margin"] == ("triplet_weight", "centroid_weight")
+    assert found["label_smoothing"] == ("identity_weight",)
+    assert "identity_weight" not in found["same_action"]
+
+
+def test_the_table_is_read_without_keras():
+    code = "import sys, kreid.losses, kreid.config; sys.exit('keras' in sys.modules or not kreid.losses.LOSSES)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("case", [*LOSSES, *MORE])
+def test_every_loss_passes_the_shared_check(case):
+    person, output = np.array([1, 1, 2, 2, 3, 3]), "vectors"
+    make = MORE.get(case)
+    if make is None:
+        row = LOSSES[case]
+        make, output = partial(row.load(), **{name: other_value(key) for name, key in row.keys.items()}), row.output
+    labels = np.stack([person if output == "logits" else person + 300_000, [0, 0, 0, 0, 1, 1]], axis=1)
+    checks.check_loss(make, labels, np.random.default_rng(0).standard_normal((6, 5)).astype("float32"))
+
+
+def test_the_table_misses_no_loss():
+    for module in pkgutil.iter_modules(kreid.losses.__path__, "kreid.losses."):
+        importlib.import_module(module.name)
+    assert {row.load() for row in LOSSES.values()} | {WeightedSum} == checks.classes_of(keras.losses.Loss)
