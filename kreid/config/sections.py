@@ -161,6 +161,9 @@ class Loss(Section):
     centroid_weight: Weight = 0.0
     info_nce_weight: Weight = 0.0
     temperature: Annotated[Number, Field(gt=0)] = 0.1
+    circle_weight: Weight = 0.0
+    circle_margin: Annotated[Number, Field(gt=-1, lt=1)] = 0.25
+    circle_scale: Annotated[Number, Field(gt=0)] = 128.0
     head_weight: Weight = 1.0
     identity_weight: Weight = 0.0
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0

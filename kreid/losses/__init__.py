@@ -13,6 +13,7 @@ from kreid.losses.table import LossRow as LossRow
 
 if TYPE_CHECKING:
     from kreid.losses.centroid import CentroidTripletLoss as CentroidTripletLoss
+    from kreid.losses.circle import CircleLoss as CircleLoss
     from kreid.losses.identity import IdentityLoss as IdentityLoss
     from kreid.losses.info_nce import InfoNCELoss as InfoNCELoss
     from kreid.losses.objective import WeightedSum as WeightedSum

@@ -50,6 +50,7 @@ _ROWS = (
     _row("triplet", "TripletLoss", "margin", "mining", "distance", "same_action"),
     _row("centroid", "CentroidTripletLoss", "margin", "distance", "same_action"),
     _row("info_nce", "InfoNCELoss", "temperature", "same_action"),
+    _row("circle", "CircleLoss", "same_action", margin="circle_margin", scale="circle_scale"),
     _row("identity", "IdentityLoss", "label_smoothing", output="logits"),
 )
 LOSSES: dict[str, LossRow] = {row.name: row for row in _ROWS}

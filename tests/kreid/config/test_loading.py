@@ -81,10 +81,11 @@ def test_overrides_reach_any_depth(tmp_path):
         (TWO_STREAM + "train: {learning_rate: fast}", [], "train.learning_rate: .*number.*'fast'"),
         (TWO_STREAM + "loss: {same_action: 3}", [], "loss.same_action: .*3"),
         (TWO_STREAM + "loss: {margin: hard}", [], "; loss.margin: input should be 'soft', received 'hard'"),
+        (TWO_STREAM + "loss: {circle_margin: 1}", [], "loss.circle_margin: .*less than 1, received 1"),
         (
             TWO_STREAM,
             ["loss.triplet_weight=0"],
-            "loss: every weight is 0, so nothing .* set triplet_weight, .*info_nce_weight or identity_weight",
+            "loss: every weight is 0, so nothing .* set triplet_weight, .*circle_weight or identity_weight",
         ),
         (TWO_STREAM + "train: {epochs: yes}", [], "train.epochs: .*no truth value.*True"),
         (TWO_STREAM + "train: {learning_rate: .inf}", [], "train.learning_rate: .*finite.*inf"),

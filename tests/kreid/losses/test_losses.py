@@ -7,6 +7,7 @@ import pytest
 from gradients import gradient
 
 from kreid.losses.centroid import CentroidTripletLoss
+from kreid.losses.circle import CircleLoss
 from kreid.losses.identity import IdentityLoss
 from kreid.losses.info_nce import InfoNCELoss
 from kreid.losses.pairs import pairwise_distances
@@ -25,6 +26,7 @@ LOSSES = {
     "cosine": TripletLoss(distance="cosine"),
     "centroid": CentroidTripletLoss(),
     "info_nce": InfoNCELoss(),
+    "circle": CircleLoss(),
 }
 
 

@@ -8,6 +8,7 @@ from configurations import changed
 from kreid.config.loading import check
 from kreid.errors import ConfigError
 from kreid.losses.centroid import CentroidTripletLoss
+from kreid.losses.circle import CircleLoss
 from kreid.losses.identity import IdentityLoss
 from kreid.losses.info_nce import InfoNCELoss
 from kreid.losses.objective import WeightedSum, build_losses, trained_outputs
@@ -46,20 +47,23 @@ def test_each_output_has_the_losses_and_weights_of_the_configuration():
 
 def test_every_key_of_the_section_reaches_its_loss():
     keys = {"margin": 0.7, "distance": "cosine", "same_action": False, "temperature": 0.2, "label_smoothing": 0.1}
+    keys |= {"circle_margin": 0.3, "circle_scale": 64.0}
     config = section(**keys, **dict.fromkeys((row.weight_key for row in LOSSES.values()), 1.0), head_weight=0.0)
     losses = build_losses(config, ["embedding", "conv3", "logits"])
     assert losses.keys() == {"embedding", "logits"}, "a weight of 0 leaves the heads out"
-    triplet, centroid, contrast = losses["embedding"].losses
+    triplet, centroid, contrast, circle = losses["embedding"].losses
     for loss in (triplet, centroid):
         assert (loss.margin, loss.distance, loss.same_action) == (0.7, "cosine", False)
     assert (contrast.temperature, contrast.same_action) == (0.2, False)
+    assert (circle.margin, circle.scale, circle.same_action) == (0.3, 64.0, False)
+    assert isinstance(circle, CircleLoss)
     assert losses["logits"].losses[0].label_smoothing == 0.1
 
 
 def test_the_section_tells_the_weights_above_0_by_output():
-    config = section(triplet_weight=0.0, info_nce_weight=2.0, identity_weight=0.5)
-    assert config.weights() == {"info_nce": 2.0, "identity": 0.5}
-    assert config.weights("vectors") == {"info_nce": 2.0}
+    config = section(triplet_weight=0.0, circle_weight=2.0, identity_weight=0.5)
+    assert config.weights() == {"circle": 2.0, "identity": 0.5}
+    assert config.weights("vectors") == {"circle": 2.0}
     assert config.weights("logits") == {"identity": 0.5}
 
 

@@ -70,6 +70,7 @@ def test_the_section_and_the_losses_know_the_same_words():
 def test_which_weights_a_key_needs():
     found = weight_keys_by_key()
     assert found["margin"] == ("triplet_weight", "centroid_weight")
+    assert found["circle_scale"] == ("circle_weight",)
     assert found["label_smoothing"] == ("identity_weight",)
     assert "identity_weight" not in found["same_action"]
 

@@ -138,14 +138,15 @@ def test_what_resuming_may_change_is_not_searched(tmp_path):
         (
             "loss.margin",
             "[0.3, soft]",
-            ["loss.triplet_weight=0", "loss.info_nce_weight=1"],
+            ["loss.triplet_weight=0", "loss.circle_weight=1"],
             "loss.centroid_weight: {low: 0, high: 1}",
         ),
+        ("loss.circle_scale", "[64, 128]", ["loss.circle_weight=0"], "loss.circle_weight: {choice: [0, 1]}"),
         (
             "loss.same_action",
             "[true, false]",
             ["loss.triplet_weight=0", "loss.identity_weight=1"],
-            "loss.info_nce_weight: {choice: [1]}",
+            "loss.circle_weight: {choice: [1]}",
         ),
         ("loss.label_smoothing", "[0, 0.1]", ["loss.identity_weight=0"], "loss.identity_weight: {choice: [0, 1]}"),
         ("model.heads.hidden", "[[], [8]]", ["model.heads.layers=[]"], "model.heads.layers: {choice: [[], [conv4]]}"),
@@ -165,6 +166,7 @@ def test_a_key_is_searched_only_where_a_score_may_depend_on_it(tmp_path, key, va
         read(tmp_path, text, base, off)
     assert key in read(tmp_path, text + other, base, off).entries
     on = {"data.erase=0": ["data.erase=0.5"], "loss.identity_weight=0": ["loss.identity_weight=1"]}
+    on["loss.circle_weight=0"] = ["loss.circle_weight=1"]
     assert key in read(tmp_path, text, base, on.get(off[0], ())).entries
 
 
