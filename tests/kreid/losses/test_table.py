@@ -12,11 +12,12 @@ import checks
 import keras
 import numpy as np
 import pytest
+from gradients import gradient
 
 import kreid.losses
 from kreid.config.sections import Loss
 from kreid.losses.info_nce import InfoNCELoss
-from kreid.losses.objective import WeightedSum
+from kreid.losses.objective import WeightedSum, build_losses
 from kreid.losses.pairs import DISTANCES
 from kreid.losses.table import LOSSES, weight_keys_by_key
 from kreid.losses.triplet import MININGS, TripletLoss
@@ -24,11 +25,19 @@ from kreid.losses.triplet import MININGS, TripletLoss
 pytestmark = pytest.mark.backend
 
 FIELDS = Loss.model_fields
-# Beside each row of the table as it is, its keys changed: what one change of a key does not reach.
+# What a row with its keys changed does not reach.
 MORE = {
     "triplet_hard": partial(TripletLoss, margin=1.0, distance="cosine", same_action=False),
     "triplet_semi_hard": partial(TripletLoss, margin="soft", mining="semi_hard", name="nearest"),
     "weighted_sum": partial(WeightedSum, [TripletLoss(margin=1.0), InfoNCELoss(temperature=0.5)], [0.5, 2.0]),
+}
+# Losses of vectors with their defaults, and the triplets' other ways.
+PAIRS = {
+    **{name: row.load() for name, row in LOSSES.items() if row.output == "vectors"},
+    "triplet_all": partial(TripletLoss, mining="all"),
+    "triplet_semi_hard": partial(TripletLoss, mining="semi_hard"),
+    "triplet_soft": partial(TripletLoss, margin="soft"),
+    "triplet_cosine": partial(TripletLoss, distance="cosine"),
 }
 
 
@@ -38,8 +47,12 @@ def constructor(row):
     return {one.name: one.default for one in arguments if one.name not in ("name", "kwargs")}
 
 
-def other_value(key):
-    """A value of the section's key that is not its default."""
+def other_values(row):
+    """A value by argument that is not its default."""
+    return {argument: _other_value(key) for argument, key in row.keys.items()}
+
+
+def _other_value(key):
     default = FIELDS[key].default
     if isinstance(default, bool):
         return not default
@@ -80,14 +93,25 @@ def test_the_table_is_read_without_keras():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_the_section_says_reaches_the_loss_and_no_other(name):
+    row = LOSSES[name]
+    values = other_values(row)
+    section = {"triplet_weight": 0.0, row.weight_key: 0.5, **{row.keys[name]: value for name, value in values.items()}}
+    ((output, found),) = build_losses(Loss(**section), ["embedding", "logits"]).items()
+    assert output == ("logits" if row.output == "logits" else "embedding")
+    assert found.weights == [0.5]
+    (loss,) = found.losses
+    assert type(loss) is row.load()
+    assert {argument: getattr(loss, argument) for argument in values} == values
+
+
 @pytest.mark.parametrize("case", [*LOSSES, *MORE])
 def test_every_loss_passes_the_shared_check(case):
-    person, output = np.array([1, 1, 2, 2, 3, 3]), "vectors"
-    make = MORE.get(case)
-    if make is None:
-        row = LOSSES[case]
-        make, output = partial(row.load(), **{name: other_value(key) for name, key in row.keys.items()}), row.output
-    labels = np.stack([person if output == "logits" else person + 300_000, [0, 0, 0, 0, 1, 1]], axis=1)
+    row = LOSSES.get(case)
+    make = partial(row.load(), **other_values(row)) if row else MORE[case]
+    person = np.array([1, 1, 2, 2, 3, 3]) + (0 if row and row.output == "logits" else 300_000)
+    labels = np.stack([person, [0, 0, 0, 0, 1, 1]], axis=1)
     checks.check_loss(make, labels, np.random.default_rng(0).standard_normal((6, 5)).astype("float32"))
 
 
@@ -95,3 +119,32 @@ def test_the_table_misses_no_loss():
     for module in pkgutil.iter_modules(kreid.losses.__path__, "kreid.losses."):
         importlib.import_module(module.name)
     assert {row.load() for row in LOSSES.values()} | {WeightedSum} == checks.classes_of(keras.losses.Loss)
+
+
+# --- degenerate batches ---------------------------------------------------------------------------------------------
+
+EMPTY = {
+    "one_person": ([3, 3, 3, 3], [0, 0, 0, 0]),
+    "no_positive": ([0, 1, 2, 3], [0, 0, 0, 0]),
+    "no_negative_in_the_action": ([0, 0, 1, 1], [0, 0, 1, 1]),
+    "one_image": ([0], [0]),
+}
+
+
+@pytest.mark.parametrize("case", EMPTY)
+@pytest.mark.parametrize("name", PAIRS)
+def test_without_a_triplet_loss_and_gradient_are_zero(case, name):
+    labels = np.stack(EMPTY[case], axis=1)
+    x = np.random.default_rng(0).standard_normal((len(labels), 5))
+    value, (g,) = gradient(lambda x: PAIRS[name]()(labels, x), x)
+    assert value == 0
+    assert (g == 0).all()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e-6, 1e4])
+def test_equal_rows_have_finite_loss_and_gradient(name, scale):
+    labels, x = np.array([[0, 0], [0, 0], [1, 0], [1, 0], [2, 0], [2, 0]]), np.full((6, 5), scale)
+    value, (g,) = gradient(lambda x: PAIRS[name]()(labels, x), x)
+    assert np.isfinite(value)
+    assert np.isfinite(g).all()
