@@ -62,12 +62,12 @@ class CircleLoss(PairLoss):
         to_push = ops.stop_gradient(ops.relu(similarity + self.margin))
         pull = -self.scale * to_pull * (similarity - (1.0 - self.margin))
         push = self.scale * to_push * (similarity - self.margin)
-        # The logarithm of the product of both sums; of an empty one -FAR, whose softplus is 0.
+        # The logarithm of the product of both sums; about -FAR where one is empty, whose softplus and gradient are 0.
         together = ops.logsumexp(ops.where(positive, pull, -FAR), axis=1) + ops.logsumexp(
             ops.where(negative, push, -FAR), axis=1
         )
         valid = ops.logical_and(ops.any(positive, axis=1), ops.any(negative, axis=1))
-        return mean_over(ops.where(valid, ops.softplus(together), 0.0), valid)
+        return mean_over(ops.softplus(together), valid)
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""

@@ -34,11 +34,11 @@ def naive(labels, x, margin, scale, same_action, held):
 
 
 def draw(seed):
-    """People with one view and with several over three actions, and one alone in an action of its own."""
+    """People with one view and with several over two actions, and one alone in an action of its own."""
     rng = np.random.default_rng(seed)
-    labels = np.stack([rng.integers(0, 6, 16), rng.integers(0, 3, 16)], axis=1)
+    labels = np.stack([rng.integers(0, 4, 12), rng.integers(0, 2, 12)], axis=1)
     labels[:2] = 7, 9
-    return labels, rng.standard_normal((16, 5))
+    return labels, rng.standard_normal((12, 4))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -58,7 +58,7 @@ def _other_value(key):
         return not default
     if isinstance(default, str):
         return next(value for value in get_args(FIELDS[key].annotation) if value != default)
-    return default + 0.5
+    return default / 2 or 0.5
 
 
 @pytest.mark.parametrize("name", LOSSES)
