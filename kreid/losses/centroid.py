@@ -15,6 +15,7 @@ from kreid.losses.pairs import (
     pair_masks,
     pairwise_distances,
 )
+from kreid.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kreid")
@@ -56,7 +57,7 @@ class CentroidTripletLoss(PairLoss):
         self.margin = checked_margin(margin)
         self.distance = checked_distance(distance)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each anchor (N,)."""
         positive, negative = pair_masks(y_true, self.same_action)
         others = ops.cast(positive, "float32")

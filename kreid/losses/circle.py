@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kreid.losses.pairs import FAR, PairLoss, mean_over, pair_masks, unit
+from kreid.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kreid")
@@ -53,7 +54,7 @@ class CircleLoss(PairLoss):
         self.margin = margin
         self.scale = scale
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each anchor (N,)."""
         positive, negative = pair_masks(y_true, self.same_action)
         rows = unit(y_pred)

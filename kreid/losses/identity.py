@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kreid.types import Tensor
+
 
 @keras.saving.register_keras_serializable(package="kreid")
 class IdentityLoss(keras.losses.Loss):
@@ -38,7 +40,7 @@ class IdentityLoss(keras.losses.Loss):
             raise ValueError(f"label_smoothing: expected a number in [0, 1), received {label_smoothing}")
         self.label_smoothing = label_smoothing
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each image (N,)."""
         log_probability = ops.log_softmax(y_pred, axis=1)
         person = ops.cast(y_true[:, :1], "int32")

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kreid.losses.pairs import FAR, PairLoss, mean_over, pair_masks, pairwise_distances
+from kreid.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kreid")
@@ -42,7 +43,7 @@ class InfoNCELoss(PairLoss):
             raise ValueError(f"temperature: expected a positive number, received {temperature}")
         self.temperature = temperature
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each anchor (N,)."""
         positive, negative = pair_masks(y_true, self.same_action)
         scores = (1.0 - pairwise_distances(y_pred, y_pred, "cosine")) / self.temperature

@@ -9,6 +9,7 @@ from keras import ops
 from kreid.errors import ConfigError
 from kreid.losses.pairs import PairLoss
 from kreid.losses.table import LOSSES, LossRow
+from kreid.types import Tensor
 
 if TYPE_CHECKING:
     from kreid.config.sections import Loss
@@ -44,7 +45,7 @@ class WeightedSum(PairLoss):
         self.losses = list(losses)
         self.weights = list(weights)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the weighted sum of each anchor (N,)."""
         terms = [weight * loss.call(y_true, y_pred) for loss, weight in zip(self.losses, self.weights, strict=True)]
         return ops.sum(ops.stack(terms), axis=0)

@@ -11,11 +11,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from kreid.types import Tensor
+
 DISTANCES = ("euclidean", "squared_euclidean", "cosine")
 FAR = 1e30  # beyond any distance, and finite: inf - inf would be NaN
 
 
-def pairwise_distances(x: Any, y: Any, distance: str = "euclidean") -> Any:
+def pairwise_distances(x: Tensor, y: Tensor, distance: str = "euclidean") -> Tensor:
     """Distances between the rows of `x` (N, D) and of `y` (M, D): (N, M).
 
     Both are moved by the mean of `y` first. Distances do not change, but |x|^2 + |y|^2 - 2xy keeps its digits when all
@@ -35,12 +37,12 @@ def pairwise_distances(x: Any, y: Any, distance: str = "euclidean") -> Any:
     return ops.where(is_zero, 0.0, ops.sqrt(ops.where(is_zero, 1.0, squared)))
 
 
-def unit(x: Any) -> Any:
+def unit(x: Tensor) -> Tensor:
     """Scale each row of `x` (N, D) to length one; rows shorter than 1e-12 stay shorter."""
     return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=1, keepdims=True), 1e-24))
 
 
-def pair_masks(labels: Any, same_action: bool = True) -> tuple[Any, Any]:
+def pair_masks(labels: Tensor, same_action: bool = True) -> tuple[Tensor, Tensor]:
     """Which pairs of a batch are positives, which negatives: two (N, N) boolean masks for labels (N, 2).
 
     Args:
@@ -56,7 +58,7 @@ def pair_masks(labels: Any, same_action: bool = True) -> tuple[Any, Any]:
     return ops.logical_and(same_person, ops.logical_not(itself)), negative
 
 
-def mean_over(values: Any, valid: Any) -> Any:
+def mean_over(values: Tensor, valid: Tensor) -> Tensor:
     """Scale per-anchor sums so that the batch mean is `sum(values) / sum(valid)`; 0 where nothing is valid."""
     count = ops.cast(ops.shape(values)[0], "float32")
     return values * count / ops.maximum(ops.sum(ops.cast(valid, "float32")), 1.0)
@@ -84,14 +86,14 @@ class PairLoss(keras.losses.Loss):
         return {"name": self.name, "reduction": self.reduction, "same_action": self.same_action}
 
 
-def hardest(distances: Any, positive: Any, negative: Any) -> tuple[Any, Any, Any]:
+def hardest(distances: Tensor, positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Farthest positive and nearest negative of each anchor, and which anchors have both: three (N,) tensors."""
     farthest = ops.max(ops.where(positive, distances, -FAR), axis=1)
     nearest = ops.min(ops.where(negative, distances, FAR), axis=1)
     return farthest, nearest, ops.logical_and(ops.any(positive, axis=1), ops.any(negative, axis=1))
 
 
-def hinge(difference: Any, margin: float | str) -> Any:
+def hinge(difference: Tensor, margin: float | str) -> Tensor:
     """Return `max(difference + margin, 0)`, or softly `log(1 + exp(difference))`."""
     return ops.softplus(difference) if margin == "soft" else ops.relu(difference + margin)
 

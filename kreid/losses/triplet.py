@@ -16,6 +16,7 @@ from kreid.losses.pairs import (
     pair_masks,
     pairwise_distances,
 )
+from kreid.types import Tensor
 
 MININGS = ("hard", "all", "semi_hard")
 
@@ -66,24 +67,24 @@ class TripletLoss(PairLoss):
         self.margin = checked_margin(margin)
         self.distance = checked_distance(distance)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each anchor (N,)."""
         positive, negative = pair_masks(y_true, self.same_action)
         distances = pairwise_distances(y_pred, y_pred, self.distance)
         mine = {"hard": self._hard, "all": self._all, "semi_hard": self._semi_hard}[self.mining]
         return mine(distances, positive, negative)
 
-    def _hard(self, distances: Any, positive: Any, negative: Any) -> Any:
+    def _hard(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         farthest, nearest, valid = hardest(distances, positive, negative)
         return mean_over(ops.where(valid, hinge(farthest - nearest, self.margin), 0.0), valid)
 
-    def _all(self, distances: Any, positive: Any, negative: Any) -> Any:
+    def _all(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         triplet = ops.logical_and(positive[:, :, None], negative[:, None, :])  # (anchor, positive, negative)
         values = ops.where(triplet, hinge(distances[:, :, None] - distances[:, None, :], self.margin), 0.0)
         active = values > 0.0
         return mean_over(ops.sum(values, axis=(1, 2)), active)
 
-    def _semi_hard(self, distances: Any, positive: Any, negative: Any) -> Any:
+    def _semi_hard(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         # For the pair (a, p), along the last axis: negatives of a that lie beyond p.
         beyond = ops.logical_and(negative[:, None, :], distances[:, None, :] > distances[:, :, None])
         nearest = ops.min(ops.where(beyond, distances[:, None, :], FAR), axis=2)
@@ -99,7 +100,9 @@ class TripletLoss(PairLoss):
         return {**super().get_config(), **own}
 
 
-def triplet_statistics(labels: Any, embeddings: Any, margin: float = 0.3, same_action: bool = True) -> dict[str, Any]:
+def triplet_statistics(
+    labels: Tensor, embeddings: Tensor, margin: float = 0.3, same_action: bool = True
+) -> dict[str, Tensor]:
     """How hard a batch is, Euclidean: what the progress line and the logs show.
 
     Args:

@@ -5,8 +5,8 @@ import operator
 import pytest
 from paths import ROOT
 
-from kreid import runs
 from kreid.config.loading import check
+from kreid.runs import folder
 from kreid.tuning import space as tuning_space
 from kreid.tuning.space import read_space
 
@@ -126,7 +126,7 @@ def test_the_keys_that_are_spoken_of_exist():
 
 def test_what_resuming_may_change_is_not_searched(tmp_path):
     """The weights would be the same, so the scores too."""
-    for name in runs._MAY_CHANGE:
+    for name in folder._MAY_CHANGE:
         with pytest.raises(ValueError, match=f"train.{name}: (no trial's score depends|trials are compared under one)"):
             read(tmp_path, f"train.{name}: {{low: 1, high: 2, step: 1}}")
 
