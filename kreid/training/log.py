@@ -9,7 +9,6 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,8 +18,7 @@ from kreid import runs
 from kreid.config.sections import Config
 from kreid.files.atomic import atomic_path, write_json
 from kreid.training.failures import first_line
-
-Logs = dict[str, float]
+from kreid.training.state import Logs, State
 
 
 class RunLog:
@@ -43,7 +41,7 @@ class RunLog:
         if every and number % every == 0:
             self._scalars({f"batch/{name}": value for name, value in logs.items()}, number)
 
-    def epoch(self, row: dict[str, Any], logs: Logs, model: keras.Model, picture: np.ndarray | None) -> None:
+    def epoch(self, row: Logs, logs: Logs, model: keras.Model, picture: np.ndarray | None) -> None:
         """An epoch is over.
 
         Args:
@@ -70,12 +68,30 @@ class RunLog:
         with contextlib.suppress(tf.errors.OpError):
             self._writer.close()
 
-    def summary(self, figures: dict[str, Any], model: keras.Model) -> None:
-        """Write summary.json: figures, number of parameters, versions and the configuration."""
+    def summary(self, state: State, devices: int, model: keras.Model) -> None:
+        """Write summary.json, the whole run in some figures, with versions and the configuration.
+
+        Args:
+            state: at the end of the run.
+            devices: how many took part.
+            model: whose parameters are counted.
+        """
         if not self.active:
             return
-        figures = {**figures, "parameters": int(model.count_params()), "versions": versions()}
-        write_json(self.out / runs.SUMMARY, {**figures, "config": json.loads(self.config.model_dump_json())})
+        best = {} if state.best_epoch is None else {"valid_mAP": state.best, "best_epoch": state.best_epoch}
+        summary = {
+            "epochs": state.epoch,
+            "images_seen": state.images,
+            **best,
+            "seconds": round(state.seconds, 1),
+            "images_per_second": round(state.images / state.busy, 1),
+            "devices": devices,
+            "training_set": state.data,
+            "parameters": int(model.count_params()),
+            "versions": versions(),
+            "config": json.loads(self.config.model_dump_json()),
+        }
+        write_json(self.out / runs.SUMMARY, summary)
 
     def _scalars(self, values: Logs, step: int) -> None:
         with self._events(step):
@@ -94,7 +110,7 @@ class RunLog:
             raise OSError(code, reason, str(self.out / runs.TENSORBOARD)) from None
 
 
-def append_row(path: Path, row: dict[str, Any]) -> None:
+def append_row(path: Path, row: Logs) -> None:
     """Add a row to a CSV file; columns that come later (validation) widen the whole file."""
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
     rows = [old for old in rows if int(old["epoch"]) < row["epoch"]] + [row]  # a resumed run writes its epochs again

@@ -14,7 +14,8 @@ from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.runs import checkpoints
-from kreid.training.loop import Hook, Trainer, fingerprint
+from kreid.training.loop import Hook, Trainer
+from kreid.training.state import fingerprint
 from kreid.training.step import check_devices, make_strategy
 from kreid.training.validation import check_scorable
 from kreid.training.worker_start import lost_workers

@@ -1,14 +1,17 @@
 """From the gradients of batches to new weights: accumulation, loss scale, clipping, rates, optimiser, average."""
 
-from collections.abc import Callable
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kreid.config.sections import Train
 from kreid.training.layer_groups import rate_groups
 from kreid.training.optimizers import build_optimizer
+
+Values = tf.Tensor | tf.distribute.DistributedValues  # those of all replicas, where there are several
 
 _FIRST_SCALE = 2.0**15  # of the loss under float16; halved by every gradient that overflows
 _GROWTH = 2000  # updates without one after which it doubles
@@ -30,14 +33,15 @@ class Updater:
         averages: the moving average of every variable that learns, where `ema` keeps one.
     """
 
-    def __init__(self, config: Any, model: keras.Model) -> None:
+    def __init__(self, config: Train, model: keras.Model) -> None:
         self.config = config
         self.strategy = tf.distribute.get_strategy()
         self.groups: dict[tuple[float, bool], tuple[keras.optimizers.Optimizer, list[keras.Variable]]] = {}
         for key, variables in rate_groups(model, config).items():
             optimizer = build_optimizer(config)
             optimizer.build(variables)
-            # Gradients come summed over the replicas, for it is the sum that is accumulated, checked and clipped.
+            # Gradients come summed over the replicas, for it is the sum that is accumulated, checked and clipped. Keras
+            # would sum them again, and has no public way to leave that out.
             optimizer._all_reduce_sum_gradients = list
             self.groups[key] = optimizer, variables
         self.learning = [variable for _, variables in self.groups.values() for variable in variables]
@@ -60,11 +64,23 @@ class Updater:
         for (factor, _), (optimizer, _) in self.groups.items():
             optimizer.learning_rate.assign(rate * factor)
 
-    def scale_loss(self, loss: Any) -> Any:
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The moving average in the place of the weights for a while, where `ema` keeps one."""
+        trained = [np.asarray(variable) for variable in self.learning] if self.averages else []
+        for variable, average in zip(self.learning, self.averages, strict=False):
+            variable.assign(np.asarray(average))
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.learning, trained, strict=False):
+                variable.assign(value)
+
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
         """What to differentiate instead of the loss."""
         return loss if self.scale is None else loss * tf.convert_to_tensor(self.scale)
 
-    def apply(self, gradients: list, variables: list[keras.Variable]) -> Any:
+    def apply(self, gradients: list[Values], variables: list[keras.Variable]) -> tf.Tensor:
         """Take the gradients of one batch; in a `tf.function`, outside `strategy.run`.
 
         Args:
@@ -89,14 +105,14 @@ class Updater:
         self.batches.assign_add(1)
         return finite
 
-    def _update(self, gradients: list, variables: list[keras.Variable]) -> Any:
+    def _update(self, gradients: list[Values], variables: list[keras.Variable]) -> tf.Operation:
         self.strategy.run(lambda given: self._optimize(given, variables), args=(gradients,))
         momentum = self.config.ema
         for average, variable in zip(self.averages, self.learning, strict=False):
             self._on_each(lambda kept, new: kept.assign_sub((1 - momentum) * (kept - new)), average, variable.value)
         return tf.no_op()
 
-    def _optimize(self, gradients: list, variables: list[keras.Variable]) -> None:
+    def _optimize(self, gradients: list[tf.Tensor], variables: list[keras.Variable]) -> None:
         """On a replica: the mean gradient, clipped, to the optimisers."""
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if self.sums:
@@ -111,12 +127,12 @@ class Updater:
             if learning:
                 optimizer.apply([known[id(variable)] for variable in learning], learning)
 
-    def _clear(self) -> Any:
+    def _clear(self) -> tf.Operation:
         for total in self.sums:
             self._on_each(lambda kept: kept.assign(tf.zeros_like(kept)), total)
         return tf.no_op()
 
-    def _rescale(self, finite: Any) -> Any:
+    def _rescale(self, finite: tf.Tensor) -> tf.Operation:
         """Halve the loss scale after an overflow, double it after many updates without one."""
         grown = tf.convert_to_tensor(self.good) + 1 >= _GROWTH
         scale = tf.convert_to_tensor(self.scale)
@@ -124,14 +140,14 @@ class Updater:
         self.good.assign(tf.where(finite & ~grown, tf.convert_to_tensor(self.good) + 1, 0))
         return tf.no_op()
 
-    def _on_each(self, change: Callable, variable: keras.Variable, *values: Any) -> None:
+    def _on_each(self, change: Callable, variable: keras.Variable, *values: Values) -> None:
         """Change a variable on every replica, by its own part of the values."""
         self.strategy.extended.update(variable.value, change, args=values, group=False)
 
 
-def _variable(value: Any, name: str, dtype: str = "float32") -> keras.Variable:
+def _variable(value: float | np.ndarray, name: str, dtype: str = "float32") -> keras.Variable:
     return keras.Variable(np.asarray(value, dtype), trainable=False, dtype=dtype, name=name)
 
 
-def _all_finite(values: list) -> Any:
+def _all_finite(values: list[tf.Tensor]) -> tf.Tensor:
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(value))) for value in values])

@@ -75,7 +75,7 @@ def test_what_stops_a_run_names_the_last_good_state(records, tiny_one, tmp_path,
         assert checkpoints.newest(state.parent) == state
         trainer.restore()
 
-    weight = trainer.model.trainable_variables[0]
+    weight = trainer.step.model.trainable_variables[0]
     name = r"\d+-\d+-\d+-\d+-[A-Za-z_]+-\w+-\w+-\d+x\d+\.png"
     fails(
         lambda: weight.assign(np.full(weight.shape, np.nan)),

@@ -132,10 +132,12 @@ def test_the_loss_falls(records, tiny_one, tmp_path):
 def test_collapse_is_said_once(records, tiny_one, tmp_path, caplog):
     config = changed(tiny_one, train={"epochs": 3, "steps_per_epoch": 25, "learning_rate": 1e-9, "validate_every": 3})
     trainer = Trainer(config, TrainingSet(records, config.data, 1), make_strategy(), tmp_path / "run")
-    trainer.model.get_layer("fc.1").gamma.assign(np.zeros(16))  # all vectors are alike
+    trainer.step.model.get_layer("fc.1").gamma.assign(np.zeros(16))  # all vectors are alike
     trainer.run(records / "valid", quiet=True)
     assert caplog.text.count("the embedding has collapsed: all distances are alike, to 0.00") == 1
-    assert "collapsed" not in "".join(str(record) for record in caplog.records if record.name != "kreid.training.loop")
+    assert "collapsed" not in "".join(
+        str(record) for record in caplog.records if record.name != "kreid.training.collapse"
+    )
 
 
 def test_frozen_layers_wait_and_averages_are_saved(records, tiny_one, tmp_path):
@@ -144,8 +146,8 @@ def test_frozen_layers_wait_and_averages_are_saved(records, tiny_one, tmp_path):
     trainer = Trainer(config, TrainingSet(records, config.data, 1), make_strategy(), tmp_path / "run")
     trainer.write_config()
     kernel, head = (
-        trainer.model.get_layer("appearance").get_layer("conv1").kernel,
-        trainer.model.get_layer("fc.0").kernel,
+        trainer.step.model.get_layer("appearance").get_layer("conv1").kernel,
+        trainer.step.model.get_layer("fc.0").kernel,
     )
     seen = [(np.asarray(kernel), np.asarray(head))]
     trainer.run(records / "valid", True, lambda epoch, logs: seen.append((np.asarray(kernel), np.asarray(head))))
@@ -174,7 +176,7 @@ def test_half_precision_and_compilation_train_alike(records, tiny_one, tmp_path,
     config = changed(tiny_one, train={**SHORT, **settings})
     trainer = Trainer(config, TrainingSet(records, config.data, 1), make_strategy(), tmp_path / "run")
     trainer.write_config()
-    compute = trainer.model.get_layer("appearance").get_layer("conv1").compute_dtype
+    compute = trainer.step.model.get_layer("appearance").get_layer("conv1").compute_dtype
     assert compute == settings.get("precision", "float32").removeprefix("mixed_")
     trainer.run(records / "valid", quiet=True)
     assert getattr(trainer.step._compute, "_jit_compile", False) == settings.get("xla", False)

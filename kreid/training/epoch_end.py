@@ -1,0 +1,85 @@
+"""What the end of an epoch brings: a validation, the weights worth keeping, a row of the log."""
+
+import errno
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kreid import runs
+from kreid.config.sections import Config
+from kreid.files.atomic import atomic_path
+from kreid.pictures.galleries import gallery_picture
+from kreid.training.collapse import CollapseWatch
+from kreid.training.log import RunLog
+from kreid.training.optimizers import learning_rate
+from kreid.training.state import Logs, State
+from kreid.training.step import Step
+from kreid.training.validation import validate
+
+
+class EpochEnd:
+    """Finishes epochs, on the machine that writes.
+
+    Args:
+        config: the resolved configuration.
+        step: the network, and the moving average of its weights, where `train.ema` keeps one.
+        out: the run folder.
+        valid: the record folder to validate on, if any.
+        held_out: positions of its images to validate on, where they are training images held out.
+    """
+
+    def __init__(
+        self, config: Config, step: Step, out: Path, valid: Path | None, held_out: Sequence[int] | None
+    ) -> None:
+        self.config, self.step, self.out, self.valid, self.held_out = config, step, out, valid, held_out
+
+    def finish(self, state: State, writer: RunLog, collapse: CollapseWatch) -> Logs:
+        """Validate, keep the weights, log; return the epoch's figures.
+
+        Args:
+            state: at the end of the epoch's training; it takes the best score.
+            writer: gets the row.
+            collapse: is told how the validation's distances spread.
+        """
+        logs, picture = state.mean_figures(), None
+        with self.step.updater.averaged():
+            if self._is_validated(state.epoch):
+                scores, picture = self._validate()
+                logs |= scores
+            if state.keeps(logs.get("valid_mAP")):
+                write_weights(self.step.model, self.out / runs.WEIGHTS)
+        collapse.validation(logs.get("valid_spread", 1.0))
+        rate = learning_rate(self.config.train, state.epoch - 1 + (state.steps - 1) / state.steps)
+        row = {"epoch": state.epoch, "images": state.images, "learning_rate": rate, **logs}
+        writer.epoch(row, {"images_per_second": state.images / state.busy}, self.step.model, picture)
+        return logs
+
+    def _is_validated(self, epoch: int) -> bool:
+        settings = self.config.train
+        return self.valid is not None and (epoch == settings.epochs or epoch % settings.validate_every == 0)
+
+    def _validate(self) -> tuple[Logs, np.ndarray | None]:
+        """Scores, and a picture of some queries and their best gallery images."""
+        settings = self.config.train
+        scores, ranking = validate(self.step.model, self.valid, settings.validate_actions, self.held_out)
+        if not settings.pictures or not len(ranking) or self.held_out is not None:
+            return scores, None
+        return scores, gallery_picture(ranking, self.valid, settings.pictures)
+
+
+def write_weights(model: keras.Model, path: Path) -> None:
+    """Write the weights of a model, whole or not at all.
+
+    Raises:
+        OSError: where the disk has no room for them.
+    """
+    room = sum(np.prod(weight.shape) * np.dtype(weight.dtype).itemsize for weight in model.weights)
+    disk = shutil.disk_usage(path.parent)
+    if disk.free < room and disk.total:  # HDF5 would end the process; some file systems do not tell
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with atomic_path(path) as temporary:
+        model.save_weights(temporary)
