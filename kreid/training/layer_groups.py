@@ -2,10 +2,10 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
 
 import keras
 
+from kreid.config.sections import Train
 from kreid.errors import ConfigError
 
 
@@ -13,8 +13,8 @@ def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """The layers with weights by name: `neck`, `fc.0`, and those of a stream as `appearance.conv1_conv`."""
     found = {}
     for layer in model.layers:
-        inside = {f"{layer.name}.{one.name}": one for one in layer.layers} if _is_stream(layer) else {layer.name: layer}
-        found |= {name: one for name, one in inside.items() if one.weights}
+        own = {f"{layer.name}.{part.name}": part for part in layer.layers} if _is_stream(layer) else {layer.name: layer}
+        found |= {name: part for name, part in own.items() if part.weights}
     return found
 
 
@@ -55,7 +55,7 @@ def set_frozen(model: keras.Model, patterns: Iterable[str], frozen: bool) -> Non
         raise ConfigError("train.freeze: every layer is frozen, so nothing is left to learn; leave one out")
 
 
-def rate_groups(model: keras.Model, config: Any) -> dict[tuple[float, bool], list[keras.Variable]]:
+def rate_groups(model: keras.Model, config: Train) -> dict[tuple[float, bool], list[keras.Variable]]:
     """The variables that ever learn, apart by how they do.
 
     Args:

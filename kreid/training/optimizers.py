@@ -1,12 +1,13 @@
 """Optimisers and learning-rate schedules of the `train` section."""
 
 import math
-from typing import Any
 
 import keras
 
+from kreid.config.sections import Train
 
-def learning_rate(config: Any, epoch: float) -> float:
+
+def learning_rate(config: Train, epoch: float) -> float:
     """The learning rate at a point of the run.
 
     Args:
@@ -27,7 +28,7 @@ def learning_rate(config: Any, epoch: float) -> float:
     return config.learning_rate
 
 
-def build_optimizer(config: Any) -> keras.optimizers.Optimizer:
+def build_optimizer(config: Train) -> keras.optimizers.Optimizer:
     """The optimiser of the `train` section; the training loop sets its learning rate.
 
     Weight decay is decoupled from the gradient (AdamW) for `adamw` and `sgd`, and left out of norms and biases; `adam`

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,7 +14,8 @@ from kreid.losses.pairs import pairwise_distances
 from kreid.losses.triplet import triplet_statistics
 from kreid.models.embedders import build_model
 from kreid.training.layer_groups import set_frozen
-from kreid.training.updater import Updater
+from kreid.training.state import Logs
+from kreid.training.updater import Updater, Values
 from kreid.training.worker_start import start_together
 from kreid.training.workers import read_cluster
 
@@ -95,7 +95,7 @@ class Step:
             self._compute = tf.function(self._gradients, jit_compile=True) if settings.xla else self._gradients
             self._run = tf.function(self._distributed, reduce_retracing=True)
 
-    def __call__(self, images: Any, labels: Any, stop: bool = False) -> dict[str, float]:
+    def __call__(self, images: Values, labels: Values, stop: bool = False) -> Logs:
         """Learn from a batch of the strategy's dataset; return the figures of the whole batch.
 
         They are the `loss`, those of its outputs (`loss_<output>`), `triplet_statistics`, `spread`, whether the
@@ -108,12 +108,12 @@ class Step:
     def wait(self) -> None:
         """Return once every machine has come as far."""
 
-        def one() -> Any:
+        def one() -> tf.Tensor:
             return tf.distribute.get_replica_context().all_reduce("SUM", tf.ones(()))
 
         tf.function(lambda: self.strategy.run(one))()
 
-    def _distributed(self, images: Any, labels: Any, stop: Any) -> dict[str, Any]:
+    def _distributed(self, images: Values, labels: Values, stop: tf.Tensor) -> dict[str, tf.Tensor]:
         logs, gradients = self.strategy.run(self._replica, args=(images, labels, stop))
         logs = {name: self.strategy.experimental_local_results(value)[0] for name, value in logs.items()}
         logs["finite"] = self.updater.apply(gradients, self._learning)
@@ -121,7 +121,9 @@ class Step:
             logs["loss_scale"] = tf.convert_to_tensor(self.updater.scale)
         return logs
 
-    def _replica(self, images: Any, labels: Any, stop: Any) -> tuple[dict[str, Any], list]:
+    def _replica(
+        self, images: tf.Tensor, labels: tf.Tensor, stop: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """Figures and gradients of the whole batch, alike on every replica."""
         logs, gradients = self._compute(images, labels)
         logs["stop"] = stop
@@ -131,7 +133,7 @@ class Step:
             logs = dict(zip(logs, tf.unstack(context.all_reduce("SUM", tf.stack(list(logs.values())))), strict=True))
         return logs, gradients
 
-    def _gradients(self, images: Any, labels: Any) -> tuple[dict[str, Any], list]:
+    def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """What adds up over the replicas to the figures and gradients of the whole batch."""
         with tf.GradientTape() as tape:
             outputs = self.model(images, training=True)
@@ -156,14 +158,14 @@ class Step:
             logs |= self._statistics(all_labels, ranked)
         return logs, [gradient for gradient, _ in found if gradient is not None]
 
-    def _statistics(self, labels: Any, vectors: Any) -> dict[str, Any]:
+    def _statistics(self, labels: tf.Tensor, vectors: tf.Tensor) -> dict[str, tf.Tensor]:
         loss = self.config.loss
         figures = triplet_statistics(labels, vectors, loss.margin if loss.margin != "soft" else 0.0, loss.same_action)
         figures["spread"] = _spread(vectors)
         return {name: value / self.strategy.num_replicas_in_sync for name, value in figures.items()}
 
 
-def _gather(values: Any) -> Any:
+def _gather(values: tf.Tensor) -> tf.Tensor:
     """The values of all replicas, in order; gradients flow back to each."""
     context = tf.distribute.get_replica_context()
     replicas, number = context.num_replicas_in_sync, context.replica_id_in_sync_group
@@ -175,7 +177,7 @@ def _gather(values: Any) -> Any:
     return context.all_reduce("SUM", tf.reshape(own, (replicas * values.shape[0], *values.shape[1:])))
 
 
-def _spread(vectors: Any) -> Any:
+def _spread(vectors: tf.Tensor) -> tf.Tensor:
     """Standard deviation of all distances in the batch: near 0, all are alike."""
     distances = pairwise_distances(vectors, vectors)
     others = 1.0 - ops.eye(distances.shape[0])
@@ -197,6 +199,6 @@ def _precision(policy: str) -> Iterator[None]:
 
 def _synchronize_batch_norm(model: keras.Model) -> None:
     """Let batch normalisation use the whole batch, as on one device."""
-    for layer in model._flatten_layers():
+    for layer in model._flatten_layers():  # those inside the streams too, which nothing public lists
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

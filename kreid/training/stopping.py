@@ -3,8 +3,9 @@
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Self
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,12 @@ class Stop:
 
     def __init__(self, asked: int | None = None) -> None:
         self.asked = asked
-        self._before: dict[int, Any] = {}
+        self._before: dict[int, Callable | int] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # only there may handlers be set
             handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-            self._before = {number: one for number, one in handlers.items() if one not in (None, signal.SIG_IGN)}
+            self._before = {number: known for number, known in handlers.items() if known not in (None, signal.SIG_IGN)}
             for number in self._before:
                 signal.signal(number, self._keep)
         return self

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 import tensorflow as tf
-from tensorflow.python.eager import context  # nothing public bounds the wait
+from tensorflow.python.eager import context  # private: nothing public bounds the wait
 
 from kreid.training.failures import first_line
 from kreid.training.workers import Cluster
