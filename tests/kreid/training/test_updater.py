@@ -1,5 +1,7 @@
 """From gradients to new weights: each key of `train` changes the update as it says, and only so."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -158,6 +160,21 @@ def test_average_follows_the_weights_once_an_update():
         average = [0.75 * old + 0.25 * new for old, new in zip(average, after, strict=True)]
     _, _, updater = updated(batches, optimizer="sgd", accumulate=2, ema=0.75)
     assert_all_close(values(updater.averages), average)
+
+
+def test_the_average_takes_the_place_of_the_weights_for_a_while():
+    gradients = random_gradients(network(), 1)
+    model = network()
+    before, after, updater = updated([gradients], model=model, optimizer="sgd", ema=0.5)
+    middle = [(old + new) / 2 for old, new in zip(before, after, strict=True)]
+    with contextlib.suppress(KeyError), updater.averaged():
+        inside = values(model.trainable_variables)
+        raise KeyError("whatever ends the while")
+    assert_all_close(inside, middle)
+    assert_all_close(values(model.trainable_variables), after, atol=0, rtol=0)
+    _, after, updater = updated([gradients], model=model, optimizer="sgd")
+    with updater.averaged():
+        assert_all_close(values(model.trainable_variables), after, atol=0, rtol=0)
 
 
 def test_variables_hold_everything_that_a_resumed_run_needs():

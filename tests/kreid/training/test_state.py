@@ -1,0 +1,154 @@
+"""Where a run stands: counted by hand, and saved and restored field by field."""
+
+import json
+from dataclasses import asdict
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from kreid.config.sections import Train
+from kreid.errors import ConfigError
+from kreid.training import state as module
+from kreid.training.state import SavedStates, State, fingerprint
+from tfrecords_tools.arrays import read_arrays
+
+# Every field otherwise than at the start.
+SOMEWHERE = {
+    "epoch": 3,
+    "step": 7,
+    "sums": {"loss": 4.25, "active": 0.1},
+    "images": 5120,
+    "steps": 9,
+    "best": 0.625,
+    "best_epoch": 2,
+    "seconds": 61.5,
+    "busy": 40.25,
+    "data": "242 images (0123456789ab)",
+}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Its `now` is the time."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def variables(*values):
+    return [keras.Variable(np.float32(value), name=f"v{number}") for number, value in enumerate(values)]
+
+
+def test_steps_add_up_to_the_means_of_an_epoch():
+    state = State(epoch=4, images=100)
+    state.count({"loss": 1.0, "active": 0.5}, 16)
+    state.count({"loss": 4.0, "active": 0.25}, 16)
+    assert (state.epoch, state.step, state.images, state.steps) == (4, 2, 132, 0)
+    state.end_epoch()
+    assert (state.epoch, state.step, state.images, state.steps) == (5, 0, 132, 2)
+    assert state.mean_figures() == {"loss": 2.5, "active": 0.375}
+    state.finish_epoch()
+    assert state == State(epoch=5, images=132)
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ([None, None, None], [1, 2, 3]),  # nothing tells which is best: the last
+        ([0.5, 0.4, 0.6], [1, 3]),
+        ([0.5, 0.5], [1]),  # the first of equals
+        ([0.0], [1]),  # whatever is better than none
+        ([None, 0.3, None, 0.2, 0.4], [1, 2, 5]),  # validated every second epoch, and after the last
+    ],
+)
+def test_weights_are_kept_where_they_are_best(scores, kept):
+    state = State()
+    found = []
+    for state.epoch, score in enumerate(scores, 1):
+        if state.keeps(score):
+            found.append(state.epoch)
+    assert found == kept
+    best = max((score for score in scores if score is not None), default=None)
+    assert state.best_epoch == (None if best is None else 1 + scores.index(best))
+    assert state.best == (-1.0 if best is None else best)
+
+
+def test_every_field_and_variable_comes_back(tmp_path, clock):
+    state = State(**SOMEWHERE)
+    assert all(value != asdict(State())[name] for name, value in SOMEWHERE.items()), "a field that nothing could lose"
+    kept = variables([0.1, -0.0, np.nan], 2.0**-149)
+    SavedStates(tmp_path, Train(), kept).save(state)
+    file = tmp_path / "checkpoints" / "state-00003-0000007.npz"
+    saved = read_arrays(file)
+    assert list(saved) == ["progress", *(f"{number:05d}:{variable.path}" for number, variable in enumerate(kept))]
+    assert list(json.loads(str(saved["progress"])).items()) == list(SOMEWHERE.items())
+
+    others = variables([1, 1, 1], 1)
+    assert SavedStates(tmp_path, Train(), others).restore(SOMEWHERE["data"]) == State(**SOMEWHERE)
+    for old, new in zip(kept, others, strict=True):
+        assert np.asarray(new).tobytes() == np.asarray(old).tobytes(), new.path
+
+
+def test_there_may_be_no_state_yet(tmp_path, caplog):
+    (variable,) = variables(3)
+    assert SavedStates(tmp_path, Train(), [variable]).restore("242 images") is None
+    assert float(variable) == 3.0
+    assert "no state yet, starting from the beginning" in caplog.text
+
+
+def test_a_state_of_other_records_is_refused(tmp_path):
+    saved = SavedStates(tmp_path, Train(), variables(1))
+    saved.save(State(data="8 images (abc)"))
+    message = rf"--data: {tmp_path} was trained on 8 images \(abc\), received 9 images \(def\); give the same records"
+    with pytest.raises(ConfigError, match=message):
+        saved.restore("9 images (def)")
+
+
+def test_a_state_is_due_after_some_minutes_and_takes_its_time(tmp_path, clock):
+    saved, state = SavedStates(tmp_path, Train(checkpoint_minutes=2), variables(1)), State(seconds=5.0)
+    clock.now = 220.0
+    assert not saved.is_due(), "two minutes, and no more"
+    clock.now = 221.0
+    assert saved.is_due()
+    saved.save(state)
+    assert state.seconds == 5.0 + 121.0
+    assert not saved.is_due(), "it was written just now"
+    clock.now = 223.0
+    saved.take_time(state)
+    assert state.seconds == 5.0 + 121.0 + 2.0
+    clock.now = 1e9
+    assert not SavedStates(tmp_path, Train(checkpoint_minutes=0), []).is_due()
+    never = SavedStates(tmp_path, Train(checkpoint_minutes=0), [])
+    clock.now = 2e9
+    assert not never.is_due(), "0 minutes mean after epochs only"
+
+
+def test_the_newest_states_stay(tmp_path):
+    saved = SavedStates(tmp_path, Train(keep=2), variables(1))
+    for epoch, step in [(1, 0), (9, 0), (9, 5), (10, 0)]:
+        saved.save(State(epoch=epoch, step=step))
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["state-00009-0000005.npz", "state-00010-0000000.npz"]
+
+
+def test_other_machines_write_nothing_but_know_the_time(tmp_path, clock):
+    saved, state = SavedStates(tmp_path, Train(), variables(1), active=False), State()
+    clock.now = 107.0
+    saved.save(state)
+    assert state.seconds == 7.0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_set_is_told_by_its_images_alone():
+    columns = {name: np.arange(4) for name in ("bbox", "action", "person", "length")}
+
+    def of(rows, **changes):
+        return fingerprint(SimpleNamespace(index=SimpleNamespace(**{**columns, **changes}), rows=np.array(rows)))
+
+    said = of([0, 1, 2])
+    assert said.startswith("3 images (")
+    assert said == of([0, 1, 2], bbox=np.array([0, 1, 2, 99])), "an image that is not trained on"
+    others = [of([0, 1, 3]), of([0, 2, 1]), *(of([0, 1, 2], **{name: np.array([0, 1, 9, 3])}) for name in columns)]
+    assert len({said, *others}) == 1 + len(others)
