@@ -20,7 +20,7 @@ from kreid.training.workers import Cluster
 from tfrecords_tools.console.command import run
 
 START = """
-from kreid.training_step import make_strategy
+from kreid.training.step import make_strategy
 print("ready", flush=True)
 input()
 try:
