@@ -104,15 +104,15 @@ def test_some_epochs_are_validated_and_the_last_always(tiny_one, tmp_path, score
 
 
 def test_the_row_of_an_epoch_by_hand(tiny_one, tmp_path, scores):
-    settings = {"epochs": 9, "schedule": "step", "decay": 0.1, "decay_epochs": 2, "learning_rate": 1.0, "pictures": 3}
+    settings = {"epochs": 20, "warmup_epochs": 11, "learning_rate": 1.0, "pictures": 3}
     writer, state = Writer(), State(epoch=3, steps=4, sums={"loss": 10.0, "active": 1.0}, images=640, busy=8.0)
     scores.coming = [0.25]
     ending = EpochEnd(changed(tiny_one, train=settings), step_of(), tmp_path, tmp_path / "valid", None)
     logs = ending.finish(state, writer, CollapseWatch())
     assert logs == {"loss": 2.5, "active": 0.25, "valid_mAP": 0.25, "valid_spread": 0.5}
     ((row, more, picture),) = writer.given
-    # The rate is that of the last step: 2.75 epochs were done before it.
-    assert list(row.items()) == list({"epoch": 3, "images": 640, "learning_rate": 0.1, **logs}.items())
+    # The rate is that of the last step, before which 2.75 of 11 epochs were done.
+    assert list(row.items()) == list({"epoch": 3, "images": 640, "learning_rate": 0.25, **logs}.items())
     assert more == {"images_per_second": 80.0}
     assert picture == (SHOWN, [1], tmp_path / "valid", 3)
     assert (state.best, state.best_epoch) == (0.25, 3)
