@@ -18,6 +18,7 @@ from kreid.training.state import Logs
 from kreid.training.updater import Updater, Values
 from kreid.training.worker_start import start_together
 from kreid.training.workers import read_cluster
+from kreid.types import Tensor
 
 
 def make_strategy(minutes: float = 10.0) -> tf.distribute.Strategy:
@@ -108,12 +109,12 @@ class Step:
     def wait(self) -> None:
         """Return once every machine has come as far."""
 
-        def one() -> tf.Tensor:
+        def one() -> Tensor:
             return tf.distribute.get_replica_context().all_reduce("SUM", tf.ones(()))
 
         tf.function(lambda: self.strategy.run(one))()
 
-    def _distributed(self, images: Values, labels: Values, stop: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _distributed(self, images: Values, labels: Values, stop: Tensor) -> dict[str, Tensor]:
         logs, gradients = self.strategy.run(self._replica, args=(images, labels, stop))
         logs = {name: self.strategy.experimental_local_results(value)[0] for name, value in logs.items()}
         logs["finite"] = self.updater.apply(gradients, self._learning)
@@ -121,9 +122,7 @@ class Step:
             logs["loss_scale"] = tf.convert_to_tensor(self.updater.scale)
         return logs
 
-    def _replica(
-        self, images: tf.Tensor, labels: tf.Tensor, stop: tf.Tensor
-    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+    def _replica(self, images: Tensor, labels: Tensor, stop: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
         """Figures and gradients of the whole batch, alike on every replica."""
         logs, gradients = self._compute(images, labels)
         logs["stop"] = stop
@@ -133,7 +132,7 @@ class Step:
             logs = dict(zip(logs, tf.unstack(context.all_reduce("SUM", tf.stack(list(logs.values())))), strict=True))
         return logs, gradients
 
-    def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+    def _gradients(self, images: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
         """What adds up over the replicas to the figures and gradients of the whole batch."""
         with tf.GradientTape() as tape:
             outputs = self.model(images, training=True)
@@ -158,14 +157,14 @@ class Step:
             logs |= self._statistics(all_labels, ranked)
         return logs, [gradient for gradient, _ in found if gradient is not None]
 
-    def _statistics(self, labels: tf.Tensor, vectors: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _statistics(self, labels: Tensor, vectors: Tensor) -> dict[str, Tensor]:
         loss = self.config.loss
         figures = triplet_statistics(labels, vectors, loss.margin if loss.margin != "soft" else 0.0, loss.same_action)
         figures["spread"] = _spread(vectors)
         return {name: value / self.strategy.num_replicas_in_sync for name, value in figures.items()}
 
 
-def _gather(values: tf.Tensor) -> tf.Tensor:
+def _gather(values: Tensor) -> Tensor:
     """The values of all replicas, in order; gradients flow back to each."""
     context = tf.distribute.get_replica_context()
     replicas, number = context.num_replicas_in_sync, context.replica_id_in_sync_group
@@ -177,7 +176,7 @@ def _gather(values: tf.Tensor) -> tf.Tensor:
     return context.all_reduce("SUM", tf.reshape(own, (replicas * values.shape[0], *values.shape[1:])))
 
 
-def _spread(vectors: tf.Tensor) -> tf.Tensor:
+def _spread(vectors: Tensor) -> Tensor:
     """Standard deviation of all distances in the batch: near 0, all are alike."""
     distances = pairwise_distances(vectors, vectors)
     others = 1.0 - ops.eye(distances.shape[0])

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -10,8 +11,10 @@ import tensorflow as tf
 from kreid.config.sections import Train
 from kreid.training.layer_groups import rate_groups
 from kreid.training.optimizers import build_optimizer
+from kreid.types import Tensor
 
-Values = tf.Tensor | tf.distribute.DistributedValues  # those of all replicas, where there are several
+Values: TypeAlias = Tensor
+"""A tensor, or those of all replicas, as a strategy gives and takes them where it has several."""
 
 _FIRST_SCALE = 2.0**15  # of the loss under float16; halved by every gradient that overflows
 _GROWTH = 2000  # updates without one after which it doubles
@@ -76,11 +79,11 @@ class Updater:
             for variable, value in zip(self.learning, trained, strict=False):
                 variable.assign(value)
 
-    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+    def scale_loss(self, loss: Tensor) -> Tensor:
         """What to differentiate instead of the loss."""
         return loss if self.scale is None else loss * tf.convert_to_tensor(self.scale)
 
-    def apply(self, gradients: list[Values], variables: list[keras.Variable]) -> tf.Tensor:
+    def apply(self, gradients: list[Values], variables: list[keras.Variable]) -> Tensor:
         """Take the gradients of one batch; in a `tf.function`, outside `strategy.run`.
 
         Args:
@@ -112,7 +115,7 @@ class Updater:
             self._on_each(lambda kept, new: kept.assign_sub((1 - momentum) * (kept - new)), average, variable.value)
         return tf.no_op()
 
-    def _optimize(self, gradients: list[tf.Tensor], variables: list[keras.Variable]) -> None:
+    def _optimize(self, gradients: list[Tensor], variables: list[keras.Variable]) -> None:
         """On a replica: the mean gradient, clipped, to the optimisers."""
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if self.sums:
@@ -132,7 +135,7 @@ class Updater:
             self._on_each(lambda kept: kept.assign(tf.zeros_like(kept)), total)
         return tf.no_op()
 
-    def _rescale(self, finite: tf.Tensor) -> tf.Operation:
+    def _rescale(self, finite: Tensor) -> tf.Operation:
         """Halve the loss scale after an overflow, double it after many updates without one."""
         grown = tf.convert_to_tensor(self.good) + 1 >= _GROWTH
         scale = tf.convert_to_tensor(self.scale)
@@ -149,5 +152,5 @@ def _variable(value: float | np.ndarray, name: str, dtype: str = "float32") -> k
     return keras.Variable(np.asarray(value, dtype), trainable=False, dtype=dtype, name=name)
 
 
-def _all_finite(values: list[tf.Tensor]) -> tf.Tensor:
+def _all_finite(values: list[Tensor]) -> Tensor:
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(value))) for value in values])
