@@ -19,7 +19,7 @@ from kreid.training.state import fingerprint
 from kreid.training.step import check_devices, make_strategy
 from kreid.training.validation import check_scorable
 from kreid.training.worker_start import lost_workers
-from kreid.training.workers import meet, read_cluster
+from kreid.training.workers import Cluster, meet, read_cluster
 from tfrecords_tools.index import split_folder
 
 log = logging.getLogger(__name__)
@@ -62,14 +62,7 @@ def train(
     _check_length(config, training_set)
     config = resolve(config, training_set)
     runs.check_resume(out, config) if resume else runs.check_new(out)
-    if cluster:
-        meet(cluster, _facts(config, training_set, out), config.train.worker_minutes)
-    strategy = make_strategy(config.train.worker_minutes)
-    check_devices(config, strategy)
-    with lost_workers(cluster):
-        trainer = Trainer(config, training_set, strategy, out)
-        if resume:
-            trainer.restore()
+    trainer = _start(config, training_set, out, cluster, resume)
     made = not out.exists()
     trainer.write_config()
     try:
@@ -85,6 +78,20 @@ def resolve(config: Config, training_set: TrainingSet) -> Config:
     """Fill in what the training data decides: the number of classes, where a loss of the logits has a weight."""
     classes = training_set.num_classes if config.loss.weights("logits") else None
     return config.model_copy(update={"model": config.model.model_copy(update={"num_classes": classes})})
+
+
+def _start(config: Config, training_set: TrainingSet, out: Path, cluster: Cluster | None, resume: bool) -> Trainer:
+    """Meet the other machines, if any, and build the network there where the run stands."""
+    minutes = config.train.worker_minutes
+    if cluster:
+        meet(cluster, _facts(config, training_set, out), minutes)
+    strategy = make_strategy(minutes)
+    check_devices(config, strategy)
+    with lost_workers(cluster):
+        trainer = Trainer(config, training_set, strategy, out)
+        if resume:
+            trainer.restore()
+    return trainer
 
 
 def _facts(config: Config, training_set: TrainingSet, out: Path) -> dict[str, Any]:
