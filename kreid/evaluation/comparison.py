@@ -9,7 +9,8 @@ import numpy as np
 from kreid.config.sections import Evaluation
 from kreid.evaluation.settings import describe
 from kreid.ranking.embeddings import Images
-from kreid.ranking.statistics import paired
+from kreid.ranking.figures import QueryFigures
+from kreid.ranking.statistics import compare
 
 _NEEDED = (
     "split",
@@ -23,7 +24,6 @@ _NEEDED = (
     "weights",
     "per_query",
 )
-_QUERY = ("query", "action", "gallery", "AP", "first")
 
 
 def read_metrics(path: str | Path) -> dict[str, object]:
@@ -43,11 +43,6 @@ def read_metrics(path: str | Path) -> dict[str, object]:
     if missing:
         raise ValueError(f"{path}: not what kreid-evaluate writes, it lacks {missing[0]}; run kreid-evaluate again")
     try:
-        table = _table(metrics)
-        if not len(table["query"]) or len({values.shape for values in table.values()}) > 1:
-            raise ValueError("columns of different lengths")
-        if not ((table["AP"] >= 0) & (table["AP"] <= 1) | np.isnan(table["AP"])).all():
-            raise ValueError("an AP outside 0 to 1")
         if not isinstance(metrics["runs"], list) or not isinstance(metrics["weights"], list):
             raise TypeError("runs or weights that are no list")
         to_markdown(compare_metrics({system_name(metrics): metrics}))  # every figure is what a table can show
@@ -69,14 +64,10 @@ def of_same_queries(metrics: Mapping[str, object], images: Images) -> bool:
     rows = rows[np.argsort(images.bbox[rows], kind="stable")]
     actions, counts = np.unique(images.action[~images.is_query], return_counts=True)
     gallery = dict(zip(actions.tolist(), counts.tolist(), strict=True))
-    action = images.action[rows]
-    expected = {
-        "query": images.bbox[rows],
-        "action": action,
-        "gallery": [gallery.get(one, 0) for one in action.tolist()],
-    }
-    table = _table(metrics)
-    return all(np.array_equal(table[name], values) for name, values in expected.items())
+    size = np.array([gallery.get(one, 0) for one in images.action[rows].tolist()], np.int64)
+    figures = _figures(metrics).by_bbox()
+    pairs = ((figures.bbox, images.bbox[rows]), (figures.action, images.action[rows]), (figures.gallery_size, size))
+    return all(np.array_equal(one, other) for one, other in pairs)
 
 
 def compare_metrics(systems: Mapping[str, dict]) -> dict[str, object]:
@@ -93,23 +84,18 @@ def compare_metrics(systems: Mapping[str, dict]) -> dict[str, object]:
     Raises:
         ValueError: two systems were scored on different queries, galleries or labels.
     """
-    tables = {name: _table(metrics) for name, metrics in systems.items()}
-    names = list(systems)
-    first = tables[names[0]]
+    base = next(iter(systems))
+    split, first = systems[base]["split"], _figures(systems[base])
     rows = []
     for name, metrics in systems.items():
-        _check_same(names[0], first, systems[names[0]]["split"], name, tables[name], metrics["split"])
+        if metrics["split"] != split:
+            again = "score all of them on the same records"
+            raise ValueError(f"{name}: scored on {metrics['split']}, {base} on {split}; {again}")
         row = {"system": name, "settings": metrics["settings"], "paper": metrics.get("paper")}
         row |= {key: metrics[key] for key in ("mAP", "rank1", "intervals", "parameters", "images_per_second")}
-        row["against_first"] = None if name == names[0] else _against(first, tables[name])
+        row["against_first"] = None if name == base else _against(first, _figures(metrics), (base, name))
         rows.append(row)
-    actions = len(np.unique(first["action"]))
-    return {
-        "split": systems[names[0]]["split"],
-        "queries": len(first["action"]),
-        "actions": actions,
-        "systems": rows,
-    }
+    return {"split": split, "queries": len(first), "actions": len(np.unique(first.action)), "systems": rows}
 
 
 def to_markdown(comparison: Mapping[str, object]) -> str:
@@ -133,37 +119,19 @@ def to_markdown(comparison: Mapping[str, object]) -> str:
     return "\n".join([*padded, "", note, ""])
 
 
-def _table(metrics: Mapping[str, object]) -> dict[str, np.ndarray]:
-    """Return the per-query columns, ordered by query, with NaN for a query that has no match."""
-    columns = metrics["per_query"]
-    order = np.argsort(columns["query"], kind="stable")
-    table = {name: np.array(columns[name], dtype=float if name in ("AP", "first") else int)[order] for name in _QUERY}
-    first = table.pop("first")
-    return {**table, "rank1": np.where(np.isnan(first), np.nan, first <= 1)}
+def _figures(metrics: Mapping[str, object]) -> QueryFigures:
+    figures = QueryFigures.from_json(metrics["per_query"])
+    if not len(figures):
+        raise ValueError("per_query: expected at least one query")
+    return figures
 
 
-def _check_same(one: str, first: dict, split: str, name: str, other: dict, other_split: str) -> None:
-    again = "score all of them on the same records with kreid-evaluate"
-    if split != other_split:
-        raise ValueError(f"{name}: scored on {other_split}, {one} on {split}; {again}")
-    if len(first["query"]) != len(other["query"]):
-        raise ValueError(f"{name}: scored on {len(other['query'])} queries, {one} on {len(first['query'])}; {again}")
-    for column in ("query", "action", "gallery"):
-        differ = np.flatnonzero(first[column] != other[column])
-        if len(differ):
-            what = "gallery of another size" if column == "gallery" else f"another {column}"
-            raise ValueError(f"{name}: query {other['query'][differ[0]]} has {what} than for {one}; {again}")
-    differ = np.flatnonzero(np.isnan(first["AP"]) != np.isnan(other["AP"]))
-    if len(differ):
-        raise ValueError(f"{name}: query {other['query'][differ[0]]} has other labels than for {one}; {again}")
-
-
-def _against(first: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    found = {}
-    for name, column in (("mAP", "AP"), ("rank1", "rank1")):
-        result = paired(first[column], other[column], first["action"])
-        found[name] = {key: getattr(result, key) for key in ("difference", "low", "high", "p_value")}
-    return found
+def _against(first: QueryFigures, other: QueryFigures, names: tuple[str, str]) -> dict[str, dict[str, float]]:
+    keys = ("difference", "low", "high", "p_value")
+    return {
+        score: {key: getattr(result, key) for key in keys}
+        for score, result in compare(first, other, names=names).items()
+    }
 
 
 def _cells(row: Mapping[str, object], several: bool) -> list[str]:

@@ -1,10 +1,8 @@
 """How well runs rank a split: scores, what each setting brings and costs, every query's figures."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from kreid.config.sections import PLAIN, Evaluation
 from kreid.embedding.extract import Embedded, embed, embed_each
@@ -13,9 +11,9 @@ from kreid.evaluation.paper import paper_row
 from kreid.evaluation.records import check_widths, joined, ranked
 from kreid.evaluation.settings import variants
 from kreid.models.cost import cost
-from kreid.ranking.lists import Ranking
+from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import rank
-from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
+from kreid.ranking.scores import evaluate
 from kreid.ranking.statistics import compare, intervals
 from kreid.runs.folder import load_config_of, load_model, run_names, weights_digest
 from kreid.types import Progress
@@ -61,23 +59,26 @@ def evaluate_runs(
         start = time.perf_counter()
         ranking = ranked(embedded.embeddings, one, metric)
         seconds = {"embedding": embedded.seconds, "ranking": time.perf_counter() - start}
-        first = ranking if first is None else first
-        rows.append({"name": name, **_scores(ranking, first), "seconds": seconds})
+        figures = QueryFigures.of(ranking)
+        metrics = evaluate(figures)
+        first = figures if first is None else first
+        rows.append({"name": name, **_scores(metrics), **_surety(figures, first), "seconds": seconds})
     return {
         "split": split,
         "metric": str(metric),
         "runs": names,
         "join": str(join) if len(runs) > 1 else None,
         "settings": settings.model_dump(mode="json"),
-        **evaluate(ranking),
+        **metrics,
         "intervals": rows[-1]["intervals"],
-        "ties": {ties: _bounds(ranking, ties) for ties in ("optimistic", "pessimistic")},
+        "ties": {ties: _scores(evaluate(ranking, ties=ties)) for ties in ("optimistic", "pessimistic")},
         "rows": rows,
         "parameters": sum(cost(model).parameters for model in models),
         "images_per_second": len(ranking.images) / max(embedded.seconds, 1e-9),
         "weights": [weights_digest(run) for run in runs],
         "paper": paper_row(load_config_of(runs[0]), split) if len(runs) == 1 else None,
-        **per_query(ranking),
+        "per_action": per_action(figures),
+        "per_query": figures.to_json(),
     }
 
 
@@ -87,28 +88,14 @@ def score_baselines(
     """Score what a run has to beat: its network "untrained", ranked plainly, and a "random" ranking."""
     embeddings = embed(untrained(run), records, progress=progress)
     scores = {"untrained": evaluate(rank(embeddings, metric)), "random": random_ranking(embeddings)}
-    return {name: {key: one[key] for key in SCORES} for name, one in scores.items()}
+    return {name: _scores(one) for name, one in scores.items()}
 
 
-def per_query(ranking: Ranking) -> dict[str, dict[str, list]]:
-    """Return every query's and every action's figures as plain lists, None for what has no match.
-
-    Returns:
-        "per_query": "query" (bbox index), "action", "gallery" (how many images), "AP", and "first", the place of the
-        first match. "per_action": "action", "mAP", "queries" (how many have a match).
-    """
-    images, precision, first = ranking.images, average_precision(ranking), first_hit(ranking)
-    action = images.action[ranking.query]
-    groups = group_means(precision, action)
-    queries = {
-        "query": images.bbox[ranking.query].tolist(),
-        "action": action.tolist(),
-        "gallery": ranking.sizes.tolist(),
-        "AP": _or_none(precision),
-        "first": [place or None for place in first.tolist()],
-    }
-    actions = {"action": groups.group.tolist(), "mAP": _or_none(groups.mean), "queries": groups.count.tolist()}
-    return {"per_action": actions, "per_query": queries}
+def per_action(figures: QueryFigures) -> dict[str, list]:
+    """Return "action", "mAP" and "queries" (how many have a match) as plain lists; mAP is None where none has."""
+    means = figures.means(figures.action)
+    precision = [mean if count else None for mean, count in zip(means.mean.tolist(), means.count.tolist(), strict=True)]
+    return {"action": means.group.tolist(), "mAP": precision, "queries": means.count.tolist()}
 
 
 def _entries(
@@ -124,19 +111,13 @@ def _entries(
         yield plain if name == "plain" else name, joined([member[number] for member in members], join), settings
 
 
-def _scores(ranking: Ranking, first: Ranking) -> dict[str, object]:
-    metrics = evaluate(ranking)
-    scored = ranking.query[~np.isnan(average_precision(ranking))]
-    several = len(np.unique(ranking.images.action[scored])) > 1  # one action alone has an interval of no width
-    sure = {name: [one.low, one.high] for name, one in intervals(ranking).items()} if several else None
-    p_value = compare(first, ranking)["mAP"].p_value if several and ranking is not first else None
-    return {name: metrics[name] for name in SCORES} | {"intervals": sure, "p_value": p_value}
-
-
-def _bounds(ranking: Ranking, ties: str) -> dict[str, float]:
-    metrics = evaluate(ranking, ties=ties)
+def _scores(metrics: Mapping[str, object]) -> dict[str, object]:
     return {name: metrics[name] for name in SCORES}
 
 
-def _or_none(values: np.ndarray) -> list[float | None]:
-    return [None if np.isnan(value) else value for value in values.tolist()]
+def _surety(figures: QueryFigures, first: QueryFigures) -> dict[str, object]:
+    """Return the scores' intervals and the p value of the mAP against the first row's, None where they say nothing."""
+    several = figures.scored_actions > 1  # one action alone has an interval of no width
+    sure = {name: [one.low, one.high] for name, one in intervals(figures).items()} if several else None
+    p_value = compare(first, figures)["mAP"].p_value if several and figures is not first else None
+    return {"intervals": sure, "p_value": p_value}

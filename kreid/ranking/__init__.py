@@ -4,11 +4,12 @@ Imports NumPy alone, beside `kreid.files` and what reads labels in `tfrecords_to
 """
 
 from kreid.ranking.embeddings import Embeddings, Images
+from kreid.ranking.figures import QueryFigures, group_means
 from kreid.ranking.lists import Ranking
 from kreid.ranking.neighbours import Found, search
 from kreid.ranking.ordering import rank, rank_by
 from kreid.ranking.reranking import combine, expand_queries, rerank
-from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
+from kreid.ranking.scores import average_precision, evaluate, first_hit
 from kreid.ranking.statistics import Comparison, Interval, compare, intervals
 from kreid.ranking.truth import read_groundtruth
 
@@ -18,6 +19,7 @@ __all__ = [
     "Found",
     "Images",
     "Interval",
+    "QueryFigures",
     "Ranking",
     "average_precision",
     "combine",

@@ -1,22 +1,16 @@
 """The scores of a ranking, by SoccerNet-v3 ReID's protocol: average precision, mAP, rank-k, the CMC curve."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from kreid.ranking.figures import QueryFigures
 from kreid.ranking.lists import Ranking
 
 
-class GroupMeans(NamedTuple):
-    """Means over groups of queries: `group` (G,) sorted labels, `mean` (G,), NaN where `count` (G,) is 0."""
-
-    group: np.ndarray
-    mean: np.ndarray
-    count: np.ndarray
-
-
-def evaluate(ranking: Ranking, ranks: Sequence[int] = (1, 5, 10), ties: str = "order") -> dict[str, object]:
+def evaluate(
+    ranking: Ranking | QueryFigures, ranks: Sequence[int] = (1, 5, 10), ties: str = "order"
+) -> dict[str, object]:
     """Score a ranking: mAP, rank-k and the CMC curve.
 
     A query whose person is not in its action's gallery is skipped and counted, as SoccerNet's development kit does (the
@@ -24,10 +18,10 @@ def evaluate(ranking: Ranking, ranks: Sequence[int] = (1, 5, 10), ties: str = "o
     lets it fall to zero.
 
     Args:
-        ranking: what `rank` returned.
+        ranking: what `rank` returned; or its figures, where they are there already.
         ranks: the k of the rank-k figures.
         ties: "order" (default) takes the ranking as it stands; "optimistic" and "pessimistic" put matches first or last
-            among equal distances, so that any way of breaking ties scores between the two.
+            among equal distances, so that any way of breaking ties scores between the two. Both need the ranking.
 
     Returns:
         Fractions: "mAP", one "rank<k>" per k, "cmc" (a list as long as the largest gallery; its k-th value is the share
@@ -42,26 +36,26 @@ def evaluate(ranking: Ranking, ranks: Sequence[int] = (1, 5, 10), ties: str = "o
     wrong = [k for k in ranks if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1]
     if wrong:
         raise ValueError(f"ranks: expected whole numbers from 1, received {wrong[0]!r}")
-    precision = average_precision(ranking, ties)
-    first = first_hit(ranking, ties)
-    valid = first > 0
-    if not valid.any():
+    figures = QueryFigures.of(ranking, ties)
+    matched = figures.matched
+    count = np.count_nonzero(matched)
+    if not count:
         raise ValueError(
-            f"ranking: none of its {len(ranking)} queries has a match in its action's gallery; nothing to score"
+            f"ranking: none of its {len(figures)} queries has a match in its action's gallery; nothing to score"
         )
-    cmc = np.bincount(first[valid], minlength=ranking.sizes.max() + 1)[1:].cumsum() / np.count_nonzero(valid)
+    cmc = np.bincount(figures.first_match[matched], minlength=figures.gallery_size.max() + 1)[1:].cumsum() / count
     return {
-        "mAP": float(precision[valid].mean()),
+        "mAP": float(figures.average_precision[matched].mean()),
         **{f"rank{k}": float(cmc[min(k, len(cmc)) - 1]) for k in ranks},
         "cmc": cmc.tolist(),
-        "queries": len(ranking),
-        "skipped": int(np.count_nonzero(~valid)),
-        "without_gallery": int(np.count_nonzero(ranking.sizes == 0)),
+        "queries": len(figures),
+        "skipped": int(len(figures) - count),
+        "without_gallery": int(np.count_nonzero(figures.gallery_size == 0)),
     }
 
 
 def average_precision(ranking: Ranking, ties: str = "order") -> np.ndarray:
-    """Return every query's average precision: the mean, over its matches, of the precision at the match.
+    """Return every query's average precision; `QueryFigures.of` has it beside the other figures.
 
     Args:
         ranking: what `rank` returned.
@@ -70,16 +64,11 @@ def average_precision(ranking: Ranking, ties: str = "order") -> np.ndarray:
     Returns:
         (Q,) float64, in the order of `ranking.query`; NaN for a query without a match.
     """
-    hits, owner, place = _hits(ranking, ties)
-    number = np.bincount(owner, minlength=len(ranking))
-    before = np.cumsum(number) - number  # matches of earlier queries
-    precision = (np.arange(len(hits)) - before[owner] + 1) / place
-    total = np.bincount(owner, weights=precision, minlength=len(ranking))
-    return np.divide(total, number, out=np.full(len(ranking), np.nan), where=number > 0)
+    return QueryFigures.of(ranking, ties).average_precision
 
 
 def first_hit(ranking: Ranking, ties: str = "order") -> np.ndarray:
-    """Return the place, from 1, of every query's first match.
+    """Return the place, from 1, of every query's first match; `QueryFigures.of` has it beside the other figures.
 
     Args:
         ranking: what `rank` returned.
@@ -88,40 +77,4 @@ def first_hit(ranking: Ranking, ties: str = "order") -> np.ndarray:
     Returns:
         (Q,) int64, in the order of `ranking.query`; 0 for a query without a match.
     """
-    _, owner, place = _hits(ranking, ties)
-    first = np.zeros(len(ranking), np.int64)
-    first[owner[::-1]] = place[::-1]  # of several writes the last one, the best place, stays
-    return first
-
-
-def group_means(values: np.ndarray, groups: np.ndarray) -> GroupMeans:
-    """Return the mean of a per-query figure in each group of queries; NaN values (skipped queries) are left out.
-
-    Args:
-        values: (Q,) such as `average_precision(ranking)` or `first_hit(ranking) <= 1`.
-        groups: (Q,) labels of any sortable kind, such as `ranking.images.action[ranking.query]` or a record's.
-
-    Returns:
-        One mean and count per label.
-    """
-    values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
-    if values.ndim != 1 or groups.shape != values.shape:
-        raise ValueError(f"groups: expected one label for each of {values.shape} values, received shape {groups.shape}")
-    names, which = np.unique(groups, return_inverse=True)
-    known = ~np.isnan(values)
-    count = np.bincount(which[known], minlength=len(names))
-    total = np.bincount(which[known], weights=values[known], minlength=len(names))
-    return GroupMeans(names, np.divide(total, count, out=np.full(len(names), np.nan), where=count > 0), count)
-
-
-def _hits(ranking: Ranking, ties: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for all matches in ranked order, their entry, their query and their place from 1."""
-    if ties not in ("order", "optimistic", "pessimistic"):
-        raise ValueError(f"ties: expected order, optimistic or pessimistic, received {ties!r}")
-    match = ranking.match
-    if ties != "order":
-        last = ~match if ties == "optimistic" else match
-        match = match[np.lexsort((last, ranking.distance, ranking.owner))]
-    hits = np.flatnonzero(match)
-    owner = np.searchsorted(ranking.offsets, hits, side="right") - 1
-    return hits, owner, hits - ranking.offsets[owner] + 1
+    return QueryFigures.of(ranking, ties).first_match

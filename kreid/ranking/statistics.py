@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kreid.ranking.embeddings import same_rows
+from kreid.ranking.figures import QueryFigures, same_queries
 from kreid.ranking.lists import Ranking
-from kreid.ranking.scores import average_precision, first_hit
 
 _BLOCK = 1 << 20  # draws held at once (8 MiB)
 
@@ -35,29 +35,17 @@ class Comparison(NamedTuple):
     p_value: float
 
 
-def figures(ranking: Ranking, ranks: Sequence[int] = (1,)) -> dict[str, np.ndarray]:
-    """Return every query's figures, whose means `evaluate` gives.
-
-    Args:
-        ranking: what `rank` returned.
-        ranks: the k of the rank-k figures.
-
-    Returns:
-        "mAP" (the average precision) and one "rank<k>" per k (0 or 1), each (Q,) float64 in the order of
-        `ranking.query`, NaN for a query without a match.
-    """
-    first = first_hit(ranking)
-    hits = {f"rank{k}": np.where(first > 0, first <= k, np.nan) for k in ranks}
-    return {"mAP": average_precision(ranking)} | hits
-
-
 def intervals(
-    ranking: Ranking, ranks: Sequence[int] = (1,), level: float = 0.95, resamples: int = 2000, seed: int = 0
+    ranking: Ranking | QueryFigures,
+    ranks: Sequence[int] = (1,),
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> dict[str, Interval]:
     """Return confidence intervals of mAP and rank-k, by drawing actions with replacement.
 
     Args:
-        ranking: what `rank` returned, with known labels.
+        ranking: what `rank` returned, with known labels; or its figures, where they are there already.
         ranks: the k of the rank-k figures.
         level: the share of resamples inside the interval, between 0 and 1 (default 0.95).
         resamples: how many (default 2000).
@@ -72,9 +60,9 @@ def intervals(
     Example:
         intervals(rank(embeddings))["mAP"].low
     """
-    action = ranking.images.action[ranking.query]
-    values = figures(ranking, ranks)
-    return {name: bootstrap(value, action, level, resamples, seed) for name, value in values.items()}
+    figures = QueryFigures.of(ranking)
+    values = figures.scores(ranks)
+    return {name: bootstrap(value, figures.action, level, resamples, seed) for name, value in values.items()}
 
 
 def bootstrap(
@@ -107,12 +95,13 @@ def bootstrap(
 
 
 def compare(
-    first: Ranking,
-    second: Ranking,
+    first: Ranking | QueryFigures,
+    second: Ranking | QueryFigures,
     ranks: Sequence[int] = (1,),
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
+    names: tuple[str, str] = ("first", "second"),
 ) -> dict[str, Comparison]:
     """Say whether the second of two runs over the same queries is better than the first.
 
@@ -120,27 +109,32 @@ def compare(
     difference this large comes about when, action by action, a coin decides which run is called first.
 
     Args:
-        first: a ranking.
-        second: another of the same images, labels included.
+        first: a ranking; or its figures, where they are there already.
+        second: another of the same images, labels included; or its figures. Two rankings are held against each other
+            image by image, figures query by query, which is all they know.
         ranks: the k of the rank-k figures.
         level: of the interval, between 0 and 1 (default 0.95).
         resamples: of the interval and of the coin throws (default 2000).
         seed: of the draws.
+        names: what to call the two in an error.
 
     Returns:
         "mAP" and "rank<k>". The smallest possible p value is 1 / (resamples + 1).
 
     Raises:
-        ValueError: the rankings are of different images or labels; or as `bootstrap`.
+        ValueError: the two are of different images, queries or labels; or as `bootstrap`.
 
     Example:
         compare(plain, reranked)["mAP"].p_value < 0.05
     """
-    same_rows(first.images, second.images, "second")
-    order, rows = (np.argsort(run.images.bbox[run.query]) for run in (first, second))
-    action = first.images.action[first.query][order]
-    one, other = figures(first, ranks), figures(second, ranks)
-    return {name: paired(one[name][order], other[name][rows], action, level, resamples, seed) for name in one}
+    if isinstance(first, Ranking) and isinstance(second, Ranking):
+        same_rows(first.images, second.images, names[1])
+    one, other = same_queries(QueryFigures.of(first), QueryFigures.of(second), names)
+    values = other.scores(ranks)
+    return {
+        name: paired(value, values[name], one.action, level, resamples, seed)
+        for name, value in one.scores(ranks).items()
+    }
 
 
 def paired(

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from kreid.pictures.thumbnails import WEBP, Sheet
+from kreid.ranking.figures import QueryFigures
 from kreid.ranking.lists import Ranking
-from kreid.ranking.scores import first_hit
 from kreid.report.figures import closeness
 
 _LOOKED_QUERIES, _LOOKED_PLACES = 50, 3
@@ -40,7 +40,7 @@ def page_data(
     rows: np.ndarray,
     fields: Mapping[str, np.ndarray],
     sheets: Sequence[Sheet],
-    precision: np.ndarray | None,
+    figures: QueryFigures | None,
 ) -> dict[str, Any]:
     """Return plain lists and numbers.
 
@@ -50,7 +50,7 @@ def page_data(
         rows: (N,) rows of `ranking.images` whose pictures are shown, by action, queries first.
         fields: "role", "jersey", "game", "height", "width", (N,) each.
         sheets: one per action.
-        precision: average precision of every query, None where nothing is scored.
+        figures: of every query, None where nothing is scored.
 
     Returns:
         "images": lists of N; "actions" and "starts": an action's index and its first image; "queries": in the order of
@@ -73,10 +73,11 @@ def page_data(
         "start": np.cumsum([0, *map(len, lists)]).tolist(),
         "gap": _brief(closeness(ranking)[listed]),
     }
-    if precision is not None:
-        queries |= {"ap": _brief(precision[listed], 8), "first": first_hit(ranking)[listed].tolist()}
+    if figures is not None:
+        queries["ap"] = _brief(figures.average_precision[listed], 8)
+        queries["first"] = figures.first_match[listed].tolist()
     return {
-        "labelled": precision is not None,
+        "labelled": figures is not None,
         "images": described,
         "actions": action.tolist(),
         "starts": starts.tolist(),
@@ -86,7 +87,7 @@ def page_data(
 
 
 def looks(
-    ranking: Ranking, listed: np.ndarray, rows: np.ndarray, look: Looker
+    ranking: Ranking, listed: np.ndarray, rows: np.ndarray, figures: QueryFigures | None, look: Looker
 ) -> tuple[dict[str, bytes], dict[str, dict]]:
     """Return what the network sees in the hardest listed queries, each beside its best gallery images.
 
@@ -94,6 +95,7 @@ def looks(
         ranking: what is shown.
         listed: positions in `ranking.query`, hardest first.
         rows: as in `page_data`.
+        figures: as in `page_data`.
         look: see `write_report`.
 
     Returns:
@@ -103,11 +105,12 @@ def looks(
     Raises:
         ValueError: `look` returned something else than pictures.
     """
-    match = ranking.match if (ranking.images.person >= 0).all() else np.zeros(len(ranking.gallery), bool)
+    first = np.zeros(len(ranking), np.int64) if figures is None else figures.first_match
     pairs = []
     for query in listed[:_LOOKED_QUERIES]:
         start, stop = ranking.offsets[query : query + 2]
-        places = {*range(start, min(start + _LOOKED_PLACES, stop)), *(start + np.flatnonzero(match[start:stop])[:1])}
+        places = {*range(start, min(start + _LOOKED_PLACES, stop))}
+        places |= {start + first[query] - 1} if first[query] else set()
         pairs += [(ranking.query[query], row) for row in ranking.gallery[sorted(places)]]
     place = {int(row): number for number, row in enumerate(rows)}
     pictures, texts = {}, {}

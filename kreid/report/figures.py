@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kreid.ranking.figures import GroupMeans, QueryFigures
 from kreid.ranking.lists import Ranking
-from kreid.ranking.scores import evaluate, group_means
-from kreid.ranking.statistics import figures, intervals
+from kreid.ranking.scores import evaluate
+from kreid.ranking.statistics import intervals
 
 HEADLINE = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5"}
 _ROLES = 8  # bars of a chart; rarer roles are counted together
@@ -34,11 +35,10 @@ class Group(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What a labelled ranking is worth: per query `precision` (NaN without a match), and everything drawn from it."""
+    """What the page shows of a ranking's scores; `groups` are the charts' bars, by "precision", "role", "height" ..."""
 
     headline: list[Headline]
     cmc: list[float]
-    precision: np.ndarray
     skipped: int
     groups: dict[str, list[Group]]
 
@@ -54,41 +54,43 @@ def check_paper_row(row: Mapping[str, object] | None) -> None:
             raise ValueError(f"paper_row[{name!r}]: expected a fraction from 0 to 1, such as 0.637, received {value!r}")
 
 
-def score(ranking: Ranking, fields: Mapping[str, np.ndarray], paper_row: Mapping[str, object] | None = None) -> Scores:
-    """Compute every figure of the page.
+def score(
+    figures: QueryFigures, fields: Mapping[str, np.ndarray], paper_row: Mapping[str, object] | None = None
+) -> Scores:
+    """Gather every figure of the page.
 
     Args:
-        ranking: with known labels and at least one match.
-        fields: "role" (text) and "height" (pixels), one value per query in the order of `ranking.query`.
+        figures: of the ranking, with at least one match.
+        fields: "role" (text) and "height" (pixels), one value per query in the order of `figures`.
         paper_row: see `check_paper_row`.
 
     Raises:
         ValueError: as `evaluate`.
     """
-    metrics = evaluate(ranking, ranks=(1, 5))
-    precision = figures(ranking)["mAP"]
-    sure = intervals(ranking, ranks=(1, 5))
-    several = len(np.unique(ranking.images.action[ranking.query[~np.isnan(precision)]])) > 1
+    metrics = evaluate(figures, ranks=(1, 5))
+    sure = intervals(figures, ranks=(1, 5))
+    several = figures.scored_actions > 1
     headline = [
         Headline(name, metrics[name], *(sure[name][1:] if several else (None, None)), (paper_row or {}).get(name))
         for name in HEADLINE
     ]
     groups = {
-        "role": by_role(precision, fields["role"]),
-        "height": by_size(precision, fields["height"], "height", step=10),
-        "gallery": by_size(precision, ranking.sizes, "gallery"),
+        "precision": histogram(figures),
+        "role": by_role(figures, fields["role"]),
+        "height": by_size(figures, fields["height"], "height", step=10),
+        "gallery": by_size(figures, figures.gallery_size, "gallery"),
     }
-    return Scores(headline, metrics["cmc"], precision, metrics["skipped"], groups)
+    return Scores(headline, metrics["cmc"], metrics["skipped"], groups)
 
 
-def by_role(precision: np.ndarray, role: np.ndarray) -> list[Group]:
+def by_role(figures: QueryFigures, role: np.ndarray) -> list[Group]:
     """Return the mean by role, the most frequent roles first and rare ones together.
 
     Args:
-        precision: (Q,) floats, NaN for a skipped query.
+        figures: of the queries; those without a match are left out.
         role: (Q,) text, "" where unknown.
     """
-    means = group_means(precision, role)
+    means = figures.means(role)
     order = np.argsort(-means.count, kind="stable")
     order = order[means.count[order] > 0]
     kept = order if len(order) <= _ROLES else order[: _ROLES - 1]
@@ -100,38 +102,36 @@ def by_role(precision: np.ndarray, role: np.ndarray) -> list[Group]:
     return groups
 
 
-def by_size(precision: np.ndarray, size: np.ndarray, key: str, step: int = 1) -> list[Group]:
+def by_size(figures: QueryFigures, size: np.ndarray, key: str, step: int = 1) -> list[Group]:
     """Return the mean in ranges of a whole number, each holding about as many queries.
 
     Args:
-        precision: (Q,) floats, NaN for a skipped query.
+        figures: of the queries; those without a match are left out.
         size: (Q,) whole numbers.
         key: what the list's search calls the number.
         step: where ranges may begin: at its multiples.
     """
-    known = ~np.isnan(precision)
-    size, precision = np.asarray(size)[known], precision[known]
-    inner = np.quantile(size, np.arange(1, _BINS) / _BINS)
+    known = np.asarray(size)[figures.matched]
+    inner = np.quantile(known, np.arange(1, _BINS) / _BINS)
     cuts = np.unique((np.round(inner / step) * step).astype(int))
-    place = np.searchsorted(cuts, size, side="right")
-    means = group_means(precision, place)
+    means = figures.means(np.searchsorted(cuts, size, side="right"))
     groups = []
-    for which, mean, count in _rows(means, range(len(means.group))):
-        low = int(size.min()) if which == 0 else int(cuts[which - 1])
-        high = int(size.max()) if which == len(cuts) else min(int(cuts[which]) - 1, int(size.max()))
+    for which, mean, count in _rows(means, np.flatnonzero(means.count)):
+        low = int(known.min()) if which == 0 else int(cuts[which - 1])
+        high = int(known.max()) if which == len(cuts) else min(int(cuts[which]) - 1, int(known.max()))
         label = str(low) if low == high else f"{low}–{high}"
         groups.append(Group(label, f"{key}:{low}-{high}", mean, count))
     return groups
 
 
-def histogram(precision: np.ndarray, bins: int = 10) -> list[Group]:
+def histogram(figures: QueryFigures, bins: int = 10) -> list[Group]:
     """Return how many queries have an average precision in each of equal ranges; `mean` is their share of all scored.
 
     Args:
-        precision: (Q,) floats, NaN for a skipped query.
+        figures: of the queries; those without a match are left out.
         bins: how many ranges from 0 to 1; a value on a border counts in the upper one.
     """
-    values = precision[~np.isnan(precision)]
+    values = figures.average_precision[figures.matched]
     place = np.minimum((np.round(values, 9) * bins).astype(int), bins - 1)
     counts = np.bincount(place, minlength=bins).tolist()
     edges = [round(100 * number / bins) for number in range(bins + 1)]
@@ -141,7 +141,7 @@ def histogram(precision: np.ndarray, bins: int = 10) -> list[Group]:
     ]
 
 
-def hardest_first(ranking: Ranking, precision: np.ndarray | None) -> np.ndarray:
+def hardest_first(ranking: Ranking, figures: QueryFigures | None) -> np.ndarray:
     """Return (Q,) int64 positions in `ranking.query`, hardest query first.
 
     With scores: by average precision, queries without a match last. Without: by how little the second gallery image is
@@ -149,9 +149,9 @@ def hardest_first(ranking: Ranking, precision: np.ndarray | None) -> np.ndarray:
 
     Args:
         ranking: what `rank` returned.
-        precision: (Q,) floats with NaN for skipped queries, or None where nothing is scored.
+        figures: its figures, or None where nothing is scored.
     """
-    key = closeness(ranking) if precision is None else precision
+    key = closeness(ranking) if figures is None else figures.average_precision
     images = ranking.images
     return np.lexsort((images.bbox[ranking.query], images.action[ranking.query], key))  # NaN sorts last
 
@@ -170,7 +170,7 @@ def readable(role: str) -> str:
     return role.replace("_", " ").strip() or "unknown"
 
 
-def _rows(means: object, order: object) -> list[tuple]:
+def _rows(means: GroupMeans, order: np.ndarray) -> list[tuple]:
     return [(means.group[i], float(means.mean[i]), int(means.count[i])) for i in order]
 
 

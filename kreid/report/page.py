@@ -10,7 +10,7 @@ from kreid.pages.markup import fill_page, percent
 from kreid.pictures.thumbnails import Sheet
 from kreid.ranking.lists import Ranking
 from kreid.report.charts import Chart, cmc_curve, count_bars, interval, mean_bars
-from kreid.report.figures import HEADLINE, Headline, Scores, histogram
+from kreid.report.figures import HEADLINE, Headline, Scores
 
 _SCRIPTS = ("page.js", "search.js", "list.js", "details.js")
 _MEANING = {
@@ -76,7 +76,7 @@ def _charts(scores: Scores, paper: Mapping[str, object]) -> list[Chart]:
     overall, groups = scores.headline[0].value, scores.groups
     return [
         cmc_curve(scores.cmc, paper),
-        count_bars(histogram(scores.precision)),
+        count_bars(scores.groups["precision"]),
         mean_bars("mAP by role", "Who the person of the query is.", groups["role"], overall),
         mean_bars("mAP by image height", "Pixels of the query's picture.", groups["height"], overall),
         mean_bars("mAP by gallery", "How many pictures the query is compared with.", groups["gallery"], overall),

@@ -11,10 +11,10 @@ import numpy as np
 
 from kreid.data.records import find_records
 from kreid.files.atomic import atomic_file
+from kreid.ranking.figures import QueryFigures
 from kreid.ranking.lists import Ranking
-from kreid.ranking.scores import average_precision
 from kreid.report.data import Looker, looks, page_data
-from kreid.report.figures import Scores, check_paper_row, hardest_first, score
+from kreid.report.figures import check_paper_row, hardest_first, score
 from kreid.report.images import choose_height, collect
 from kreid.report.page import assemble
 from kreid.types import Progress
@@ -67,8 +67,8 @@ def write_report(
     """
     _check(ranking, limit, paper_row)
     labelled = bool((ranking.images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
-    precision = average_precision(ranking) if labelled else None
-    order = hardest_first(ranking, precision)
+    figures = QueryFigures.of(ranking) if labelled else None
+    order = hardest_first(ranking, figures)
 
     with read_index(records) as index:
         record = find_records(ranking.images, index)
@@ -77,11 +77,11 @@ def write_report(
         fields, sheets = collect(index, record[rows], shown, height, progress)
 
     scores = None
-    if labelled and not np.isnan(precision).all():
-        scores = _score(ranking, rows, fields, paper_row)
+    if figures is not None and figures.matched.any():
+        scores = score(figures, _of_queries(ranking, rows, fields), paper_row)
     shown_fields = {name: values[shown] for name, values in fields.items()}
-    data = page_data(ranking, listed, rows[shown], shown_fields, sheets, precision)
-    maps, data["looks"] = looks(ranking, listed, rows[shown], look) if look else ({}, None)
+    data = page_data(ranking, listed, rows[shown], shown_fields, sheets, figures)
+    maps, data["looks"] = looks(ranking, listed, rows[shown], figures, look) if look else ({}, None)
     with atomic_file(path) as file:
         for part in assemble(title, ranking, len(listed), labelled, scores, paper_row or {}, data, sheets, maps):
             file.write(part.encode("utf-8"))
@@ -96,13 +96,11 @@ def _check(ranking: Ranking, limit: int | None, paper_row: Mapping[str, object] 
         raise ValueError("ranking: it has no queries, so there is nothing to show")
 
 
-def _score(
-    ranking: Ranking, rows: np.ndarray, fields: Mapping[str, np.ndarray], paper_row: Mapping[str, object] | None
-) -> Scores:
-    """Score the ranking with what `fields` says of the images at `rows`, among which all queries are."""
+def _of_queries(ranking: Ranking, rows: np.ndarray, fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return each query's fields, of those of the images at `rows`, among which all queries are."""
     place = np.empty(len(ranking.images), np.int64)
     place[rows] = np.arange(len(rows))
-    return score(ranking, {name: values[place[ranking.query]] for name, values in fields.items()}, paper_row)
+    return {name: values[place[ranking.query]] for name, values in fields.items()}
 
 
 def _fit(

@@ -10,6 +10,7 @@ import numpy as np
 import paths
 
 from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.lists import Ranking
 
 GOLDEN = np.load(paths.GOLDEN / "evaluation.npz")
 CASES = json.loads(str(GOLDEN["meta"]))["cases"]
@@ -77,3 +78,11 @@ def bbox_info(embeddings):
             "relative_path": "valid/x.png",
         }
     return info
+
+
+def count_matching(monkeypatch):
+    """A list that grows whenever somebody asks a ranking which of its entries are matches, as all scores must."""
+    asked = []
+    match = vars(Ranking)["match"].func
+    monkeypatch.setattr(Ranking, "match", property(lambda ranking: asked.append(ranking) or match(ranking)))
+    return asked

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
+from ranking_cases import count_matching
 from tiny_runs import invoke, make_run, with_heads
 
 from kreid.cli.compare import app as compare_app
@@ -60,12 +61,14 @@ def rows_of(lines):
 # === Switches ===
 
 
-def test_each_switch_stands_beside_the_plain_ranking_with_its_cost(runs, records, capsys):
+def test_each_switch_stands_beside_the_plain_ranking_with_its_cost(runs, records, capsys, monkeypatch):
+    found = count_matching(monkeypatch)
     code, lines, err = invoke(capsys, evaluate_app, runs[0], "--data", records, *SWITCHES, "--ties")
     assert (code, err) == (0, "")
     assert lines[-1] == str(runs[0] / "metrics_test.json")
     metrics = json.loads((runs[0] / "metrics_test.json").read_text())
     names = ["trained", "flip", "concat", "expand 1", "re-rank k1=4", "together"]
+    assert len(found) == len(names) + 2  # the figures of each ranking once, those of the last with either end of ties
     assert [row["name"] for row in metrics["rows"]] == names
     assert lines[0].startswith(f"test: {metrics['queries']} queries of 2 actions")
     assert [line[:12].strip() for line in lines[2:8]] == names

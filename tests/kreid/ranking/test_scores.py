@@ -7,7 +7,7 @@ from ranking_cases import CASES, drawn, golden, listed
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import rank, rank_by
-from kreid.ranking.scores import average_precision, evaluate, first_hit, group_means
+from kreid.ranking.scores import average_precision, evaluate, first_hit
 
 TIES = {"order": "stable", "optimistic": "optimistic", "pessimistic": "pessimistic"}
 
@@ -170,22 +170,6 @@ def test_large_galleries_are_cut_into_blocks_without_a_trace():
     ranking = rank(embeddings, "squared_euclidean")
     direct = ((vectors[:3, None].astype(float) - vectors[None, 3:].astype(float)) ** 2).sum(axis=2)
     np.testing.assert_allclose(ranking.distance, np.sort(direct, axis=1).ravel(), rtol=1e-12)
-
-
-def test_group_means():
-    values = np.array([1.0, np.nan, 0.5, 0.0, np.nan])
-    result = group_means(values, np.array(["b", "b", "a", "a", "c"]))
-    assert result.group.tolist() == ["a", "b", "c"]
-    assert result.count.tolist() == [2, 1, 0]
-    np.testing.assert_array_equal(result.mean, [0.25, 1.0, np.nan])
-    with pytest.raises(ValueError, match=r"one label for each of \(5,\)"):
-        group_means(values, np.arange(4))
-
-
-def test_means_over_actions_weighted_by_their_queries_give_the_map():
-    ranking = rank(drawn(5))
-    result = group_means(average_precision(ranking), ranking.images.action[ranking.query])
-    assert np.average(result.mean, weights=result.count) == pytest.approx(evaluate(ranking)["mAP"])
 
 
 # === Refused ===

@@ -7,9 +7,10 @@ import pytest
 from ranking_cases import drawn, listed
 
 from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import rank, rank_by
-from kreid.ranking.scores import evaluate
-from kreid.ranking.statistics import bootstrap, compare, figures, intervals
+from kreid.ranking.scores import average_precision, evaluate
+from kreid.ranking.statistics import bootstrap, compare, intervals
 
 
 def noisy(seed, noise, actions=60):
@@ -24,18 +25,6 @@ def noisy(seed, noise, actions=60):
     labels = (person, action, np.arange(len(person)), is_query)
     worse = clean + noise * rng.standard_normal(clean.shape)
     return rank(Embeddings(clean, *labels)), rank(Embeddings(worse, *labels))
-
-
-# === Figures ===
-
-
-def test_means_of_the_figures_are_the_scores():
-    ranking = rank(drawn(0, matched=False))
-    metrics = evaluate(ranking)
-    assert metrics["skipped"] > 0
-    for name, values in figures(ranking, ranks=(1, 5)).items():
-        assert np.nanmean(values) == pytest.approx(metrics[name])
-        assert np.count_nonzero(np.isnan(values)) == metrics["skipped"]
 
 
 # === Intervals ===
@@ -145,7 +134,7 @@ def test_a_run_equals_itself():
 
 def test_the_sign_flips_agree_with_all_of_them():
     clean, other = noisy(3, 0.6, actions=10)
-    change = figures(other)["mAP"] - figures(clean)["mAP"]
+    change = average_precision(other) - average_precision(clean)
     sums = np.bincount(clean.images.action[clean.query], weights=change)
     signs = 1 - 2 * (np.arange(2**10)[:, None] >> np.arange(10) & 1)
     exact = np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9)
@@ -179,6 +168,8 @@ def test_runs_over_other_images_are_refused():
         compare(rank(listed("+-")), rank(listed("+")))
     with pytest.raises(ValueError, match="second: expected gallery 0 of action 0 with person 1, received 2"):
         compare(rank(listed("+-")), rank(listed("-+")))
+    with pytest.raises(ValueError, match="b: query 0 has other labels than for a"):
+        compare(QueryFigures.of(rank(listed("+-"))), rank(listed("--")), names=("a", "b"))
 
 
 def test_the_real_sets_size_takes_seconds_at_most():

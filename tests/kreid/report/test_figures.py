@@ -10,6 +10,7 @@ from tiny_report import colour, make_ranking, picture
 
 from kreid.data.records import find_records
 from kreid.pictures.thumbnails import join
+from kreid.ranking.figures import QueryFigures
 from kreid.ranking.scores import average_precision
 from kreid.report.figures import Group, by_role, by_size, closeness, hardest_first, histogram, score
 from kreid.report.images import HEIGHTS, choose_height, collect
@@ -18,11 +19,18 @@ from tfrecords_tools.index import read_index
 NAN = float("nan")
 
 
+def scored(precision):
+    """Figures with this average precision, NaN for a query without a match."""
+    precision = np.asarray(precision)
+    ones = np.ones(len(precision), int)
+    return QueryFigures(np.arange(len(precision)), ones, ones, precision, (~np.isnan(precision)).astype(int))
+
+
 def test_by_size_agrees_with_its_own_labels():
     rng = np.random.default_rng(0)
     size, precision = rng.integers(20, 300, 500), rng.random(500)
     precision[::9] = NAN
-    groups = by_size(precision, size, "height", step=10)
+    groups = by_size(scored(precision), size, "height", step=10)
     assert len(groups) == 6
     covered = np.zeros(500, bool)
     for group in groups:
@@ -41,7 +49,7 @@ def test_by_size_agrees_with_its_own_labels():
     [([128, 128, 128], ["128"]), ([5], ["5"]), ([1, 1, 1, 1, 1, 1, 1, 9], ["1–9"]), ([1, 2, 3], ["1", "2", "3"])],
 )
 def test_by_size_of_few_values(sizes, labels):
-    groups = by_size(np.full(len(sizes), 0.5), np.array(sizes), "gallery")
+    groups = by_size(scored(np.full(len(sizes), 0.5)), np.array(sizes), "gallery")
     assert [group.label for group in groups] == labels
     assert sum(group.count for group in groups) == len(sizes)
 
@@ -49,7 +57,7 @@ def test_by_size_of_few_values(sizes, labels):
 def test_by_role_puts_rare_roles_together():
     role = np.array(["common"] * 5 + [f"rare_{n}" for n in range(9)] + ["unseen"])
     precision = np.array([0.2] * 5 + [n / 10 for n in range(9)] + [NAN])
-    groups = by_role(precision, role)
+    groups = by_role(scored(precision), role)
     assert len(groups) == 8
     assert groups[0] == Group("common", 'role:"common"', pytest.approx(0.2), 5)
     assert groups[1].label == "rare 0"
@@ -59,11 +67,11 @@ def test_by_role_puts_rare_roles_together():
 
 
 def test_by_role_names_the_unknown():
-    assert by_role(np.array([0.5]), np.array([""])) == [Group("unknown", 'role:""', 0.5, 1)]
+    assert by_role(scored([0.5]), np.array([""])) == [Group("unknown", 'role:""', 0.5, 1)]
 
 
 def test_histogram_counts_borders_upwards():
-    groups = histogram(np.array([0.0, 0.1, 0.3, 1 / 3, 0.7, 0.1 + 0.2, 1.0, NAN]))
+    groups = histogram(scored([0.0, 0.1, 0.3, 1 / 3, 0.7, 0.1 + 0.2, 1.0, NAN]))
     assert [group.count for group in groups] == [1, 1, 0, 3, 0, 0, 0, 1, 0, 1]
     assert sum(group.mean for group in groups) == pytest.approx(1)
     assert groups[3].search == "ap:30-40"
@@ -90,14 +98,14 @@ def test_closeness_of_equal_images_is_zero():
 
 def test_hardest_first_breaks_ties_by_action_and_index(tmp_path):
     ranking, _ = make_ranking(tmp_path, actions=((3, 3), (2, 2)))
-    order = hardest_first(ranking, np.array([1.0, NAN, 0.5, 0.5, 0.1]))
+    order = hardest_first(ranking, scored([1.0, NAN, 0.5, 0.5, 0.1]))
     assert order.tolist() == [4, 2, 3, 0, 1]
 
 
 def test_one_action_has_no_interval(tmp_path):
     ranking, _ = make_ranking(tmp_path, actions=((3, 6),))
     fields = {"role": np.array(["a"] * 3), "height": np.array([50, 60, 70])}
-    scores = score(ranking, fields)
+    scores = score(QueryFigures.of(ranking), fields)
     assert [one.low for one in scores.headline] == [None] * 3
     assert scores.headline[0].value == pytest.approx(average_precision(ranking).mean())
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from parsed_page import Parsed
 from PIL import Image
+from ranking_cases import count_matching
 from tiny_report import make_ranking
 
 from kreid.ranking.files import to_json
@@ -46,6 +47,14 @@ def test_page_holds_the_ranking(tiny):
     order = np.argsort([int(bbox) for bbox in lists(page.data)])
     np.testing.assert_allclose(np.array(page.data["queries"]["ap"])[order], average_precision(ranking))
     assert sorted(page.data["entries"]["distance"]) == pytest.approx(sorted(ranking.distance), rel=1e-3)
+
+
+@pytest.mark.parametrize("withheld", [False, True])
+def test_figures_are_computed_once_for_a_report(tmp_path, monkeypatch, withheld):
+    ranking, records = make_ranking(tmp_path / "records", withheld=withheld)
+    found = count_matching(monkeypatch)
+    write_report(ranking, records, tmp_path / "report.html", "A run", look=lambda pairs: [None] * len(pairs))
+    assert found == ([] if withheld else [ranking])
 
 
 def test_hardest_queries_come_first(tiny):
