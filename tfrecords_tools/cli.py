@@ -11,6 +11,7 @@ import typer
 from rich.progress import Progress, TaskID
 
 from tfrecords_tools import console, soccernet, writer
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.settings import Settings
 
 app = console.make_app()
@@ -108,16 +109,15 @@ def convert(
     kreid-convert SoccerNet fast --image-format uncompressed         lossless, twice as large, faster to train on
     kreid-convert toy records --synthetic                            draws a set to try things on
     """
-    with console.arguments():
-        settings = Settings(fraction, shards, _parse_size(resize), image_format.value)
-        splits = [one.value for one in split] if split else None
-        if synthetic:
-            splits = splits or list(soccernet.SPLITS)
-        elif actions is not None or seed is not None:
-            raise ValueError("--actions and --seed go with --synthetic, which draws a set into ROOT")
-        else:
-            soccernet.find_root(root)
-        splits = writer.check_arguments(root, out, splits, fraction, overwrite)
+    settings = Settings(fraction, shards, _parse_size(resize), image_format.value)
+    splits = [name.value for name in split] if split else None
+    if synthetic:
+        splits = splits or list(soccernet.SPLITS)
+    elif actions is not None or seed is not None:
+        raise ConfigError("--actions and --seed go with --synthetic, which draws a set into ROOT")
+    else:
+        soccernet.find_root(root)
+    splits = writer.check_arguments(root, out, splits, fraction, overwrite)
     if synthetic:
         _draw(root, splits, 60 if actions is None else actions, 0 if seed is None else seed)
     info = writer.convert(root, out, splits, **vars(settings), overwrite=overwrite, progress=True)
@@ -136,21 +136,17 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
     if match is None:
-        raise ValueError(f"--resize: expected HEIGHTxWIDTH in pixels, such as 256x128, received {text!r}")
+        raise ConfigError(f"--resize: expected HEIGHTxWIDTH in pixels, such as 256x128, received {text!r}")
     return int(match[1]), int(match[2])
 
 
 def _draw(root: Path, splits: list[str], actions: int, seed: int) -> None:
-    from tfrecords_tools.synthetic.tree import check_arguments, draw
+    from tfrecords_tools.synthetic.tree import draw
 
     share = {"train": 1, "valid": 5, "test": 5, "challenge": 15}
     counts = {split: actions if split == "train" else max(1, actions // share[split]) for split in splits}
-    with console.arguments():
-        if actions < 1:
-            raise ValueError(f"--actions: expected 1 or more, received {actions}")
-        check_arguments(counts, seed, workers=1)
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise ValueError(f"{root}: expected a folder that is missing or empty, to draw into; give another one")
+    if actions < 1:
+        raise ConfigError(f"--actions: expected 1 or more, received {actions}")
     with writer.bars(unit="actions") as bars:
         task = bars.add_task("drawing", total=sum(counts.values()))
         progress = partial(_advance, bars, task)

@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from tfrecords_tools.arrays import read_arrays
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.soccernet import limit_actions
 
 VERSION = 1  # of the records and their index; a reader takes its own version only
@@ -113,11 +114,11 @@ class Index:
                 all there are, also if they were converted from a fraction.
 
         Raises:
-            ValueError: for a fraction outside (0, 1], or larger than the one that was converted.
+            ConfigError: for a fraction outside (0, 1], or larger than the one that was converted.
         """
         limit = limit_actions(self.last_action, fraction)
         if fraction != 1 and limit > limit_actions(self.last_action, self.fraction):
-            raise ValueError(
+            raise ConfigError(
                 f"fraction: {fraction} was asked for, but {self.folder} holds only {self.fraction} of the actions; "
                 "run kreid-convert with a larger --fraction, or take 1 for all that is there"
             )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.images import IMAGE_FORMATS
 from tfrecords_tools.soccernet import check_fraction
 
@@ -11,7 +12,7 @@ class Settings:
     """How records are made: the arguments of `writer.convert` of the same names.
 
     Raises:
-        ValueError: for a value out of its range.
+        ConfigError: for a value out of its range.
     """
 
     fraction: float = 1.0
@@ -22,10 +23,10 @@ class Settings:
     def __post_init__(self) -> None:
         check_fraction(self.fraction)
         if self.shards is not None and self.shards < 1:
-            raise ValueError(f"shards: expected 1 or more, received {self.shards}")
+            raise ConfigError(f"shards: expected 1 or more, received {self.shards}")
         if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
-            raise ValueError(f"resize: expected (height, width) of 1 pixel or more, received {self.resize}")
+            raise ConfigError(f"resize: expected (height, width) of 1 pixel or more, received {self.resize}")
         if self.image_format not in IMAGE_FORMATS:
-            raise ValueError(
+            raise ConfigError(
                 f"image_format: expected one of {', '.join(IMAGE_FORMATS)}, received {self.image_format!r}"
             )

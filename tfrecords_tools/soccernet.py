@@ -17,6 +17,7 @@ from numbers import Real
 from pathlib import Path
 
 from tfrecords_tools.bbox_info import check_labels, find_label_files
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.naming import Thumbnail, format_name, parse_name
 
 __all__ = [
@@ -67,18 +68,18 @@ def find_root(path: str | os.PathLike) -> Path:
     """Return the folder that holds the splits: `path/reid` or `path` itself.
 
     Raises:
-        ValueError: if there is no such folder, or no split in it.
+        ConfigError: if there is no such folder, or no split in it.
     """
     path = Path(path)
     if not path.is_dir():
-        raise ValueError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; {_EXPECTED}")
+        raise ConfigError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; {_EXPECTED}")
     for root in (path / "reid", path):
         if find_splits(root):
             return root
-    inside = sorted(one.name for one in path.iterdir())
+    inside = sorted(found.name for found in path.iterdir())
     zipped = [name for name in inside if name.removesuffix(".zip") in SPLITS]
     found = f"unzip {', '.join(zipped)} first" if zipped else f"found {', '.join(inside[:5]) or 'nothing'}"
-    raise ValueError(f"{path}: no SoccerNet-v3 ReID split in this folder; {_EXPECTED}; {found}")
+    raise ConfigError(f"{path}: no SoccerNet-v3 ReID split in this folder; {_EXPECTED}; {found}")
 
 
 _EXPECTED = f"expected a folder with {', '.join(SPLITS)} (any of them) in it or in its folder reid"
@@ -90,9 +91,9 @@ def find_splits(root: Path) -> list[str]:
 
 
 def check_fraction(fraction: float) -> None:
-    """Raise ValueError unless `fraction` is a number in (0, 1]."""
+    """Raise ConfigError unless `fraction` is a number in (0, 1]."""
     if isinstance(fraction, bool) or not isinstance(fraction, Real) or not 0 < fraction <= 1:
-        raise ValueError(f"fraction: expected a number in (0, 1], such as 0.1, received {fraction!r}")
+        raise ConfigError(f"fraction: expected a number in (0, 1], such as 0.1, received {fraction!r}")
 
 
 def limit_actions(last: int, fraction: float) -> int:
@@ -121,12 +122,12 @@ def keep_fraction(entries: Sequence[Entry], fraction: float) -> list[Entry]:
         fraction: in (0, 1].
 
     Raises:
-        ValueError: for a wrong fraction, or one that leaves nothing.
+        ConfigError: for a wrong fraction, or one that leaves nothing.
     """
     limit = limit_actions(entries[-1].thumbnail.action, fraction)
     kept = [entry for entry in entries if entry.thumbnail.action < limit]
     if not kept:
-        raise ValueError(
+        raise ConfigError(
             f"fraction: {fraction} keeps action indices below {limit}, and the first one there is "
             f"{entries[0].thumbnail.action}; take a larger fraction"
         )
@@ -146,8 +147,9 @@ def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Ent
             `action_idx < (last action_idx + 1) * fraction`, as in the development kit. Only for "train".
 
     Raises:
-        ValueError: for an unknown split or a wrong fraction; a folder that is missing or empty; a PNG whose name or
-            place fits neither convention; two thumbnails of one index; labels that differ from the lists.
+        ConfigError: for a split that is unknown or not there, or a wrong fraction.
+        ValueError: for a folder that is missing or empty; a PNG whose name or place fits neither convention; two
+            thumbnails of one index; labels that differ from the lists.
 
     Example:
         >>> entries = scan("SoccerNet", "train", fraction=0.1)
@@ -155,14 +157,14 @@ def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Ent
         (0, 'train', 'england_epl/2014-2015/2015-02-21 - 18-00 Chelsea 1 - 1 Burnley')
     """
     if split not in SPLITS:
-        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, received {split!r}")
+        raise ConfigError(f"split: expected one of {', '.join(SPLITS)}, received {split!r}")
     check_fraction(fraction)
     if fraction != 1 and split != "train":
-        raise ValueError(f"fraction: only the training set can be cut, received {fraction} for {split!r}; use 1")
+        raise ConfigError(f"fraction: only the training set can be cut, received {fraction} for {split!r}; use 1")
     folder = find_root(root) / split
     if not folder.is_dir():
         others = ", ".join(find_splits(folder.parent))
-        raise ValueError(f"{folder}: the folder of split {split!r} is missing; found only {others}")
+        raise ConfigError(f"{folder}: the folder of split {split!r} is missing; found only {others}")
     found = {subset: _list_subset(folder, subset) for subset in SPLITS[split]}
     for path in find_label_files(folder):
         check_labels(path, found)

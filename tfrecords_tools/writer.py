@@ -14,6 +14,7 @@ from typing import Any
 
 from tfrecords_tools.console.progress import bars
 from tfrecords_tools.console.tensorflow import quiet
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, read_info
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.soccernet import SPLITS, find_root, find_splits, keep_fraction, scan
@@ -38,23 +39,23 @@ def check_arguments(
         The splits to convert.
 
     Raises:
-        ValueError: naming the argument or the folder that stands in the way.
+        ConfigError: naming the argument or the folder that stands in the way.
     """
     wanted = list(dict.fromkeys(find_splits(find_root(root)) if splits is None else splits))
     if not wanted or not set(wanted) <= set(SPLITS):
-        raise ValueError(f"splits: expected names out of {', '.join(SPLITS)}, received {wanted}")
+        raise ConfigError(f"splits: expected names out of {', '.join(SPLITS)}, received {wanted}")
     if fraction != 1 and "train" not in wanted:
-        raise ValueError(f"fraction: only the training set is cut, received {fraction} for {', '.join(wanted)}")
+        raise ConfigError(f"fraction: only the training set is cut, received {fraction} for {', '.join(wanted)}")
     if out.exists() and not out.is_dir():
-        raise ValueError(f"{out}: not a folder; give the folder to write records into")
+        raise ConfigError(f"{out}: not a folder; give the folder to write records into")
     if out.resolve() in (root.resolve(), (root / "reid").resolve()):
-        raise ValueError(f"{out}: holds the thumbnails; give another folder for the records")
+        raise ConfigError(f"{out}: holds the thumbnails; give another folder for the records")
     for folder in (out / split for split in wanted if (out / split).exists()):
         if not overwrite:
-            raise ValueError(f"{folder}: already there; replace it with --overwrite, or give another folder")
+            raise ConfigError(f"{folder}: already there; replace it with --overwrite, or give another folder")
         strange = [one.name for one in folder.iterdir() if one.name != INDEX_NAME and one.suffix != ".tfrecord"]
         if strange:
-            raise ValueError(f"{folder}: holds more than records ({strange[0]}), so it is not replaced; move it away")
+            raise ConfigError(f"{folder}: holds more than records ({strange[0]}), so it is not replaced; move it away")
     return wanted
 
 
@@ -93,7 +94,8 @@ def convert(
         withheld), `actions`, `shards`, `bytes`, `fraction`, `resize`, `image_format`.
 
     Raises:
-        ValueError: for a wrong argument, a tree that is not whole, an image that is bad, `out` of another version.
+        ConfigError: for a wrong argument.
+        ValueError: for a tree that is not whole, an image that is bad, `out` of another version.
         OSError: if something cannot be read or written.
 
     Example:

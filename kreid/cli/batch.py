@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import ConfigFile, DataFolder, Overrides, configurations, load_tensorflow
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, load_tensorflow
 from kreid.cli.sources import check_data
-from tfrecords_tools.console.command import UsageError, arguments, finish, make_app, parse_path, run
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 app = make_app()
 
@@ -28,17 +29,15 @@ def batch(
     """
     from kreid.config.loading import load_config
 
-    with arguments():
-        checked = load_config(config, set_ or [])
+    checked = load_config(config, set_ or [])
     if out.suffix != ".png":
-        raise UsageError(f"--out {out}: expected a name that ends in .png")
+        raise ConfigError(f"--out {out}: expected a name that ends in .png")
     check_data(data)
     load_tensorflow()
     from kreid.files.atomic import atomic_path
     from kreid.pictures.batch import contact_sheet, draw_batch, settings
 
-    with configurations():
-        drawn = draw_batch(checked, data, epoch, step)
+    drawn = draw_batch(checked, data, epoch, step)
     lines = [f"{config}, epoch {epoch}, step {step}", settings(checked.data)]
     sheet = contact_sheet(drawn, lines, checked.loss.same_action)
     with atomic_path(out) as temporary:

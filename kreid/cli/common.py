@@ -2,8 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from kreid.errors import ConfigError
-from tfrecords_tools.console.command import UsageError, note, parse_path
+from tfrecords_tools.console.command import note, parse_path
 from tfrecords_tools.console.tensorflow import load_tensorflow as load_tensorflow
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.", parser=parse_path)]
@@ -54,19 +53,10 @@ def log_to_stderr(once: bool = False) -> None:
     logger.propagate = False
 
 
-@contextmanager
-def configurations() -> Iterator[None]:
-    """Turn a ConfigError inside the block, which a library raises late, into a UsageError: exit code 2."""
-    try:
-        yield
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
-
-
 def check_run(run: Path) -> None:
     """Complain at once about a folder that is no run."""
     if not (run / "config.yaml").is_file():
-        raise UsageError(f"{run}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote")
+        raise ConfigError(f"{run}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote")
 
 
 class Counter:

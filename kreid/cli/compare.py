@@ -7,7 +7,8 @@ import typer
 
 from kreid.cli.common import Counter, check_run, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
-from tfrecords_tools.console.command import UsageError, finish, make_app, note, parse_path, run, warn
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
 
 app = make_app()
 
@@ -42,7 +43,7 @@ def compare(
     """
     out = out or Path(f"comparison_{split}.md")
     if out.suffix != ".md":
-        raise UsageError(f"--out {out}: expected a name that ends in .md; the JSON file goes beside it")
+        raise ConfigError(f"--out {out}: expected a name that ends in .md; the JSON file goes beside it")
     records = check_split(data, split) if data else None
     paths = [one if one.is_file() else _scored(one, records, split) for one in runs]
 
@@ -54,7 +55,7 @@ def compare(
     names = [f"{name}, {path}" if names.count(name) > 1 else name for name, path in zip(names, runs, strict=True)]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise UsageError(f"{twice[0]}: given twice")
+        raise ConfigError(f"{twice[0]}: given twice")
     comparison = compare_metrics(dict(zip(names, metrics, strict=True)))
     table = to_markdown(comparison)
     print(table)
@@ -69,7 +70,7 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
     check_run(run_folder)
     path = run_folder / f"metrics_{split}.json"
     if not records and not path.is_file():
-        raise UsageError(f"{run_folder}: not scored on {split} yet; run kreid-evaluate, or give --data")
+        raise ConfigError(f"{run_folder}: not scored on {split} yet; run kreid-evaluate, or give --data")
     if path.is_file() and _is_current(path, run_folder, records):
         return path
     if not records:

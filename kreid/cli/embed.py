@@ -7,7 +7,8 @@ import typer
 
 from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import crop_source
-from tfrecords_tools.console.command import UsageError, arguments, finish, make_app, parse_path, run
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 app = make_app()
 
@@ -30,11 +31,10 @@ def embed(
     """Embed image files (arrays: vectors, path) or a folder of records (vectors, person, action, bbox, is_query)."""
     check_run(run_folder)
     if out.suffix != ".npz":
-        raise UsageError(f"--out {out}: expected a name that ends in .npz")
-    with arguments():
-        source = crop_source("IMAGES", images, embeddings=False)
+        raise ConfigError(f"--out {out}: expected a name that ends in .npz")
+    source = crop_source("IMAGES", images, embeddings=False)
     if endpoint and isinstance(source, Path):
-        raise UsageError("--endpoint takes images, not a folder of records")
+        raise ConfigError("--endpoint takes images, not a folder of records")
     load_tensorflow()
     import numpy as np
 

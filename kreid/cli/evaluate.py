@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kreid.cli import switches
-from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, configurations, load_tensorflow
+from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from tfrecords_tools.console.command import finish, make_app, run
 
@@ -53,8 +53,7 @@ def evaluate(
     from kreid.files.atomic import write_json
     from kreid.runs.folder import result_path
 
-    with configurations():
-        metrics = evaluate_runs(runs, records, split, settings, metric, join, Counter("embedding"))
+    metrics = evaluate_runs(runs, records, split, settings, metric, join, Counter("embedding"))
     if baselines:
         metrics["baselines"] = score_baselines(run_folder, records, metric, Counter("untrained"))
     path = write_json(result_path(runs, f"metrics_{split}.json"), metrics)

@@ -8,7 +8,8 @@ import typer
 
 from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import image_files
-from tfrecords_tools.console.command import UsageError, arguments, finish, make_app, parse_path, run
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,13 +47,11 @@ def look(
     """
     check_run(run_folder)
     wanted = None if layers is None else [name.strip() for name in layers.split(",")]
-    with arguments():
-        files = image_files(images)
-        targets = _targets(files, out, pairs)
-        _check_apart(images, out)
+    files = image_files(images)
+    targets = _targets(files, out, pairs)
+    _check_apart(images, out)
     load_tensorflow()
     from kreid.data.images import read_image
-    from kreid.errors import ConfigError
     from kreid.look.viewer import Viewer
     from kreid.runs.folder import load_config_of, load_model
 
@@ -60,7 +59,7 @@ def look(
     try:
         viewer.check_layers(wanted or ())
     except ConfigError as error:
-        raise UsageError(f"--{error}") from None
+        raise ConfigError(f"--{error}") from None
     for file in files:  # before anything is written
         read_image(file)
     done, progress, first = 0, Counter("looking"), None
@@ -78,9 +77,9 @@ def look(
 def _targets(files: list[Path], out: Path, pairs: bool) -> list[tuple[Path, Path | None]]:
     """The picture of each file and, for all but the first, that of its pair; no two alike."""
     if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: is a file; give a folder")
+        raise ConfigError(f"--out {out}: is a file; give a folder")
     if pairs and len(files) < 2:
-        raise UsageError("--pairs: expected two images or more, received one")
+        raise ConfigError("--pairs: expected two images or more, received one")
     names: list[str] = []
     for file in files:
         stem, number = os.fsencode(file.stem)[:_LONGEST].decode(errors="ignore"), 1
@@ -94,7 +93,7 @@ def _targets(files: list[Path], out: Path, pairs: bool) -> list[tuple[Path, Path
     inputs = {file.resolve() for file in files}
     for path in (path for both in targets for path in both if path):
         if path.resolve() in inputs:
-            raise UsageError(
+            raise ConfigError(
                 f"--out {out}: {path.name} is one of the images and would be replaced; give another folder"
             )
     return targets
@@ -103,7 +102,7 @@ def _targets(files: list[Path], out: Path, pairs: bool) -> list[tuple[Path, Path
 def _check_apart(images: list[Path], out: Path) -> None:
     for folder in images:
         if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(
+            raise ConfigError(
                 f"--out {out}: inside {folder}, so the next time its pictures would be looked at as well; "
                 "give another folder"
             )

@@ -1,15 +1,18 @@
 """kreid-rank: from a run to ranked galleries."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kreid.cli import searching, switches
-from kreid.cli.common import Counter, Metric, RunFolder, check_run, configurations, load_tensorflow
+from kreid.cli.common import Counter, Metric, RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import check_split
-from kreid.config.sections import Evaluation
-from tfrecords_tools.console.command import UsageError, finish, make_app, parse_path, run, warn
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, parse_path, run, warn
+
+if TYPE_CHECKING:
+    from kreid.config.sections import Evaluation
 
 app = make_app()
 
@@ -56,7 +59,7 @@ def rank(
         searching.search_crops(run_folder, gallery, query, metric, top, out, backend)
         return
     if data is None:
-        raise UsageError("--data: missing; give what kreid-convert wrote, or --gallery and --query for a search")
+        raise ConfigError("--data: missing; give what kreid-convert wrote, or --gallery and --query for a search")
     runs = [run_folder, *(with_ or [])]
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
     records = check_split(data, split, scored=False)
@@ -66,8 +69,7 @@ def rank(
     from kreid.runs.folder import load_model, result_path
 
     models = [load_model(run) for run in runs]
-    with configurations():
-        ranking = rank_records(models, records, settings, metric, join, Counter("embedding"))
+    ranking = rank_records(models, records, settings, metric, join, Counter("embedding"))
     alone = int((ranking.sizes == 0).sum())
     if alone:
         warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
@@ -76,7 +78,7 @@ def rank(
 
 
 def _write_report(
-    runs: list[Path], model: Any, ranking: Any, records: Path, split: str, settings: Evaluation, look: bool
+    runs: list[Path], model: Any, ranking: Any, records: Path, split: str, settings: "Evaluation", look: bool
 ) -> Path:
     """Write the page of a split's ranking, with what the first run's network sees if `look`."""
     from kreid.evaluation.paper import paper_row

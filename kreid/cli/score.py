@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from tfrecords_tools.console.command import UsageError, finish, make_app, parse_path, run
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 app = make_app()
 
@@ -37,9 +38,9 @@ def score(
     """
     for path, name in ((file, "FILE"), (groundtruth, "GROUNDTRUTH")):
         if not path.exists():
-            raise UsageError(f"{name} {path}: no such file")
+            raise ConfigError(f"{name} {path}: no such file")
     if file.is_dir():
-        raise UsageError(f"FILE {file}: expected a ranking file, received a folder; the split's folder comes second")
+        raise ConfigError(f"FILE {file}: expected a ranking file, received a folder; the split's folder comes second")
     from kreid.files.atomic import write_json
     from kreid.ranking import files as ranking_files
 

@@ -10,7 +10,8 @@ from typer.core import TyperCommand
 
 from kreid.cli.common import Counter, load_tensorflow
 from kreid.cli.sources import crop_source
-from tfrecords_tools.console.command import UsageError, arguments, finish, parse_path
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, parse_path
 
 
 class Backend(StrEnum):
@@ -72,12 +73,12 @@ def wanted(context: typer.Context) -> bool:
     search = bool({"gallery", "query"} & given.keys())
     for name, option in given.items():
         if search and name not in (*_ONLY_SEARCH, *_BOTH):
-            raise UsageError(f"{option}: is for a split, not for a search; leave it out, or --gallery and --query")
+            raise ConfigError(f"{option}: is for a split, not for a search; leave it out, or --gallery and --query")
         if not search and name in _ONLY_SEARCH:
-            raise UsageError(f"{option}: belongs to a search; give --gallery and --query, or leave it out")
+            raise ConfigError(f"{option}: belongs to a search; give --gallery and --query, or leave it out")
     if search and not {"gallery", "query"} <= given.keys():
         missing = "--query" if "gallery" in given else "--gallery"
-        raise UsageError(f"{missing}: missing; a search takes --gallery CROPS... and --query CROPS...")
+        raise ConfigError(f"{missing}: missing; a search takes --gallery CROPS... and --query CROPS...")
     return search
 
 
@@ -96,11 +97,10 @@ def search_crops(
     from kreid.search.results import Results
 
     out = out or run_folder / "search.html"
-    with arguments():
-        check_ending(out)
-        sources = [crop_source("--query", query), crop_source("--gallery", gallery)]
+    check_ending(out)
+    sources = [crop_source("--query", query), crop_source("--gallery", gallery)]
     if backend == Backend.faiss and importlib.util.find_spec("faiss") is None:
-        raise UsageError(
+        raise ConfigError(
             "--backend faiss: the package faiss-cpu is not installed; pip install faiss-cpu, or leave it out"
         )
     model = None

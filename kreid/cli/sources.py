@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfrecords_tools.console.command import UsageError
+from kreid.errors import ConfigError
 
 
 def check_data(data: Path, split: str = "train") -> Path:
@@ -11,13 +11,13 @@ def check_data(data: Path, split: str = "train") -> Path:
 
     if not data.is_dir():
         what = "a file, expected a folder" if data.exists() else "no such folder"
-        raise UsageError(f"--data {data}: {what}; give the one that kreid-convert wrote")
+        raise ConfigError(f"--data {data}: {what}; give the one that kreid-convert wrote")
     folder = split_folder(data, split)
     if not (folder / INDEX_NAME).is_file():
         found = [data] if (data / INDEX_NAME).is_file() else _splits(data)
         if not found:
-            raise UsageError(f"--data {data}: no records in this folder; give the one that kreid-convert wrote")
-        raise UsageError(f"--data {data}: no split {split!r}; found {', '.join(one.resolve().name for one in found)}")
+            raise ConfigError(f"--data {data}: no records in this folder; give the one that kreid-convert wrote")
+        raise ConfigError(f"--data {data}: no split {split!r}; found {', '.join(one.resolve().name for one in found)}")
     return folder
 
 
@@ -31,9 +31,9 @@ def check_split(data: Path, split: str, scored: bool = True) -> Path:
     """
     choices = "valid or test" if scored else "valid, test or challenge"
     if split == "train":
-        raise UsageError(f"--split train: the training set has no queries; choose {choices}")
+        raise ConfigError(f"--split train: the training set has no queries; choose {choices}")
     if not split or Path(split).name != split:
-        raise UsageError(f"--split {split!r}: expected {choices}")
+        raise ConfigError(f"--split {split!r}: expected {choices}")
     return check_data(data, split)
 
 
@@ -55,12 +55,12 @@ def image_files(paths: list[Path]) -> list[Path]:
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
             if not found:
-                raise ValueError(f"{path}: no PNG or JPEG file in this folder")
+                raise ConfigError(f"{path}: no PNG or JPEG file in this folder")
             files += found
         elif path.is_file():
             files.append(path)
         else:
-            raise ValueError(f"{path}: no such file or folder")
+            raise ConfigError(f"{path}: no such file or folder")
     return files
 
 
@@ -75,13 +75,13 @@ def crop_source(name: str, paths: list[Path], embeddings: bool = True) -> list[P
     suffixes = (".npz", ".npy") if embeddings else ()
     stored = [path for path in paths if path.suffix in suffixes or (path / "index.npz").is_file()]
     if stored and len(paths) > 1:
-        raise UsageError(f"{name} {stored[0]}: stands alone, without other crops; {len(paths)} were given")
+        raise ConfigError(f"{name} {stored[0]}: stands alone, without other crops; {len(paths)} were given")
     if stored and not stored[0].exists():
-        raise UsageError(f"{name} {stored[0]}: no such file")
+        raise ConfigError(f"{name} {stored[0]}: no such file")
     for splits in filter(None, map(_splits, paths)):
         folders = ", ".join(map(str, splits))
         what = "records of several splits; give one of" if len(splits) > 1 else "records of one split; give"
-        raise UsageError(f"{name} {splits[0].parent}: {what} {folders}")
+        raise ConfigError(f"{name} {splits[0].parent}: {what} {folders}")
     return stored[0] if stored else image_files(paths)
 
 

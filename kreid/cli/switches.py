@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kreid.cli.common import check_run
-from kreid.config.sections import Evaluation
-from kreid.runs.folder import load_config_of
-from tfrecords_tools.console.command import UsageError, arguments, parse_path
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import parse_path
+
+if TYPE_CHECKING:
+    from kreid.config.sections import Evaluation
 
 Flip = Annotated[
     bool | None, typer.Option("--flip/--no-flip", help="Average the embeddings of an image and its mirror image.")
@@ -64,25 +66,27 @@ def check_settings(
     k1: int | None,
     k2: int | None,
     weight: float | None,
-) -> Evaluation:
+) -> "Evaluation":
     """Return what the first run's configuration and the switches, which win, ask for; complain if a run cannot do it.
 
     Args:
         runs: run folders.
         flip: of --flip and so on; None where the switch is not there.
     """
+    from kreid.config.sections import Evaluation
+    from kreid.runs.folder import load_config_of
+
     for number, run in enumerate(runs):
         check_run(run)
         if run.resolve() in (other.resolve() for other in runs[:number]):
-            raise UsageError(f"--with {run}: given already; join different runs")
-    with arguments():
-        configs = [load_config_of(run) for run in runs]
+            raise ConfigError(f"--with {run}: given already; join different runs")
+    configs = [load_config_of(run) for run in runs]
     embedding = None if concat is None else "concat" if concat else "final"
     switches = {"flip": flip, "crops": crops, "embedding": embedding, "expand": expand}
     tree = configs[0].evaluation.model_dump() | {key: value for key, value in switches.items() if value is not None}
     options = {key: value for key, value in {"k1": k1, "k2": k2, "weight": weight}.items() if value is not None}
     if rerank is False and options:
-        raise UsageError(f"--no-rerank: expected without --{next(iter(options))}, which is an option of --rerank")
+        raise ConfigError(f"--no-rerank: expected without --{next(iter(options))}, which is an option of --rerank")
     if rerank or options:
         tree["rerank"] = {**(tree["rerank"] or {}), **options}
     elif rerank is False:
@@ -90,7 +94,7 @@ def check_settings(
     settings = Evaluation.model_validate(tree)
     for run, config in zip(runs, configs, strict=True):
         if settings.embedding == "concat" and not config.model.heads.layers:
-            raise UsageError(
+            raise ConfigError(
                 f"{run}: has no layer-wise heads to join (model.heads.layers is empty); "
                 "leave out --concat, or evaluation.embedding of its configuration"
             )

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import ConfigFile, DataFolder, Overrides, configurations, load_tensorflow, log_to_stderr
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, load_tensorflow, log_to_stderr
 from kreid.cli.sources import check_data
-from tfrecords_tools.console.command import UsageError, arguments, finish, make_app, note, parse_path, run
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 app = make_app()
 
@@ -32,17 +33,15 @@ def train(
     from kreid.config.loading import load_config
     from kreid.training.workers import read_cluster
 
-    with arguments():
-        checked = load_config(config, set_ or [])
-        cluster = read_cluster()
+    checked = load_config(config, set_ or [])
+    cluster = read_cluster()
     check_data(data)
     _check_out(out, resume)
     load_tensorflow()
     from kreid.training.run import train as train_run
 
     log_to_stderr()
-    with configurations():
-        written = train_run(checked, data, out, resume=resume, quiet=quiet)
+    written = train_run(checked, data, out, resume=resume, quiet=quiet)
     if cluster and cluster.index:
         note(f"done; {cluster.name(0)} wrote the run folder")
     else:
@@ -53,11 +52,10 @@ def _check_out(out: Path, resume: bool) -> None:
     """Say at once what training would say after TensorFlow has loaded."""
     from kreid.runs.folder import CONFIG, check_new
 
-    with arguments():
-        if not resume:
-            check_new(out)
-        elif not (out / CONFIG).is_file():
-            raise UsageError(f"--out {out}: nothing to resume, it has no {CONFIG}; leave --resume out to start")
+    if not resume:
+        check_new(out)
+    elif not (out / CONFIG).is_file():
+        raise ConfigError(f"--out {out}: nothing to resume, it has no {CONFIG}; leave --resume out to start")
 
 
 def main() -> None:

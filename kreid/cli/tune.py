@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import ConfigFile, DataFolder, Overrides, configurations, log_to_stderr
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, log_to_stderr
 from kreid.cli.sources import check_data
-from tfrecords_tools.console.command import UsageError, finish, make_app, parse_path, run
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 app = make_app()
 
@@ -50,7 +51,7 @@ def tune(
     once to share the trials.
     """
     if importlib.util.find_spec("optuna") is None:
-        raise UsageError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
+        raise ConfigError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
     check_data(data)
     from kreid.tuning.search import TABLE
     from kreid.tuning.search import tune as search
@@ -58,9 +59,8 @@ def tune(
 
     log_to_stderr(once=True)  # each fold has the same to say
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    with configurations():
-        checked = read_space(space, config, set_ or [])
-        best = search(checked, data, out, folds, trials, objective.value, pruning, quiet, command)
+    checked = read_space(space, config, set_ or [])
+    best = search(checked, data, out, folds, trials, objective.value, pruning, quiet, command)
     print((out / TABLE).read_text(encoding="utf-8").rstrip())
     finish(best)
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from kreid.cli.common import load_tensorflow
-from tfrecords_tools.console.command import UsageError, arguments, finish, make_app, note, parse_path, run
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 app = make_app()
 File = Annotated[
@@ -44,15 +45,14 @@ def convert(
 ) -> None:
     """Write FILE's tensors as Keras weights for a backbone, which `model.*.weights` takes in a configuration."""
     if not out.name.endswith(".weights.h5"):
-        raise UsageError(f"--out {out}: expected a name that ends in .weights.h5")
+        raise ConfigError(f"--out {out}: expected a name that ends in .weights.h5")
     _check_file(file)
     load_tensorflow()
     from kreid import weights as files
     from kreid.files.atomic import atomic_path
     from kreid.models import build_backbone
 
-    with arguments():
-        backbone = build_backbone(to, width_divisor=width_divisor, **({"variant": variant} if variant else {}))
+    backbone = build_backbone(to, width_divisor=width_divisor, **({"variant": variant} if variant else {}))
     with atomic_path(out) as temporary:
         report = files.convert(file, backbone, temporary, prefix=prefix)
     note(f"{file}: {files.identify(file) or 'not one of the known files'}")
@@ -62,7 +62,7 @@ def convert(
 
 def _check_file(file: Path) -> None:
     if not file.is_file():
-        raise UsageError(f"{file}: {'a folder, expected a file' if file.is_dir() else 'no such file'}")
+        raise ConfigError(f"{file}: {'a folder, expected a file' if file.is_dir() else 'no such file'}")
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class TrainingSet:
         self.index: Index = read_index(split_folder(data, "train"))
         try:
             self.rows, self.held_out = self.index.fraction_rows(config.fraction), None
-        except ValueError as error:
+        except ConfigError as error:
             raise ConfigError(f"data.{error}") from None
         if held_out is not None:
             held = np.isin(self.index.action[self.rows], held_out)

@@ -44,10 +44,10 @@ def narrow(filters: int, width_divisor: int) -> int:
         width_divisor: 1 leaves the network as it is; larger numbers are for tests and demonstrations.
 
     Raises:
-        ValueError: unless `width_divisor` is a positive integer.
+        ConfigError: unless `width_divisor` is a positive integer.
     """
     if not isinstance(width_divisor, int) or width_divisor < 1:
-        raise ValueError(f"width_divisor: expected a positive integer, received {width_divisor!r}")
+        raise ConfigError(f"width_divisor: expected a positive integer, received {width_divisor!r}")
     return filters if width_divisor == 1 else max(4, filters // width_divisor)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import layers
 
+from kreid.errors import ConfigError
 from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.models.blocks import check_input_shape, narrow
 from kreid.types import Tensor
@@ -99,7 +100,8 @@ def body_25(
         linear, without activation.
 
     Raises:
-        ValueError: for a number of stages or a divisor below 1, or an input shape that is no RGB image.
+        ConfigError: for a number of stages or a divisor below 1.
+        ValueError: for an input shape that is no RGB image.
 
     Example:
         >>> backbone = body_25((256, 128, 3), paf_stages=2, confidence_stages=1)
@@ -153,7 +155,8 @@ def coco(
         linear, without activation.
 
     Raises:
-        ValueError: for a number of stages or a divisor below 1, or an input shape that is no RGB image.
+        ConfigError: for a number of stages or a divisor below 1.
+        ValueError: for an input shape that is no RGB image.
 
     Example:
         >>> coco((256, 128, 3), stages=2).output["paf_2"].shape
@@ -241,4 +244,4 @@ def _conv_prelu(x: Tensor, name: str, filters: int, kernel: int) -> Tensor:
 def _check_at_least_one(**arguments: int) -> None:
     for name, value in arguments.items():
         if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}: expected a positive integer, received {value!r}")
+            raise ConfigError(f"{name}: expected a positive integer, received {value!r}")

@@ -2,6 +2,7 @@
 
 import keras
 
+from kreid.errors import ConfigError
 from kreid.models.blocks import (
     TORCH_BATCH_NORM,
     check_input_shape,
@@ -89,7 +90,7 @@ def osnet(
         called by upstream's module paths.
 
     Raises:
-        ValueError: for an argument out of its range.
+        ConfigError: for an argument out of its range.
 
     Example:
         >>> half = osnet(channels=(32, 128, 192, 256), name="osnet_x0_5")
@@ -100,7 +101,7 @@ def osnet(
     """
     shape = check_input_shape(name, input_shape, smallest=16)
     if len(channels) != 4:
-        raise ValueError(f"channels: expected four, of conv1 to conv4, received {channels}")
+        raise ConfigError(f"channels: expected four, of conv1 to conv4, received {channels}")
     stem, *widths = (narrow(count, width_divisor) for count in channels)
 
     # === Functional Model ===

@@ -104,7 +104,8 @@ def resnet50(
         of the last stage's single blocks, `"conv5_1"`, `"conv5_2"` and `"conv5_3"` (the same as `"conv5"`).
 
     Raises:
-        ValueError: for an argument out of its range, and for weights that cannot be found or do not fit.
+        ConfigError: for an argument out of its range.
+        ValueError: for weights that cannot be found or do not fit.
 
     Example:
         >>> maps = kreid.models.build_backbone("resnet50", weights="imagenet")(images)
@@ -117,7 +118,7 @@ def resnet50(
     """
     shape = check_input_shape(name, input_shape, smallest=32)
     if last_stride not in (1, 2):
-        raise ValueError(f"last_stride: expected 1 or 2, received {last_stride!r}")
+        raise ConfigError(f"last_stride: expected 1 or 2, received {last_stride!r}")
     spec = _variant(variant)
     published = None if weights is None else _published(weights, variant, width_divisor)
 
@@ -142,7 +143,7 @@ def resnet50(
 
 def _variant(variant: str) -> Variant:
     if variant not in VARIANTS:
-        raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, received {variant!r}")
+        raise ConfigError(f"variant: expected one of {', '.join(VARIANTS)}, received {variant!r}")
     return VARIANTS[variant]
 
 

@@ -56,9 +56,8 @@ def check_resume(run: str | Path, config: Config) -> None:
     """Complain where a run cannot go on with this configuration; remove what a killed process left half-written.
 
     Raises:
-        ValueError: where the folder is no run.
-        ConfigError: where keys differ that decide the weights; it names them. Where a run has left its results and no
-            state: to begin again would replace them.
+        ConfigError: where the folder is no run. Where keys differ that decide the weights; it names them. Where a run
+            has left its results and no state: to begin again would replace them.
     """
     # How the finished run is ranked is nothing that training has used.
     before, now = (one.model_dump(mode="json", exclude={"evaluation"}) for one in (load_config_of(run), config))
@@ -117,11 +116,11 @@ def load_config_of(run: str | Path) -> Config:
     """The resolved configuration of a run folder.
 
     Raises:
-        ValueError: where the folder is no run.
+        ConfigError: where the folder is no run, or its configuration none.
     """
     path = Path(run) / CONFIG
     if not path.is_file():
-        raise ValueError(f"{run}: not a run folder, it has no {CONFIG}; give the folder that kreid-train wrote")
+        raise ConfigError(f"{run}: not a run folder, it has no {CONFIG}; give the folder that kreid-train wrote")
     return load_config(path)
 
 
@@ -135,7 +134,8 @@ def load_model(run: str | Path) -> Any:
         A `keras.Model`.
 
     Raises:
-        ValueError: where the folder is no run, has no weights yet, or holds weights of another model.
+        ConfigError: where the folder is no run.
+        ValueError: where it has no weights yet, or holds weights of another model.
 
     Example:
         >>> model = load_model("saved_models/two_stream")

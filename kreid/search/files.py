@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from kreid.errors import ConfigError
 from kreid.files.atomic import atomic_file
 from kreid.search.page import search_page
 from kreid.search.results import Results
@@ -14,9 +15,9 @@ ENDINGS = (".html", ".json", ".csv")
 
 
 def check_ending(path: Path) -> None:
-    """Raise ValueError unless `path` ends in one of `ENDINGS`."""
+    """Raise ConfigError unless `path` ends in one of `ENDINGS`."""
     if path.suffix not in ENDINGS:
-        raise ValueError(f"{path}: expected a name that ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+        raise ConfigError(f"{path}: expected a name that ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
 
 
 def write_results(results: Results, path: str | Path) -> Path:
@@ -32,7 +33,7 @@ def write_results(results: Results, path: str | Path) -> Path:
         The path written.
 
     Raises:
-        ValueError: for another ending.
+        ConfigError: for another ending.
     """
     path = Path(path)
     check_ending(path)

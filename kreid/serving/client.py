@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kreid.errors import ConfigError
+
 
 def embed_remotely(endpoint: str, paths: Sequence[str | Path], batch_size: int = 32, timeout: float = 60) -> np.ndarray:
     """Embed image files through a server that runs what `kreid.serving.export` wrote.
@@ -23,6 +25,7 @@ def embed_remotely(endpoint: str, paths: Sequence[str | Path], batch_size: int =
         `(M, D)` float32.
 
     Raises:
+        ConfigError: for an address of another kind.
         ValueError: where the server cannot be reached or answers with an error.
 
     Reference:
@@ -40,7 +43,7 @@ def embed_remotely(endpoint: str, paths: Sequence[str | Path], batch_size: int =
 def _post(address: str, body: bytes, timeout: float) -> list:
     """POST a prediction request and return its `predictions`."""
     if not address.startswith(("http://", "https://")):
-        raise ValueError(f"endpoint {address}: expected http://HOST:8501/v1/models/NAME")
+        raise ConfigError(f"endpoint {address}: expected http://HOST:8501/v1/models/NAME")
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=timeout) as reply:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,6 +143,27 @@ def test_root_that_is_no_tree(convert, tmp_path, make, message):
     assert code == 2
     assert f"error: {tmp_path}/root: " in err
     assert message in err
+
+
+def test_split_that_is_not_there(convert, tree, tmp_path):
+    shutil.rmtree(tree / "reid/test")
+    code, _, err = convert(tree, tmp_path / "out", "--split", "test")
+    assert code == 2
+    assert (
+        err == f"error: {tree}/reid/test: the folder of split 'test' is missing; found only train, valid, challenge\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_fraction_that_keeps_nothing(convert, tmp_path):
+    root = write_tree(tmp_path / "tree", {"train": [("train", 9, 0)]})
+    code, _, err = convert(root, tmp_path / "out", "--fraction", "0.1")
+    assert code == 2
+    assert (
+        err
+        == "error: fraction: 0.1 keeps action indices below 1, and the first one there is 9; take a larger fraction\n"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 # === Bad data: exit code 1, one line, nothing written ===

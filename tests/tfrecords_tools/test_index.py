@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tiny_tree import make_image, write_tree
 
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import COLUMNS, VERSION, read_index, read_info
 from tfrecords_tools.schema import parse
 from tfrecords_tools.writer import convert
@@ -145,9 +146,9 @@ def test_fraction_is_that_of_the_whole_set(made, tmp_path):
     assert (len(index), index.fraction, index.last_action) == (20, 0.4, 9)
     assert len(index.fraction_rows(0.2)) == 10
     assert len(index.fraction_rows(0.4)) == len(index.fraction_rows(1)) == 20
-    with pytest.raises(ValueError, match=r"0\.5 was asked for, but .*train holds only 0\.4"):
+    with pytest.raises(ConfigError, match=r"0\.5 was asked for, but .*train holds only 0\.4"):
         index.fraction_rows(0.5)
-    with pytest.raises(ValueError, match="fraction: expected"):
+    with pytest.raises(ConfigError, match="fraction: expected"):
         index.fraction_rows(0)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from tiny_tree import LISTS, write_thumbnail, write_tree
 
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.soccernet import SPLITS, find_root, find_splits, limit_actions, scan
 
 
@@ -109,18 +110,18 @@ def test_fraction_at_the_real_size(fraction, kept):
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.0001, 10, float("nan"), float("inf"), "0.1", None, True])
 def test_fraction_outside_its_range_is_refused(tree, fraction):
-    with pytest.raises(ValueError, match=r"fraction: expected a number in \(0, 1\]"):
+    with pytest.raises(ConfigError, match=r"fraction: expected a number in \(0, 1\]"):
         scan(tree, "train", fraction)
 
 
 def test_fraction_is_for_training_only(tree):
-    with pytest.raises(ValueError, match="only the training set"):
+    with pytest.raises(ConfigError, match="only the training set"):
         scan(tree, "valid", 0.5)
 
 
 def test_fraction_that_keeps_nothing(tmp_path):
     write_tree(tmp_path, {"train": [("train", 9, 0)]})
-    with pytest.raises(ValueError, match="take a larger fraction"):
+    with pytest.raises(ConfigError, match="take a larger fraction"):
         scan(tmp_path, "train", 0.1)
 
 
@@ -128,18 +129,18 @@ def test_fraction_that_keeps_nothing(tmp_path):
 
 
 def test_unknown_split(tree):
-    with pytest.raises(ValueError, match="split: expected one of train, valid, test, challenge, received 'vaild'"):
+    with pytest.raises(ConfigError, match="split: expected one of train, valid, test, challenge, received 'vaild'"):
         scan(tree, "vaild")
 
 
 def test_missing_root(tmp_path):
-    with pytest.raises(ValueError, match="nowhere: no such folder; expected a folder with train, valid"):
+    with pytest.raises(ConfigError, match="nowhere: no such folder; expected a folder with train, valid"):
         find_root(tmp_path / "nowhere")
 
 
 def test_root_that_is_a_file(tmp_path):
     (tmp_path / "train.zip").touch()
-    with pytest.raises(ValueError, match=r"train\.zip: not a folder"):
+    with pytest.raises(ConfigError, match=r"train\.zip: not a folder"):
         find_root(tmp_path / "train.zip")
 
 
@@ -154,13 +155,13 @@ def test_root_that_is_a_file(tmp_path):
 def test_root_without_splits_says_what_it_found(tmp_path, inside, hint):
     for name in inside:
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=hint):
+    with pytest.raises(ConfigError, match=hint):
         find_root(tmp_path)
 
 
 def test_missing_split_names_those_found(tree):
     shutil.rmtree(tree / "reid/test")
-    with pytest.raises(ValueError, match="split 'test' is missing; found only train, valid, challenge"):
+    with pytest.raises(ConfigError, match="split 'test' is missing; found only train, valid, challenge"):
         scan(tree, "test")
 
 

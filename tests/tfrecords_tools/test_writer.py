@@ -5,6 +5,7 @@ import pytest
 from tiny_tree import LISTS, make_image, write_tree
 
 from tfrecords_tools import staging
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import VERSION, read_index, read_info
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.soccernet import SPLITS, scan
@@ -127,9 +128,9 @@ def test_leftover_of_a_killed_run_is_told(tree, tmp_path, caplog):
     ],
 )
 def test_settings_out_of_range(tree, tmp_path, settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=message):
         Settings(**settings)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=message):
         convert(tree, tmp_path / "out", **settings)
     assert not (tmp_path / "out").exists()
 

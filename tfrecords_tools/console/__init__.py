@@ -5,8 +5,6 @@ Importing it costs Typer alone.
 
 from tfrecords_tools.console.command import (
     INTERRUPTED,
-    UsageError,
-    arguments,
     finish,
     make_app,
     note,
@@ -15,4 +13,4 @@ from tfrecords_tools.console.command import (
     warn,
 )
 
-__all__ = ["INTERRUPTED", "UsageError", "arguments", "finish", "make_app", "note", "parse_path", "run", "warn"]
+__all__ = ["INTERRUPTED", "finish", "make_app", "note", "parse_path", "run", "warn"]

@@ -1,8 +1,9 @@
 """What every command shares: exit codes, one-line errors, the path printed last.
 
-Exit codes: 0 done, 1 bad data (`ValueError`, `OSError`), 2 bad arguments or configuration (`UsageError`, and what Typer
-itself refuses), 130 interrupted, 143 terminated. A user's mistake never shows a traceback; set `KREID_TRACEBACK=1` to
-see where an error came from. Anything else that is raised is a fault of the program and keeps its traceback.
+Exit codes: 0 done, 1 bad data (`ValueError`, `OSError`), 2 bad arguments or configuration (`ConfigError`, whoever
+raises it, and what Typer itself refuses), 130 interrupted, 143 terminated. A user's mistake never shows a traceback;
+set `KREID_TRACEBACK=1` to see where an error came from. Anything else that is raised is a fault of the program and
+keeps its traceback.
 
 Importing this module costs Typer and nothing more, so a command can answer `--help` and a wrong argument at once.
 """
@@ -12,22 +13,15 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
 import typer
 
+from tfrecords_tools.errors import ConfigError
+
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention
-
-
-class UsageError(ValueError):
-    """A wrong argument or configuration: the command ends with exit code 2, where another `ValueError` means 1.
-
-    Example:
-        >>> raise UsageError("--fraction: expected a number in (0, 1], received 1.5")
-    """
 
 
 def make_app() -> typer.Typer:
@@ -75,22 +69,6 @@ def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
     raise SystemExit(code)
-
-
-@contextmanager
-def arguments() -> Iterator[None]:
-    """Turn a ValueError inside the block into a UsageError: the block checks what the user typed, not data.
-
-    Example:
-        >>> with arguments():
-        ...     check_fraction(fraction)
-    """
-    try:
-        yield
-    except UsageError:
-        raise
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def parse_path(text: str) -> Path:
@@ -144,7 +122,7 @@ def _exit_code(app: typer.Typer, args: Sequence[str] | None) -> int:
         # The reader (`| head`) has gone. Python flushes stdout once more on leaving, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except UsageError as error:
+    except ConfigError as error:
         return _fail(str(error), 2)
     except (ValueError, OSError) as error:
         return _fail(_describe(error), 1)

@@ -20,6 +20,7 @@ from typing import Any
 
 from PIL import Image
 
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.soccernet import SPLITS, Thumbnail, format_name, parse_name
 from tfrecords_tools.synthetic.crop import draw_crop
 from tfrecords_tools.synthetic.pitch import draw_camera, draw_ground
@@ -76,7 +77,7 @@ def draw(
         The folder that holds the splits, `root`/reid.
 
     Raises:
-        ValueError: On an unknown split, a count that is no positive integer, a negative seed, or a root that is not an
+        ConfigError: On an unknown split, a count that is no positive integer, a negative seed, or a root that is not an
             empty folder.
 
     Example:
@@ -94,24 +95,24 @@ def draw(
 
 
 def check_arguments(counts: Mapping[str, int], seed: int, workers: int) -> None:
-    """Raise ValueError for arguments `draw` cannot follow."""
+    """Raise ConfigError for arguments `draw` cannot follow."""
     if not counts:
-        raise ValueError(f"actions: expected a number for at least one of {', '.join(SPLITS)}, received none")
+        raise ConfigError(f"actions: expected a number for at least one of {', '.join(SPLITS)}, received none")
     for split in counts:
         if split not in SPLITS:
-            raise ValueError(f"actions: expected splits among {', '.join(SPLITS)}, received {split!r}")
+            raise ConfigError(f"actions: expected splits among {', '.join(SPLITS)}, received {split!r}")
     numbers = [(f"actions[{split!r}]", count, 1) for split, count in counts.items()]
     for name, value, least in [*numbers, ("seed", seed, 0), ("workers", workers, 1)]:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             hint = "; leave a split out to draw none of it" if name.startswith("actions") else ""
-            raise ValueError(f"{name}: expected a whole number from {least} up, received {value!r}{hint}")
+            raise ConfigError(f"{name}: expected a whole number from {least} up, received {value!r}{hint}")
 
 
 @contextmanager
 def fresh_folder(root: Path) -> Iterator[Path]:
     """Give a folder to draw into that becomes `root`/reid at the end, or vanishes if drawing fails."""
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise ValueError(f"{root}: expected a folder that is missing or empty; name another one, or empty it first")
+        raise ConfigError(f"{root}: expected a folder that is missing or empty, to draw into; give another one")
     made = not root.exists()
     partial = root / ".reid-incomplete"
     partial.mkdir(parents=True)

@@ -188,6 +188,7 @@ def test_scores_of_other_records_are_refused(copies, records, capsys, monkeypatc
         (evaluate_app, ["{a}", "--split", "a/b"], "--split 'a/b': expected valid or test\n"),
         (rank_app, ["{a}", "--split", "train"], "has no queries; choose valid, test or challenge"),
         (evaluate_app, ["{a}", "--weight", 2], "'--weight'"),
+        (evaluate_app, ["{a}", "--weight", "nan"], "'--weight'"),
         (evaluate_app, ["{a}", "--no-rerank", "--k1", 4], "--no-rerank: expected without --k1"),
         (evaluate_app, ["{b}", "--concat"], "b: has no layer-wise heads to join"),
         (rank_app, ["{a}", "--with", "{b}", "--concat"], "b: has no layer-wise heads to join"),

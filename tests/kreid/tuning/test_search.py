@@ -12,7 +12,6 @@ from kreid.config.loading import check, load_config
 from kreid.errors import ConfigError, DivergedError
 from kreid.tuning import search as tuning
 from kreid.tuning.space import Choice, Range, Space
-from tfrecords_tools.console.command import UsageError
 from tfrecords_tools.index import read_index
 
 BASE = {
@@ -221,7 +220,7 @@ def test_without_optuna_the_command_says_how_to_get_it(tmp_path, monkeypatch):
     from kreid.cli.tune import tune as command
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install 'kreid\[tune\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'kreid\[tune\]'"):
         command(tmp_path, tmp_path, tmp_path, tmp_path, objective=Objective.mAP)
 
 

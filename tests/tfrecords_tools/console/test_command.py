@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from tfrecords_tools import console
+from tfrecords_tools.errors import ConfigError
 
 
 def leave_with(body, *args):
@@ -33,7 +34,7 @@ def raiser(error):
     "error, code, line",
     [
         (ValueError("a.png: cut short"), 1, "error: a.png: cut short"),
-        (console.UsageError("fraction: received 2"), 2, "error: fraction: received 2"),
+        (ConfigError("fraction: received 2"), 2, "error: fraction: received 2"),
         (
             FileNotFoundError(2, "No such file or directory", "a [b].png"),
             1,
@@ -82,16 +83,6 @@ def test_success_prints_the_path_last(tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.out == f"{tmp_path / 'out [x]'}\n"
     assert captured.err == "[3/4] converted\nwarning: 2 sizes differ\n"
-
-
-def test_wrong_argument_in_a_block_of_its_own():
-    def body():
-        with console.arguments():
-            raise ValueError("fraction: received 2")
-
-    assert leave_with(body) == 2
-    with pytest.raises(OSError, match="disk"), console.arguments():
-        raise OSError("disk")
 
 
 def test_logged_warnings_are_shown_while_the_command_runs(capsys):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.naming import parse_name
 from tfrecords_tools.soccernet import scan
 from tfrecords_tools.synthetic import tree as synthetic
@@ -250,7 +251,7 @@ def test_more_actions_begin_with_the_same_pictures(small, tmp_path):
     ],
 )
 def test_arguments_it_cannot_follow(tmp_path, arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=message):
         draw(tmp_path / "set", **arguments)
     assert not (tmp_path / "set").exists()
 
@@ -259,7 +260,7 @@ def test_root_must_be_a_missing_or_empty_folder(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("years of work")
     for taken in (tmp_path / "full", tmp_path / "full" / "thesis.txt"):
-        with pytest.raises(ValueError, match=re.escape(str(taken))):
+        with pytest.raises(ConfigError, match=re.escape(str(taken))):
             draw(taken, {"valid": 1})
     assert (tmp_path / "full" / "thesis.txt").read_text() == "years of work"
     assert len(list((tmp_path / "full").iterdir())) == 1
