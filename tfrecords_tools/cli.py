@@ -3,16 +3,13 @@
 import os
 import re
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress, TaskID
 
-from tfrecords_tools import console, soccernet, writer
+from tfrecords_tools import console, soccernet
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.settings import Settings
 
 app = console.make_app()
 Split = StrEnum("Split", list(soccernet.SPLITS))
@@ -109,6 +106,9 @@ def convert(
     kreid-convert SoccerNet fast --image-format uncompressed         lossless, twice as large, faster to train on
     kreid-convert toy records --synthetic                            draws a set to try things on
     """
+    from tfrecords_tools import writer
+    from tfrecords_tools.settings import Settings
+
     settings = Settings(fraction, shards, _parse_size(resize), image_format.value)
     splits = [name.value for name in split] if split else None
     if synthetic:
@@ -141,21 +141,16 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def _draw(root: Path, splits: list[str], actions: int, seed: int) -> None:
+    from tfrecords_tools.console.progress import counted
     from tfrecords_tools.synthetic.tree import draw
 
     share = {"train": 1, "valid": 5, "test": 5, "challenge": 15}
     counts = {split: actions if split == "train" else max(1, actions // share[split]) for split in splits}
     if actions < 1:
         raise ConfigError(f"--actions: expected 1 or more, received {actions}")
-    with writer.bars(unit="actions") as bars:
-        task = bars.add_task("drawing", total=sum(counts.values()))
-        progress = partial(_advance, bars, task)
+    with counted("drawing", "actions") as progress:
         draw(root, counts, seed, workers=os.cpu_count() or 1, progress=progress)
     console.note(f"{root}: drew {', '.join(f'{count} {split}' for split, count in counts.items())} actions")
-
-
-def _advance(bars: Progress, task: TaskID, done: int, total: int) -> None:
-    bars.update(task, completed=done, total=total)
 
 
 def _summarise(split: str, info: dict[str, Any]) -> str:

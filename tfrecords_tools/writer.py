@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tfrecords_tools.console.progress import bars
 from tfrecords_tools.console.tensorflow import quiet
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, read_info
@@ -112,20 +111,23 @@ def convert(
         _LOG.warning("%s: left by a run that was killed, or one under way; remove it if none is", leftover)
     listed = {split: scan(root, split) for split in splits}
 
+    from tfrecords_tools.console.progress import Bars
+
     with quiet():
         from tfrecords_tools.split_writer import write_split  # only now, because it imports TensorFlow
 
     infos = {}
-    with stage(out) as staged, bars(progress) as shown:
+    with stage(out) as staged, Bars(shown=progress) as bars:
         for split, entries in listed.items():
             mine = settings if split == "train" else replace(settings, fraction=1.0)
             kept = keep_fraction(entries, mine.fraction)
-            advance = partial(shown.advance, shown.add_task(split, total=len(kept)))
+            advance = partial(bars.advance, bars.add(split, len(kept)))
             last_action = entries[-1].thumbnail.action
             infos[split] = write_split(staged / split, kept, last_action, mine, workers, advance)
         # Read again: another conversion into this folder may have ended meanwhile.
         info = read_info(out) if (out / INFO_NAME).exists() else {"schema_version": VERSION, "splits": {}}
-        info["splits"] = {split: one for split in SPLITS if (one := (info["splits"] | infos).get(split))}
+        merged = info["splits"] | infos
+        info["splits"] = {split: merged[split] for split in SPLITS if split in merged}
         (staged / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         publish(staged, out, [*infos, INFO_NAME])
     return info

@@ -1,8 +1,6 @@
 """What several commands share."""
 
 import logging
-import sys
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -33,15 +31,14 @@ class Metric(StrEnum):
 class _ToStderr(logging.Handler):
     def __init__(self, once: bool) -> None:
         super().__init__()
-        self._once, self._said = once, set()
+        self._once = once
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
         message = prefix + record.getMessage()
         if not (self._once and message in self._said):
-            # A reader that has left, as `tee` at a Ctrl-C, or a line within a line, which a signal says.
-            with suppress(OSError, RuntimeError):
-                note(message)
+            note(message)
         self._said.add(message)
 
 
@@ -57,19 +54,3 @@ def check_run(run: Path) -> None:
     """Complain at once about a folder that is no run."""
     if not (run / "config.yaml").is_file():
         raise ConfigError(f"{run}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote")
-
-
-class Counter:
-    """Rewrites `what done/total` on a terminal.
-
-    Args:
-        what: opens the line.
-    """
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` are done."""
-        if sys.stderr.isatty():
-            print(f"\r{self.what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import Counter, check_run, load_tensorflow
+from kreid.cli.common import check_run, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
@@ -45,13 +45,13 @@ def compare(
     if out.suffix != ".md":
         raise ConfigError(f"--out {out}: expected a name that ends in .md; the JSON file goes beside it")
     records = check_split(data, split) if data else None
-    paths = [one if one.is_file() else _scored(one, records, split) for one in runs]
+    paths = [run_folder if run_folder.is_file() else _scored(run_folder, records, split) for run_folder in runs]
 
     from kreid.evaluation.comparison import compare_metrics, read_metrics, system_name, to_markdown
     from kreid.files.atomic import atomic_file, write_json
 
     metrics = [read_metrics(path) for path in paths]
-    names = [system_name(one) for one in metrics]
+    names = list(map(system_name, metrics))
     names = [f"{name}, {path}" if names.count(name) > 1 else name for name, path in zip(names, runs, strict=True)]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -81,10 +81,13 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
     from kreid.evaluation.scoring import evaluate_runs
     from kreid.files.atomic import write_json
     from kreid.runs.folder import load_config_of
+    from tfrecords_tools.console.progress import counted
 
     note(f"scoring {run_folder}")
     settings = load_config_of(run_folder).evaluation
-    return write_json(path, evaluate_runs([run_folder], records, split, settings, progress=Counter("embedding")))
+    with counted("embedding") as progress:
+        metrics = evaluate_runs([run_folder], records, split, settings, progress=progress)
+    return write_json(path, metrics)
 
 
 def _is_current(path: Path, run_folder: Path, records: Path | None) -> bool:

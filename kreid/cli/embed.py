@@ -1,14 +1,17 @@
 """kreid-embed: from images to vectors."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
+from kreid.cli.common import RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import crop_source
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
+
+if TYPE_CHECKING:
+    import numpy as np
 
 app = make_app()
 
@@ -51,18 +54,20 @@ def embed(
     finish(out)
 
 
-def _locally(run_folder: Path, source: list[Path] | Path) -> dict:
+def _locally(run_folder: Path, source: list[Path] | Path) -> "dict[str, np.ndarray]":
     import numpy as np
 
     from kreid.embedding.extract import embed as embed_records
     from kreid.embedding.extract import embed_files
     from kreid.runs.folder import load_model
+    from tfrecords_tools.console.progress import counted
 
     model = load_model(run_folder)
-    if isinstance(source, Path):
-        embeddings = embed_records(model, source, progress=Counter("embedding"))
-        return {name: getattr(embeddings, name) for name in ("vectors", "person", "action", "bbox", "is_query")}
-    vectors = embed_files(model, source, progress=Counter("embedding"))
+    with counted("embedding") as progress:
+        if isinstance(source, Path):
+            embeddings = embed_records(model, source, progress=progress)
+            return {name: getattr(embeddings, name) for name in ("vectors", "person", "action", "bbox", "is_query")}
+        vectors = embed_files(model, source, progress=progress)
     return {"vectors": vectors, "path": np.array([str(path) for path in source])}
 
 

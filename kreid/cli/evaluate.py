@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kreid.cli import switches
-from kreid.cli.common import Counter, DataFolder, Metric, RunFolder, load_tensorflow
+from kreid.cli.common import DataFolder, Metric, RunFolder, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from tfrecords_tools.console.command import finish, make_app, run
 
@@ -52,10 +52,13 @@ def evaluate(
     from kreid.evaluation.scoring import evaluate_runs, score_baselines
     from kreid.files.atomic import write_json
     from kreid.runs.folder import result_path
+    from tfrecords_tools.console.progress import counted
 
-    metrics = evaluate_runs(runs, records, split, settings, metric, join, Counter("embedding"))
+    with counted("embedding") as progress:
+        metrics = evaluate_runs(runs, records, split, settings, metric, join, progress)
     if baselines:
-        metrics["baselines"] = score_baselines(run_folder, records, metric, Counter("untrained"))
+        with counted("untrained") as progress:
+            metrics["baselines"] = score_baselines(run_folder, records, metric, progress)
     path = write_json(result_path(runs, f"metrics_{split}.json"), metrics)
     _print_table(metrics, ties)
     finish(path)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kreid.cli.common import Counter, RunFolder, check_run, load_tensorflow
+from kreid.cli.common import RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import image_files
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
@@ -54,6 +54,7 @@ def look(
     from kreid.data.images import read_image
     from kreid.look.viewer import Viewer
     from kreid.runs.folder import load_config_of, load_model
+    from tfrecords_tools.console.progress import counted
 
     viewer = Viewer(load_model(run_folder), load_config_of(run_folder).model)
     try:
@@ -62,14 +63,15 @@ def look(
         raise ConfigError(f"--{error}") from None
     for file in files:  # before anything is written
         read_image(file)
-    done, progress, first = 0, Counter("looking"), None
-    for start in range(0, len(files), _BATCH):
-        views, found = _see(viewer, files[start : start + _BATCH], wanted)
-        first = first or (views[0], found[0])
-        for view, seen in zip(views, found, strict=True):
-            _draw(viewer, first, (view, seen), targets[done])
-            done += 1
-            progress(done, len(files))
+    done, first = 0, None
+    with counted("looking") as progress:
+        for start in range(0, len(files), _BATCH):
+            views, found = _see(viewer, files[start : start + _BATCH], wanted)
+            first = first or (views[0], found[0])
+            for view, seen in zip(views, found, strict=True):
+                _draw(viewer, first, (view, seen), targets[done])
+                done += 1
+                progress(done, len(files))
     for path in (path for both in targets for path in both if path):
         finish(path)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kreid.cli import searching, switches
-from kreid.cli.common import Counter, Metric, RunFolder, check_run, load_tensorflow
+from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import check_split
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, parse_path, run, warn
@@ -67,9 +67,11 @@ def rank(
     from kreid.evaluation.records import rank_records
     from kreid.ranking import files as ranking_files
     from kreid.runs.folder import load_model, result_path
+    from tfrecords_tools.console.progress import counted
 
     models = [load_model(run) for run in runs]
-    ranking = rank_records(models, records, settings, metric, join, Counter("embedding"))
+    with counted("embedding") as progress:
+        ranking = rank_records(models, records, settings, metric, join, progress)
     alone = int((ranking.sizes == 0).sum())
     if alone:
         warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
@@ -87,6 +89,7 @@ def _write_report(
     from kreid.report.looks import pair_looks
     from kreid.report.write import write_report
     from kreid.runs.folder import load_config_of, result_path, run_names
+    from tfrecords_tools.console.progress import counted
 
     report = result_path(runs, f"report_{split}.html")
     names, ways = run_names(runs), [*describe(settings).values()]
@@ -95,7 +98,8 @@ def _write_report(
     row = paper_row(config, split) if len(runs) == 1 else None
     note = f"Explained is the plain embedding of {names[0]}." if ways or len(runs) > 1 else ""
     looker = pair_looks(Viewer(model, config.model), ranking, records, note) if look else None
-    return write_report(ranking, records, report, title, paper_row=row, look=looker, progress=Counter("report"))
+    with counted("report") as progress:
+        return write_report(ranking, records, report, title, paper_row=row, look=looker, progress=progress)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from kreid.cli.common import Counter, load_tensorflow
+from kreid.cli.common import load_tensorflow
 from kreid.cli.sources import crop_source
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, parse_path
@@ -95,6 +95,7 @@ def search_crops(
     from kreid.ranking.neighbours import search
     from kreid.search.files import check_ending, write_results
     from kreid.search.results import Results
+    from tfrecords_tools.console.progress import counted
 
     out = out or run_folder / "search.html"
     check_ending(out)
@@ -111,19 +112,22 @@ def search_crops(
         model = load_model(run_folder)
     queries, crops = (_open(source, role, model) for source, role in zip(sources, ("query", "gallery"), strict=True))
     _check_widths(queries.vectors.shape[1], crops.vectors.shape[1])
-    found = search(queries.vectors, crops.vectors, top, metric, backend=backend, progress=Counter("searching"))
+    with counted("searching", "crops") as progress:
+        found = search(queries.vectors, crops.vectors, top, metric, backend=backend, progress=progress)
     title = f"{run_folder.resolve().name}, search"
     finish(write_results(Results(title, queries, crops, found, str(metric)), out))
 
 
 def _open(source: list[Path] | Path, role: str, model: Any) -> Any:
     from kreid.search import crops as gallery
+    from tfrecords_tools.console.progress import counted
 
-    if isinstance(source, list):
-        return gallery.crops_of_files(model, source, Counter(f"embedding {role}"))
-    if source.is_dir():
-        return gallery.crops_of_records(model, source, role == "query", Counter(f"embedding {role}"))
-    return gallery.crops_of_embeddings(source, role == "query")
+    if isinstance(source, Path) and not source.is_dir():
+        return gallery.crops_of_embeddings(source, role == "query")
+    with counted(f"embedding {role}") as progress:
+        if isinstance(source, list):
+            return gallery.crops_of_files(model, source, progress)
+        return gallery.crops_of_records(model, source, role == "query", progress)
 
 
 def _check_widths(queries: int, gallery: int) -> None:

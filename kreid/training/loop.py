@@ -82,10 +82,12 @@ class Trainer:
     def run(self, valid: Path | None, quiet: bool = False, on_validation: Hook | None = None) -> None:
         """Train to the last epoch; validate on the record folder `valid` if there is one, then call the hook."""
         state, settings = self.state, self.config.train
-        progress = Progress(settings.epochs, quiet or not self.is_chief)
         batches = Batches(self.training_set, self.config, self.strategy, state, self.failures)
         ending = EpochEnd(self.config, self.step, self.out, valid, self.training_set.held_out)
-        with contextlib.closing(RunLog(self.out, self.config, self.is_chief)) as writer:
+        with (
+            contextlib.closing(Progress(settings.epochs, quiet or not self.is_chief)) as progress,
+            contextlib.closing(RunLog(self.out, self.config, self.is_chief)) as writer,
+        ):
             while state.steps or state.epoch < settings.epochs:
                 with self.failures.named():
                     if not state.steps:  # a resumed run may have an epoch to finish
@@ -100,7 +102,6 @@ class Trainer:
                 writer.summary(state, self.strategy.num_replicas_in_sync, self.step.model)
                 if self.cluster:
                     self.step.wait()  # for the last validation: TensorFlow takes a worker that ends for a lost one
-        progress.close()
 
     def _train_epoch(self, batches: Batches, writer: RunLog, progress: Progress) -> None:
         state = self.state

@@ -1,8 +1,8 @@
 """Choosing a configuration by cross-validation on the training actions, as the paper chose its layers (II.D)."""
 
+import contextlib
 import os
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from kreid.config.loading import dump
 from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
 from kreid.files.atomic import atomic_file
-from kreid.training.progress import duration
 from kreid.tuning.folds import check_batches, check_scores, describe_data, make_folds
 from kreid.tuning.process import TrainingProcess
+from kreid.tuning.progress import Progress
 from kreid.tuning.space import Space
 from kreid.tuning.study import Study, Trial
 from kreid.tuning.table import Row, best, comma_separated, described, failures, markdown
@@ -71,8 +71,9 @@ def tune(
         >>> space = read_space("configs/spaces/layerwise.yaml", "configs/layerwise.yaml")
         >>> tune(space, "records", "saved_models/study", folds=5, trials=40)
     """
-    search = _Search(space, Path(data), Path(out), folds, objective, prune, _Lines(quiet))
-    with search.study:
+    progress = Progress(quiet)
+    search = _Search(space, Path(data), Path(out), folds, objective, prune, progress)
+    with search.study, contextlib.closing(progress):
         search.run(trials, command)
         return search.finish(command)
 
@@ -81,7 +82,7 @@ class _Search:
     """Trains and scores the trials of a study."""
 
     def __init__(
-        self, space: Space, data: Path, out: Path, folds: int, objective: str, prune: bool, lines: "_Lines"
+        self, space: Space, data: Path, out: Path, folds: int, objective: str, prune: bool, progress: Progress
     ) -> None:
         base = space.config({})
         if objective not in OBJECTIVES:
@@ -99,13 +100,13 @@ class _Search:
         settings = {"configuration": base.model_dump(mode="json"), "space": space.describe()}
         settings |= {"data": self.described, "folds": folds, "objective": objective}
         self.study = Study(out, space, settings, base.train.seed, prune)
-        self.data, self.out, self.objective, self.lines = data, out, objective, lines
+        self.data, self.out, self.objective, self.progress = data, out, objective, progress
 
     def run(self, trials: int, command: str) -> None:
         """Carry out trials until there are as many as asked for; what is the best so far can be read meanwhile."""
         combinations = self.study.space.combinations()
         if combinations is not None and combinations <= trials:
-            self.lines.say(f"the space has {combinations} combination(s); each is tried once")
+            self.progress.say(f"the space has {combinations} combination(s); each is tried once")
         self.total = min(trials, combinations or trials)
         while trial := self.study.next_trial(trials):
             self._carry_out(trial)
@@ -119,27 +120,29 @@ class _Search:
         except (ConfigError, DivergedError) as error:  # the values' own fault
             reason = " ".join(str(error).split())[:300]
             self.study.fail(trial, reason)
-            self.lines.say(f"trial {trial.number} failed: {reason}")
+            self.progress.end_fold()
+            self.progress.say(f"trial {trial.number} failed: {reason}")
         except BaseException:
-            self.lines.say(f"trial {trial.number} was left in fold {len(trial.scores) + 1}; run again to go on there")
+            place = f"trial {trial.number} was left in fold {len(trial.scores) + 1}"
+            self.progress.say(f"{place}; run again to go on there")
             raise
 
     def _cross_validate(self, trial: Trial, process: TrainingProcess) -> None:
         values = self.study.values(trial)
         config = _validated(self.study.space.config(values))
         folds = len(self.held_out)
-        self.lines.say(f"trial {trial.number}: {described(values)}")
+        self.progress.say(f"trial {trial.number}: {described(values)}")
         while len(trial.scores) < folds:
             begin = time.monotonic()
             score = self._fold(trial, len(trial.scores), config, process)
             behind = self.study.add_score(trial, score, time.monotonic() - begin)
-            self.lines.fold_done(trial, folds, self.objective, *self._rest(trial))
+            self.progress.fold_done(trial, folds, self.objective, *self._rest(trial))
             if behind and len(trial.scores) < folds:
                 self.study.prune(trial)
-                self.lines.say(f"trial {trial.number} stopped: below the median after {len(trial.scores)} fold(s)")
+                self.progress.say(f"trial {trial.number} stopped: below the median after {len(trial.scores)} fold(s)")
                 return
         self.study.complete(trial)
-        self.lines.say(f"trial {trial.number} done: {_summary(trial.scores, self.objective)}")
+        self.progress.say(f"trial {trial.number} done: {_summary(trial.scores, self.objective)}")
 
     def _rest(self, trial: Trial) -> tuple[str, float]:
         """How many trials are done, and how many folds this process has yet if those at work share them equally."""
@@ -156,7 +159,7 @@ class _Search:
 
         def validated(epoch: int, logs: dict[str, float]) -> None:
             scores.append(logs[f"valid_{self.objective}"])
-            self.lines.epoch_done(trial, number, epoch, config.train.epochs, scores[-1])
+            self.progress.epoch_done(trial, number, epoch, config.train.epochs, scores[-1])
 
         if missing := _missing_weights(config):
             raise ValueError(missing)  # they were there when the search began, so the values are not at fault
@@ -191,7 +194,7 @@ class _Search:
         path = self.write(command)
         running = sum(row.state == "running" for row in self.study.rows())
         if running:
-            self.lines.say(f"{running} trial(s) still run in other processes; the last of them completes the table")
+            self.progress.say(f"{running} trial(s) still run in other processes; the last of them completes the table")
         if path is None:
             yet = " yet" if running else ""
             raise ValueError(f"{self.out}: no trial came to its end{yet}, so there is no best one; see {TABLE} there")
@@ -209,33 +212,6 @@ class _Search:
         ]
         lines += [f"Found by: {command}"] if command else []
         return "".join(f"# {line}".rstrip() + "\n" for line in lines)
-
-
-class _Lines:
-    """The lines a person watches: one a fold, and on a terminal one rewritten every epoch."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self._live = sys.stderr.isatty()
-        self._seconds: list[float] = []
-
-    def say(self, line: str) -> None:
-        """Print a line."""
-        if not self.quiet:
-            print("\r\033[K" * self._live + line, file=sys.stderr, flush=True)
-
-    def epoch_done(self, trial: Trial, fold: int, epoch: int, epochs: int, score: float) -> None:
-        """Show how far a fold is."""
-        if self._live and not self.quiet:
-            line = f"trial {trial.number} fold {fold + 1} epoch {epoch}/{epochs}  {100 * score:.1f} %"
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-
-    def fold_done(self, trial: Trial, folds: int, objective: str, done: str, left: float) -> None:
-        """Say a fold's score, how far the search is, and how long so many folds take at this process's mean pace."""
-        self._seconds.append(trial.seconds[-1])
-        rest = duration(float(np.mean(self._seconds)) * max(left, 0))
-        place = f"trial {trial.number} fold {len(trial.scores)}/{folds}"
-        self.say(f"{place}  {objective} {100 * trial.scores[-1]:.1f}  {done}, {rest} left")
 
 
 def _validated(config: Config) -> Config:

@@ -19,6 +19,7 @@ from typing import NoReturn, TextIO
 
 import typer
 
+from tfrecords_tools.console.lines import printable, say
 from tfrecords_tools.errors import ConfigError
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention
@@ -68,6 +69,8 @@ def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
         logger.removeHandler(handler)
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
+        for stream in (sys.stdout, sys.stderr):
+            _let_go(stream)
     raise SystemExit(code)
 
 
@@ -87,40 +90,39 @@ def parse_path(text: str) -> Path:
 
 def warn(message: str) -> None:
     """Print `warning: message` on one line of standard error."""
-    _print(f"warning: {_one_line(message)}", sys.stderr)
+    note(f"warning: {message}")
 
 
 def note(message: str) -> None:
     """Print `message` on one line of standard error: progress a person reads, apart from the result."""
-    _print(_one_line(message), sys.stderr)
+    say(_one_line(message))
 
 
 def finish(path: os.PathLike | str) -> None:
     """Print `path`, what the command wrote, as the last line of standard output, for `$(... | tail -n 1)`."""
-    sys.stderr.flush()
-    _print(os.fspath(path), sys.stdout)
+    if sys.stdout is not None:
+        print(printable(os.fspath(path), sys.stdout), flush=True)
 
 
 class _LogHandler(logging.Handler):
     """Prints what libraries log the way `warn` and `note` print."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _print(f"{record.levelname.lower()}: {_one_line(record.getMessage())}", sys.stderr)
+        note(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 def _exit_code(app: typer.Typer, args: Sequence[str] | None) -> int:
     try:
         result = app(args, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed before Python began
+            sys.stdout.flush()
         # Typer returns the code of `typer.Exit` in place of the function's result, which commands leave at None; newer
         # versions do so for Ctrl-C too, older ones raise Abort.
         code = result if isinstance(result, int) else 0
         return _fail("interrupted", code) if code == INTERRUPTED else code
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (`| head`) has gone. Python flushes stdout once more on leaving, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (`| head`) has gone
         return 1
     except ConfigError as error:
         return _fail(str(error), 2)
@@ -148,7 +150,7 @@ def _turn_termination_into_exit() -> object:
 def _fail(message: str, code: int) -> int:
     if os.environ.get("KREID_TRACEBACK"):
         traceback.print_exc()
-    _print(f"error: {_one_line(message)}", sys.stderr)
+    note(f"error: {message}")
     return code
 
 
@@ -169,7 +171,13 @@ def _one_line(message: str) -> str:
     return "; ".join(line.strip() for line in message.splitlines() if line.strip())
 
 
-def _print(text: str, stream: TextIO) -> None:
-    """Print plain `text`; a file name the stream's encoding cannot write appears with backslash escapes."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+def _let_go(stream: TextIO | None) -> None:
+    """Write what a standard stream still holds, or drop it if nobody reads it.
+
+    Python flushes it once more on leaving, which must neither fail aloud nor change the exit code.
+    """
+    try:
+        if stream is not None and not stream.closed:
+            stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

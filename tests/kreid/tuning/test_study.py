@@ -5,9 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from paths import SUPPORT
 
 from kreid.tuning import study as tuning_study
 from kreid.tuning.space import Choice, Range, Space, WholeRange
@@ -25,7 +25,7 @@ WORKER = """
 import os, signal, sys, time, warnings
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_tuning_study import ENDLESS, Study
+from test_study import ENDLESS, Study
 folder, name, others = Path(sys.argv[2]), sys.argv[3], sys.argv[4:]
 Path(f"{folder}.{name}").touch()
 while not all(Path(f"{folder}.{other}").exists() for other in others):
@@ -42,7 +42,7 @@ while trial := study.next_trial(10):
 
 
 def worker(folder, *names):
-    line = [sys.executable, "-W", "error", "-c", WORKER, str(SUPPORT), str(folder), *names]
+    line = [sys.executable, "-W", "error", "-c", WORKER, str(Path(__file__).parent), str(folder), *names]
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
 
 

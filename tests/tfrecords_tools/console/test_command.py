@@ -112,6 +112,16 @@ def test_traceback_on_demand(monkeypatch, capsys):
     assert err.endswith("error: bad\n")
 
 
+def test_a_closed_standard_error_takes_no_line_and_changes_no_code(monkeypatch, capsys):
+    def body():
+        monkeypatch.setattr(sys, "stderr", None)  # as Python has it after 2>&-
+        console.note("progress")
+        console.finish("somewhere")
+
+    assert leave_with(body) == 0
+    assert capsys.readouterr().out == "somewhere\n"
+
+
 PROGRAM = """
 import time
 from tfrecords_tools import console
@@ -159,3 +169,12 @@ def test_reader_that_leaves_early_causes_no_traceback():
     assert process.stderr.read() == "cleaned\n"
     process.stderr.close()
     assert process.wait(20) == 1
+
+
+def test_reader_of_notes_that_leaves_early_changes_nothing():
+    """As `tee` at a Ctrl-C: what it would have read is dropped, also by Python's own last flush."""
+    process = start(seconds=0.5)
+    process.stderr.close()
+    assert process.stdout.read() == "somewhere\n"
+    process.stdout.close()
+    assert process.wait(20) == 0
