@@ -1,23 +1,30 @@
 """kreid-rank: from a run to ranked galleries."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kreid.cli import searching, switches
+from kreid.cli import switches
 from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
+from kreid.cli.search import Backend, SeveralValues, search_crops
 from kreid.cli.sources import check_split
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, parse_path, run, warn
 
 if TYPE_CHECKING:
+    import keras
+
     from kreid.config.sections import Evaluation
+    from kreid.ranking.lists import Ranking
 
 app = make_app()
+# What kreid-search takes, which was a second way of this command.
+_SEARCH = ("gallery", "query", "top", "out", "backend")
+_BOTH = ("run_folder", "metric", "help")
 
 
-@app.command(cls=searching.SeveralValues)
+@app.command(cls=SeveralValues)
 def rank(
     context: typer.Context,
     run_folder: RunFolder,
@@ -39,27 +46,25 @@ def rank(
     look: Annotated[
         bool, typer.Option(help="Show in the report what the network sees in the hardest queries and their gallery.")
     ] = True,
-    gallery: searching.Gallery = None,
-    query: searching.Query = None,
-    top: searching.Top = 10,
-    out: searching.Out = None,
-    backend: searching.BackendOption = searching.Backend.numpy,
+    gallery: Annotated[list[Path] | None, typer.Option(hidden=True, parser=parse_path)] = None,
+    query: Annotated[list[Path] | None, typer.Option(hidden=True, parser=parse_path)] = None,
+    top: Annotated[int, typer.Option(hidden=True, min=1)] = 10,
+    out: Annotated[Path | None, typer.Option(hidden=True, parser=parse_path)] = None,
+    backend: Annotated[Backend, typer.Option(hidden=True)] = Backend.numpy,
 ) -> None:
-    """Rank, for each query, the gallery of its action; or search among crops of any action.
+    """Rank, for each query of a split, the gallery of its action. (A search among any crops: kreid-search.)
 
-    A split: --data DIR [--split SPLIT]. Writes RUN/ranking_<split>.json, the file that SoccerNet's scorer and challenge
-    server take, and RUN/report_<split>.html, a page to look at. The switches ask for better rankings than the plain
-    one; those left out are as the section `evaluation` of RUN's configuration says.
-
-    A search: --gallery CROPS... --query CROPS... Writes the nearest of the gallery for each query to --out. Embed a
-    large gallery once by kreid-embed: its .npz is searched without reading it into memory, up to millions of crops.
+    Writes RUN/ranking_<split>.json, the file that SoccerNet's scorer and challenge server take, and
+    RUN/report_<split>.html, a page to look at. The switches ask for better rankings than the plain one; those left out
+    are as the section `evaluation` of RUN's configuration says.
     """
     check_run(run_folder)
-    if searching.wanted(context):
-        searching.search_crops(run_folder, gallery, query, metric, top, out, backend)
+    if _is_search(context):
+        warn("a search is kreid-search RUN --gallery CROPS... --query CROPS... now; this spelling still works")
+        search_crops(run_folder, gallery, query, top, metric, out, backend)
         return
     if data is None:
-        raise ConfigError("--data: missing; give what kreid-convert wrote, or --gallery and --query for a search")
+        raise ConfigError("--data: missing; give what kreid-convert wrote, or take kreid-search for a search")
     runs = [run_folder, *(with_ or [])]
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
     records = check_split(data, split, scored=False)
@@ -69,7 +74,7 @@ def rank(
     from kreid.runs.folder import load_model, result_path
     from tfrecords_tools.console.progress import counted
 
-    models = [load_model(run) for run in runs]
+    models = [load_model(folder) for folder in runs]
     with counted("embedding") as progress:
         ranking = rank_records(models, records, settings, metric, join, progress)
     alone = int((ranking.sizes == 0).sum())
@@ -79,8 +84,33 @@ def rank(
     finish(_write_report(runs, models[0], ranking, records, split, settings, look))
 
 
+def _is_search(context: typer.Context) -> bool:
+    """Return whether a search is asked for, not a split's ranking; complain about options of the other one."""
+    given = {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+    }
+    search = bool({"gallery", "query"} & given.keys())
+    for name, option in given.items():
+        if search and name not in (*_SEARCH, *_BOTH):
+            raise ConfigError(f"{option}: is for a split, not for a search; leave it out, or --gallery and --query")
+        if not search and name in _SEARCH:
+            raise ConfigError(f"{option}: belongs to a search; give --gallery and --query, or leave it out")
+    if search and not {"gallery", "query"} <= given.keys():
+        missing = "--query" if "gallery" in given else "--gallery"
+        raise ConfigError(f"{missing}: missing; a search takes --gallery CROPS... and --query CROPS...")
+    return search
+
+
 def _write_report(
-    runs: list[Path], model: Any, ranking: Any, records: Path, split: str, settings: "Evaluation", look: bool
+    runs: list[Path],
+    model: "keras.Model",
+    ranking: "Ranking",
+    records: Path,
+    split: str,
+    settings: "Evaluation",
+    look: bool,
 ) -> Path:
     """Write the page of a split's ranking, with what the first run's network sees if `look`."""
     from kreid.evaluation.paper import paper_row

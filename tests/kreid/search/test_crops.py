@@ -1,4 +1,4 @@
-"""Search beyond one action: sources of crops, results in each form, and kreid-rank's second way."""
+"""Search beyond one action: sources of crops, and results in each form."""
 
 import csv
 import json
@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from ranking_cases import drawn
 from tiny_report import picture
-from tiny_runs import command
 
-from kreid.cli import rank as rank_command
 from kreid.ranking.distances import pairwise
 from kreid.ranking.neighbours import search
 from kreid.search.crops import Crops, Rows, crops_of_embeddings
@@ -173,78 +171,3 @@ def test_another_ending_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match=r"x.txt: expected a name that ends in .html, .json or .csv"):
         write_results(results(), tmp_path / "x.txt")
     assert not list(tmp_path.iterdir())
-
-
-# === The command ===
-
-
-def test_files_among_files(run_folder, folder, tmp_path, capsys):
-    queries = [folder / "3.png", folder / HOSTILE]
-    out = tmp_path / "x.json"
-    assert (
-        command(rank_command.app, run_folder, "--query", *queries, "--gallery", folder, "--out", out, "--top", 9) == 0
-    )
-    assert capsys.readouterr().out == f"{out}\n"
-    found = json.loads(out.read_text())["queries"]
-    assert [one["query"] for one in found] == list(map(str, queries))
-    for query in found:
-        assert query["ranking"][0] == {"image": query["query"], "distance": pytest.approx(0, abs=1e-3)}
-        assert {one["image"] for one in query["ranking"]} == set(map(str, folder.iterdir()))
-        distances = [one["distance"] for one in query["ranking"]]
-        assert distances == sorted(distances)
-
-
-def test_records_become_a_page_beside_the_run(run_folder, records, folder, capsys):
-    line = [run_folder, "--gallery", records / "test", "--query", folder, "--metric", "cosine"]
-    assert command(rank_command.app, *line) == 0
-    assert capsys.readouterr().out == f"{run_folder / 'search.html'}\n"
-    page = (run_folder / "search.html").read_text(encoding="utf-8")
-    with np.load(records / "test" / "index.npz") as index:
-        size = int((~index["is_query"]).sum())
-    assert f"6 queries · the nearest 10 of {size} crops · cosine distance" in page
-    assert page.count("<img ") == 6 * 11
-    assert "<script" not in page
-    assert "script-src" not in page.split("</head>")[0]
-    assert "default-src &#39;none&#39;" in page
-    assert f"{records / 'test'}: gallery " in page
-
-
-@pytest.mark.parametrize(
-    "arguments, code, message",
-    [
-        ([], 2, "--data: missing; give what kreid-convert wrote, or --gallery and --query"),
-        (["--gallery", "{x}"], 2, "--query: missing"),
-        (["--gallery", "--query", "{x}"], 2, "'--gallery': expected a path, received the option --query"),
-        (["--gallery", "{x}", "--query", "--top", "3"], 2, "'--query': expected a path, received the option --top"),
-        (["--data", "--split", "test"], 2, "'--data': expected a path, received the option --split"),
-        (["--query", "{x}"], 2, "--gallery: missing"),
-        (["--gallery", "{x}", "--query", "{x}", "--data", "{records}"], 2, "--data: is for a split, not for a search"),
-        (["--gallery", "{x}", "--query", "{x}", "--split", "test"], 2, "--split: is for a split, not for a search"),
-        (["--data", "{records}", "--top", "3"], 2, "--top: belongs to a search"),
-        (["--data", "{records}", "--out", "x.html"], 2, "--out: belongs to a search"),
-        (["--gallery", "{x}", "--query", "{x}", "--out", "x.txt"], 2, "expected a name that ends in .html"),
-        (["--gallery", "{x}", "--query", "{x}", "--top", "0"], 2, "--top"),
-        (["--gallery", "{x}", "{x}", "--query", "{x}"], 2, "x.npz: stands alone, without other crops; 2 were given"),
-        (["--gallery", "nowhere", "--query", "{x}"], 2, "nowhere: no such file or folder"),
-        (["--gallery", "nowhere.npz", "--query", "{x}"], 2, "nowhere.npz: no such file"),
-        (["--gallery", "{records}", "--query", "{x}"], 2, "records of several splits; give one of "),
-        (["--gallery", "{wide}", "--query", "{x}"], 1, "--query has embeddings of 4 numbers, --gallery of 5"),
-        (["--gallery", "{nan}", "--query", "{x}"], 1, "gallery: row 1 is not finite"),
-        (["--gallery", "{x}", "--query", "{x}", "--backend", "faiss"], 2, "the package faiss-cpu is not installed"),
-    ],
-)
-def test_mistakes_are_told_in_a_line(run_folder, records, tmp_path, monkeypatch, capsys, arguments, code, message):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    places = {"records": records}
-    broken = np.eye(4)
-    broken[1, 2] = np.nan
-    for name, vectors in (("x", np.eye(4)), ("wide", np.eye(5)), ("nan", broken)):
-        places[name] = tmp_path / f"{name}.npz"
-        np.savez(places[name], vectors=vectors, path=np.array([f"{row}.png" for row in range(len(vectors))]))
-    (run_folder / "search.html").unlink(missing_ok=True)
-    assert command(rank_command.app, run_folder, *(one.format(**places) for one in arguments)) == code
-    said = capsys.readouterr()
-    assert message in said.err
-    assert said.err.count("\n") == 1
-    assert said.out == ""
-    assert not (run_folder / "search.html").exists()

@@ -1,0 +1,138 @@
+"""kreid-search: from a run and any crops to the nearest of them."""
+
+import importlib.util
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
+from kreid.cli.sources import crop_source
+from kreid.errors import ConfigError
+from tfrecords_tools.console.command import finish, make_app, parse_path, run
+
+if TYPE_CHECKING:
+    import keras
+
+    from kreid.search.crops import Crops
+
+app = make_app()
+
+
+class Backend(StrEnum):
+    """What computes the distances of a search."""
+
+    numpy = "numpy"
+    faiss = "faiss"
+
+
+class SeveralValues(TyperCommand):
+    """A command whose --gallery and --query take several values each, as a shell writes them for crops/*.png."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Repeat the option before each of its values."""
+        repeated, option, again = [], None, False
+        for arg in args:
+            if arg.startswith("-") and arg != "-":
+                option, again = arg if arg in ("--gallery", "--query") else None, False
+                repeated.append(arg)
+            else:
+                repeated += [option, arg] if option and again else [arg]
+                again = True
+        return super().parse_args(ctx, repeated)
+
+
+@app.command(cls=SeveralValues)
+def search(
+    run_folder: RunFolder,
+    gallery: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="CROPS...",
+            help="Look among these: PNG or JPEG files, folders of them, a folder of records, or a .npz of kreid-embed.",
+            parser=parse_path,
+        ),
+    ],
+    query: Annotated[list[Path], typer.Option(metavar="CROPS...", help="Look for these, likewise.", parser=parse_path)],
+    top: Annotated[int, typer.Option(metavar="K", min=1, help="How many to find for a query.")] = 10,
+    metric: Annotated[Metric, typer.Option(help="Distance between embeddings.")] = Metric.euclidean,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What to write; .html (a page), .json or .csv.",
+            show_default="RUN/search.html",
+            parser=parse_path,
+        ),
+    ] = None,
+    backend: Annotated[Backend, typer.Option(help="What computes; faiss needs faiss-cpu.")] = Backend.numpy,
+) -> None:
+    """Find the nearest crops of a gallery for each query, in any actions.
+
+    Embed a large gallery once by kreid-embed: its .npz is searched without reading it into memory, up to millions of
+    crops.
+    """
+    check_run(run_folder)
+    search_crops(run_folder, gallery, query, top, metric, out, backend)
+
+
+def search_crops(
+    run_folder: Path,
+    gallery: list[Path],
+    query: list[Path],
+    top: int,
+    metric: Metric,
+    out: Path | None,
+    backend: Backend,
+) -> None:
+    """Find the nearest crops of `gallery` for each of `query`, and write them to `out`."""
+    from kreid.ranking import neighbours
+    from kreid.search.files import check_ending, write_results
+    from kreid.search.results import Results
+    from tfrecords_tools.console.progress import counted
+
+    out = out or run_folder / "search.html"
+    check_ending(out)
+    sources = [crop_source("--query", query), crop_source("--gallery", gallery)]
+    if backend == Backend.faiss and importlib.util.find_spec("faiss") is None:
+        raise ConfigError(
+            "--backend faiss: the package faiss-cpu is not installed; pip install faiss-cpu, or leave it out"
+        )
+    model = None
+    if any(isinstance(source, list) or source.is_dir() for source in sources):
+        load_tensorflow()
+        from kreid.runs.folder import load_model
+
+        model = load_model(run_folder)
+    queries, crops = (_open(source, role, model) for source, role in zip(sources, ("query", "gallery"), strict=True))
+    _check_widths(queries.vectors.shape[1], crops.vectors.shape[1])
+    with counted("searching", "crops") as progress:
+        found = neighbours.search(queries.vectors, crops.vectors, top, metric, backend=backend, progress=progress)
+    title = f"{run_folder.resolve().name}, search"
+    finish(write_results(Results(title, queries, crops, found, str(metric)), out))
+
+
+def _open(source: list[Path] | Path, role: str, model: "keras.Model | None") -> "Crops":
+    from kreid.search import crops
+    from tfrecords_tools.console.progress import counted
+
+    if isinstance(source, Path) and not source.is_dir():
+        return crops.crops_of_embeddings(source, role == "query")
+    with counted(f"embedding {role}") as progress:
+        if isinstance(source, list):
+            return crops.crops_of_files(model, source, progress)
+        return crops.crops_of_records(model, source, role == "query", progress)
+
+
+def _check_widths(queries: int, gallery: int) -> None:
+    if queries != gallery:
+        raise ValueError(
+            f"--query has embeddings of {queries} numbers, --gallery of {gallery}; embed both with the same run"
+        )
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

@@ -1,0 +1,145 @@
+"""kreid-search, and its old spelling as a second way of kreid-rank."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny_report import picture
+from tiny_runs import invoke
+
+from kreid.cli.rank import app as rank_app
+from kreid.cli.search import app as search_app
+
+ODD = "a [bold], <script>\udce9.png"  # as a name is shown, whatever it holds; and not UTF-8
+FORMER = "warning: a search is kreid-search RUN --gallery CROPS... --query CROPS... now; this spelling still works\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Six crops, one of them with an odd name."""
+    folder = tmp_path_factory.mktemp("crops")
+    for person, name in enumerate(("0.png", "1.png", "2.png", "3.png", "4.png", ODD)):
+        (folder / name).write_bytes(picture(person, 40 + person, 24))
+    return folder
+
+
+@pytest.fixture
+def places(records, tmp_path):
+    """What the arguments below stand for."""
+    broken = np.eye(4)
+    broken[1, 2] = np.nan
+    places = {"records": records}
+    for name, vectors in (("x", np.eye(4)), ("wide", np.eye(5)), ("nan", broken)):
+        places[name] = tmp_path / f"{name}.npz"
+        np.savez(places[name], vectors=vectors, path=np.array([f"{row}.png" for row in range(len(vectors))]))
+    return places
+
+
+def test_files_among_files(run_folder, folder, tmp_path, capsys):
+    queries, out = [folder / "3.png", folder / ODD], tmp_path / "x.json"
+    line = [run_folder, "--query", *queries, "--gallery", folder, "--out", out, "--top", 9]
+    assert invoke(capsys, search_app, *line) == (0, [str(out)], "")
+    found = json.loads(out.read_text())["queries"]
+    assert [one["query"] for one in found] == list(map(str, queries))
+    for query in found:
+        assert query["ranking"][0] == {"image": query["query"], "distance": pytest.approx(0, abs=1e-3)}
+        assert {one["image"] for one in query["ranking"]} == set(map(str, folder.iterdir()))
+        distances = [one["distance"] for one in query["ranking"]]
+        assert distances == sorted(distances)
+
+
+def test_records_become_a_page_beside_the_run(run_folder, records, folder, capsys):
+    line = [run_folder, "--gallery", records / "test", "--query", folder, "--metric", "cosine"]
+    assert invoke(capsys, search_app, *line) == (0, [str(run_folder / "search.html")], "")
+    page = (run_folder / "search.html").read_text(encoding="utf-8")
+    with np.load(records / "test" / "index.npz") as index:
+        size = int((~index["is_query"]).sum())
+    assert f"6 queries · the nearest 10 of {size} crops · cosine distance" in page
+    assert page.count("<img ") == 6 * 11
+    assert "<script" not in page
+    assert "script-src" not in page.split("</head>")[0]
+    assert "default-src &#x27;none&#x27;" in page or "default-src &#39;none&#39;" in page
+    assert f"{records / 'test'}: gallery " in page
+
+
+def check_mistake(capsys, app, run_folder, places, arguments, code, message):
+    """Run a command that is wrong and look at what it says: one line, and nothing written."""
+    (run_folder / "search.html").unlink(missing_ok=True)
+    received, lines, err = invoke(capsys, app, run_folder, *(one.format(**places) for one in arguments))
+    assert received == code
+    assert message in err
+    assert err.count("\n") == 1
+    assert lines == []
+    assert not (run_folder / "search.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Missing option '--gallery'"),
+        (["--gallery", "{x}"], 2, "Missing option '--query'"),
+        (["--gallery", "--query", "{x}"], 2, "'--gallery': expected a path, received the option --query"),
+        (["--gallery", "{x}", "--query", "--top", "3"], 2, "'--query': expected a path, received the option --top"),
+        (["--gallery", "{x}", "--query", "{x}", "--split", "test"], 2, "--split"),
+        (["--gallery", "{x}", "--query", "{x}", "--out", "x.txt"], 2, "x.txt: expected a name that ends in .html"),
+        (["--gallery", "{x}", "--query", "{x}", "--top", "0"], 2, "--top"),
+        (["--gallery", "{x}", "{x}", "--query", "{x}"], 2, "x.npz: stands alone, without other crops; 2 were given"),
+        (["--gallery", "nowhere", "--query", "{x}"], 2, "nowhere: no such file or folder"),
+        (["--gallery", "nowhere.npz", "--query", "{x}"], 2, "nowhere.npz: no such file"),
+        (["--gallery", "{records}", "--query", "{x}"], 2, "records of several splits; give one of "),
+        (["--gallery", "{wide}", "--query", "{x}"], 1, "--query has embeddings of 4 numbers, --gallery of 5"),
+        (["--gallery", "{nan}", "--query", "{x}"], 1, "gallery: row 1 is not finite"),
+        (["--gallery", "{x}", "--query", "{x}", "--backend", "faiss"], 2, "the package faiss-cpu is not installed"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(run_folder, places, monkeypatch, capsys, arguments, code, message):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    check_mistake(capsys, search_app, run_folder, places, arguments, code, message)
+
+
+def test_a_folder_that_is_no_run(places, tmp_path, capsys):
+    code, lines, err = invoke(capsys, search_app, tmp_path, "--gallery", places["x"], "--query", places["x"])
+    assert (code, lines) == (2, [])
+    assert err == (
+        f"error: {tmp_path}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote\n"
+    )
+
+
+# === kreid-rank, which was its name ===
+
+
+def test_the_old_spelling_finds_the_same_and_says_the_new_one(run_folder, places, tmp_path, capsys):
+    written = []
+    for app, said in ((search_app, ""), (rank_app, FORMER)):
+        out = tmp_path / f"{len(written)}.csv"
+        line = [run_folder, "--gallery", places["x"], "--query", places["x"], "--top", 2, "--out", out]
+        assert invoke(capsys, app, *line) == (0, [str(out)], said)
+        written.append(out.read_text())
+    assert written[0] == written[1]
+    assert len(written[0].splitlines()) == 1 + 4 * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--data: missing; give what kreid-convert wrote, or take kreid-search"),
+        (["--data", "--split", "test"], "'--data': expected a path, received the option --split"),
+        (["--gallery", "{x}"], "--query: missing"),
+        (["--query", "{x}"], "--gallery: missing"),
+        (["--gallery", "{x}", "--query", "{x}", "--data", "{records}"], "--data: is for a split, not for a search"),
+        (["--gallery", "{x}", "--query", "{x}", "--split", "test"], "--split: is for a split, not for a search"),
+        (["--data", "{records}", "--top", "3"], "--top: belongs to a search"),
+        (["--data", "{records}", "--out", "x.html"], "--out: belongs to a search"),
+    ],
+)
+def test_a_split_and_a_search_are_not_mixed(run_folder, places, capsys, arguments, message):
+    check_mistake(capsys, rank_app, run_folder, places, arguments, 2, message)
+
+
+def test_help_of_rank_is_of_splits(capsys):
+    code, lines, _ = invoke(capsys, rank_app, "--help")
+    assert code == 0
+    text = " ".join(" ".join(lines).split())
+    assert "--split" in text
+    assert "kreid-search" in text
+    assert not [option for option in ("--gallery", "--query", "--top", "--out", "--backend") if option in text]
