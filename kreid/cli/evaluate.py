@@ -1,6 +1,6 @@
 """kreid-evaluate: from a run to its scores."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -8,6 +8,7 @@ from kreid.cli import switches
 from kreid.cli.common import DataFolder, Metric, RunFolder, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from tfrecords_tools.console.command import finish, make_app, run
+from tfrecords_tools.tables import aligned
 
 app = make_app()
 
@@ -64,30 +65,28 @@ def evaluate(
     finish(path)
 
 
-def _print_table(metrics: dict, ties: bool) -> None:
+def _print_table(metrics: dict[str, Any], ties: bool) -> None:
     actions = len(metrics["per_action"]["action"])
     skipped = f", {metrics['skipped']} without a match skipped" if metrics["skipped"] else ""
     print(f"{metrics['split']}: {metrics['queries']} queries of {actions} actions{skipped}")
-    rows = [_row(one["name"], one) for one in metrics["rows"]]
-    rows += [_row(name, one) for name, one in metrics.get("baselines", {}).items()]
-    rows += [_row(f"ties {name}", one) for name, one in metrics["ties"].items()] if ties else []
+    rows = [_row(scores["name"], scores) for scores in metrics["rows"]]
+    rows += [_row(name, scores) for name, scores in metrics.get("baselines", {}).items()]
+    rows += [_row(f"ties {way}", scores) for way, scores in metrics["ties"].items()] if ties else []
     if metrics["paper"]:
         rows.append(_row(metrics["paper"]["system"], metrics["paper"]))
     rows.insert(0, ["", "  mAP", "rank-1", "rank-5", "rank-10", "p", "embedding", "ranking"])
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in columns]
-    for cells in zip(*columns, strict=True):
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    known = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    print(aligned(list(zip(*known, strict=True))))
 
 
-def _row(name: str, one: dict) -> list[str]:
+def _row(name: str, scores: dict[str, Any]) -> list[str]:
     """Cells of a line; empty ones for what is not known of it."""
     cells = [name]
     for key in ("mAP", "rank1", "rank5", "rank10"):
-        low_high = (one.get("intervals") or {}).get(key)
+        low_high = (scores.get("intervals") or {}).get(key)
         interval = f" [{100 * low_high[0]:.1f} {100 * low_high[1]:.1f}]" if low_high else ""
-        cells.append(f"{100 * one[key]:5.1f}{interval}" if key in one else "")
-    seconds, p_value = one.get("seconds"), one.get("p_value")
+        cells.append(f"{100 * scores[key]:5.1f}{interval}" if key in scores else "")
+    seconds, p_value = scores.get("seconds"), scores.get("p_value")
     cells.append("" if p_value is None else f"{p_value:.2g}")
     return cells + ([f"{seconds['embedding']:7.1f} s", f"{seconds['ranking']:5.2f} s"] if seconds else ["", ""])
 

@@ -117,8 +117,8 @@ def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> tuple
     from kreid.look.sheets import make_view
 
     pixels = [read_image(file) for file in files]
-    views = [make_view(file.name, one, viewer.image_size) for file, one in zip(files, pixels, strict=True)]
-    return views, viewer.see(np.stack([resize(one, viewer.image_size) for one in pixels]), layers)
+    views = [make_view(file.name, image, viewer.image_size) for file, image in zip(files, pixels, strict=True)]
+    return views, viewer.see(np.stack([resize(image, viewer.image_size) for image in pixels]), layers)
 
 
 def _draw(viewer: "Viewer", first: tuple, other: tuple, targets: tuple[Path, Path | None]) -> None:

@@ -29,7 +29,7 @@ def rank(
     context: typer.Context,
     run_folder: RunFolder,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="What kreid-convert wrote.", parser=parse_path)
+        Path | None, typer.Option(metavar="DIR", help="What kreid-convert wrote; required.", parser=parse_path)
     ] = None,
     split: Annotated[str, typer.Option(help="The split to rank: valid, test or challenge.")] = "test",
     metric: Annotated[Metric, typer.Option(help="Distance between embeddings.")] = Metric.euclidean,

@@ -7,6 +7,7 @@ import typer
 
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
+from tfrecords_tools.tables import aligned
 
 app = make_app()
 
@@ -47,9 +48,9 @@ def score(
     metrics = ranking_files.score(file, groundtruth)
     skipped = f", {metrics['skipped']:,} without a match left out" if metrics["skipped"] else ""
     print(f"{file}: {metrics['queries']:,} queries{skipped}")
-    print(f"{'mAP':>8}{'rank-1':>8}{'rank-5':>8}{'rank-10':>9}")
-    mean, *ranks = (100 * metrics[name] for name in ("mAP", "rank1", "rank5", "rank10"))
-    print(f"{mean:>8.1f}{ranks[0]:>8.1f}{ranks[1]:>8.1f}{ranks[2]:>9.1f}")
+    names = {"mAP": "mAP", "rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10"}
+    figures = [f"{100 * metrics[key]:.1f}" for key in names]
+    print(aligned([list(names.values()), figures], right=range(len(names))))
     if out:
         finish(write_json(out, {"ranking": str(file), "groundtruth": str(groundtruth), **metrics}))
 

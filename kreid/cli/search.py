@@ -69,7 +69,7 @@ def search(
     ] = None,
     backend: Annotated[Backend, typer.Option(help="What computes; faiss needs faiss-cpu.")] = Backend.numpy,
 ) -> None:
-    """Find the nearest crops of a gallery for each query, in any actions.
+    """Find, for each query, the nearest crops of a gallery, whatever actions they are of.
 
     Embed a large gallery once by kreid-embed: its .npz is searched without reading it into memory, up to millions of
     crops.

@@ -17,7 +17,8 @@ def check_data(data: Path, split: str = "train") -> Path:
         found = [data] if (data / INDEX_NAME).is_file() else _splits(data)
         if not found:
             raise ConfigError(f"--data {data}: no records in this folder; give the one that kreid-convert wrote")
-        raise ConfigError(f"--data {data}: no split {split!r}; found {', '.join(one.resolve().name for one in found)}")
+        names = ", ".join(path.resolve().name for path in found)
+        raise ConfigError(f"--data {data}: no split {split!r}; found {names}")
     return folder
 
 

@@ -11,6 +11,7 @@ from kreid.evaluation.settings import describe
 from kreid.ranking.embeddings import Images
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.statistics import compare
+from tfrecords_tools.tables import markdown
 
 _NEEDED = (
     "split",
@@ -104,19 +105,14 @@ def to_markdown(comparison: Mapping[str, object]) -> str:
     head = ["system", "mAP", "rank-1", "paper: mAP / rank-1", "parameters", "images/s"]
     if len(rows) > 1:
         head += ["mAP against the first", "rank-1 against the first"]
-    lines = [head, *(_cells(row, len(rows) > 1) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    padded = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
-    padded.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    table = markdown([head, *(_cells(row, len(rows) > 1) for row in rows)])
     note = (
         f"{comparison['split']}: {comparison['queries']} queries of {comparison['actions']} actions. In percent; in "
         "brackets 95 % intervals over actions; p of the paired test over actions."
     )
     if any(row["paper"] for row in rows):
         note += " The paper's figures are of SoccerNet-v3 ReID's test split."
-    return "\n".join([*padded, "", note, ""])
+    return f"{table}\n{note}\n"
 
 
 def _figures(metrics: Mapping[str, object]) -> QueryFigures:
@@ -136,7 +132,7 @@ def _against(first: QueryFigures, other: QueryFigures, names: tuple[str, str]) -
 
 def _cells(row: Mapping[str, object], several: bool) -> list[str]:
     sure, paper, against = row["intervals"] or {}, row["paper"], row["against_first"]
-    cells = [str(row["system"]).replace("|", "\\|")]
+    cells = [str(row["system"])]
     for name in ("mAP", "rank1"):
         low_high = f" [{_percent(sure[name])}]" if name in sure else ""
         cells.append(_percent([row[name]]) + low_high)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tfrecords_tools import tables
+
 _ORDER = ("done", "pruned", "running", "failed")
 
 
@@ -64,14 +66,7 @@ def markdown(rows: Sequence[Row], folds: int, objective: str) -> str:
     keys = _keys(rows)
     head = ["trial", f"{objective} %", "sd", *(f"fold {number + 1}" for number in range(folds)), *_short(keys), "state"]
     lines = [head, *(_cells(row, folds, keys) for row in ordered(rows))]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    figures = 3 + folds  # the first columns, aligned to the right
-    rule = ["-" * (width - 1) + (":" if place < figures else "-") for place, width in enumerate(widths)]
-    text = [
-        [cell.rjust(width) if place < figures else cell.ljust(width) for place, (cell, width) in enumerate(pairs)]
-        for pairs in (list(zip(line, widths, strict=True)) for line in lines)
-    ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in (text[0], rule, *text[1:]))
+    return tables.markdown(lines, right=range(3 + folds))
 
 
 def comma_separated(rows: Sequence[Row], folds: int, objective: str) -> str:

@@ -15,6 +15,7 @@ from kreid.weights.keras_files import WEIGHTS_MEMBER, read_h5, read_keras_archiv
 from kreid.weights.torch_files import read_legacy, read_zip
 from tfrecords_tools.arrays import read_arrays
 from tfrecords_tools.errors import one_line
+from tfrecords_tools.tables import aligned
 
 READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     "Caffe": read_caffemodel,
@@ -56,12 +57,10 @@ class Summary:
     parameters: int
 
     def __str__(self) -> str:
-        names = [one_line(name) for name, _, _ in self.rows]
-        width = max(map(len, names))
-        rows = zip(names, self.rows, strict=True)
-        lines = [f"{name:<{width}}  {dtype:<8} {shape}" for name, (_, shape, dtype) in rows]
+        rows = [(one_line(name), dtype, str(shape)) for name, shape, dtype in self.rows]
         total = f"{self.path}: {self.format}, {len(self.rows)} tensors, {self.parameters:,} values"
-        return "\n".join([*lines, total, f"known as: {self.known}" if self.known else "not one of the known files"])
+        known = f"known as: {self.known}" if self.known else "not one of the known files"
+        return "\n".join([aligned(rows), total, known])
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -30,6 +30,7 @@ def test_prints_percent_and_writes_fractions(files, tmp_path, capsys):
     ranking, labels, expected = files
     assert command(score_command.app, ranking, labels, "--out", tmp_path / "scores.json") == 0
     *_, names, figures, path = capsys.readouterr().out.splitlines()
+    assert len(names) == len(figures)  # they end under each other
     assert names.split() == ["mAP", "rank-1", "rank-5", "rank-10"]
     assert figures.split() == [f"{100 * expected[name]:.1f}" for name in ("mAP", "rank1", "rank5", "rank10")]
     assert path == str(tmp_path / "scores.json")
