@@ -14,7 +14,8 @@ from tfrecords_tools.console.command import finish, make_app, parse_path, run
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from kreid.look.viewer import Viewer
+    from kreid.look.sheets import View
+    from kreid.look.viewer import Seen, Viewer
 
 app = make_app()
 _BATCH = 8  # images that the network sees at a time
@@ -66,10 +67,10 @@ def look(
     done, first = 0, None
     with counted("looking") as progress:
         for start in range(0, len(files), _BATCH):
-            views, found = _see(viewer, files[start : start + _BATCH], wanted)
-            first = first or (views[0], found[0])
-            for view, seen in zip(views, found, strict=True):
-                _draw(viewer, first, (view, seen), targets[done])
+            seen = _see(viewer, files[start : start + _BATCH], wanted)
+            first = first or seen[0]
+            for other in seen:
+                _draw(viewer, first, other, targets[done])
                 done += 1
                 progress(done, len(files))
     for path in (path for both in targets for path in both if path):
@@ -110,7 +111,7 @@ def _check_apart(images: list[Path], out: Path) -> None:
             )
 
 
-def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> tuple[list, list]:
+def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> "list[tuple[View, Seen]]":
     import numpy as np
 
     from kreid.data.images import read_image, resize
@@ -118,10 +119,13 @@ def _see(viewer: "Viewer", files: list[Path], layers: list[str] | None) -> tuple
 
     pixels = [read_image(file) for file in files]
     views = [make_view(file.name, image, viewer.image_size) for file, image in zip(files, pixels, strict=True)]
-    return views, viewer.see(np.stack([resize(image, viewer.image_size) for image in pixels]), layers)
+    seen = viewer.see(np.stack([resize(image, viewer.image_size) for image in pixels]), layers)
+    return list(zip(views, seen, strict=True))
 
 
-def _draw(viewer: "Viewer", first: tuple, other: tuple, targets: tuple[Path, Path | None]) -> None:
+def _draw(
+    viewer: "Viewer", first: "tuple[View, Seen]", other: "tuple[View, Seen]", targets: tuple[Path, Path | None]
+) -> None:
     from kreid.look.sheets import image_picture, pair_picture
 
     _save(image_picture(*other, viewer.parts, viewer.note), targets[0])

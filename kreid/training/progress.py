@@ -34,7 +34,7 @@ class Progress:
     def update(self, state: "State") -> None:
         """A step was done."""
         now = self._bars.clock()
-        if self._timed is None:  # the first step compiles: it says nothing about speed
+        if self._timed is None or self._task is None:  # the first step compiles: it says nothing about speed
             self._timed = (now, state.images)
             return
         speed = (state.images - self._timed[1]) / max(now - self._timed[0], 1e-9)

@@ -176,8 +176,9 @@ def _let_go(stream: TextIO | None) -> None:
 
     Python flushes it once more on leaving, which must neither fail aloud nor change the exit code.
     """
+    if stream is None or stream.closed:
+        return
     try:
-        if stream is not None and not stream.closed:
-            stream.flush()
+        stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -6,7 +6,7 @@ Notes, warnings and logs all come this way, so that none of them tears a bar. No
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import IO
 
 _displays: list[Callable[[str], None]] = []  # of what is drawn at the terminal's foot: how each prints a line above it
 
@@ -30,7 +30,7 @@ def printed_by(display: Callable[[str], None]) -> Iterator[None]:
         _displays.remove(display)
 
 
-def printable(text: str, stream: TextIO) -> str:
+def printable(text: str, stream: IO[str]) -> str:
     """Return the text as a stream can encode it: what it cannot, such as a file's odd name, by backslashes."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

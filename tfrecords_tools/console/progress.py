@@ -67,13 +67,15 @@ class Bars:
             get_time=clock,
         )
         self._started = ExitStack()
-        self._drawn: float | None = None
+        self._begun = False
+        self._drawn = 0.0
         self._told: float | None = None
 
     def add(self, what: str, total: int, done: int = 0) -> TaskID:
         """Begin to show how much of `total` is done."""
         task = self._table.add_task(what, total=total, completed=done, figures="", pace=None, new=True, told=False)
-        if self._live and self._drawn is None:
+        if self._live and not self._begun:
+            self._begun = True
             self._started.enter_context(printed_by(self._print_above))
             self._started.callback(self._draw, self._table.stop)
             self._draw(self._table.start)
@@ -115,22 +117,20 @@ class Bars:
         self.close()
 
     def _show(self, number: TaskID) -> None:
-        if not self._live and (self._every is None or not self._shown):
-            return
         task, now = next(task for task in self._table.tasks if task.id == number), self.clock()
         if self._live:
             if task.fields["new"] or task.finished or now - self._drawn >= _REFRESH:
                 task.fields["new"] = False
                 self._draw(self._table.refresh)
-        elif self._told is None:
-            self._told = now  # what has only begun says little
-        elif task.finished:
-            if self._stays and task.fields["told"]:
-                self._tell(task, now)
-        elif now - self._told >= self._every:
-            self._tell(task, now)
+        elif self._shown and self._every is not None:
+            self._tell(task, now, self._every)
 
-    def _tell(self, task: Task, now: float) -> None:
+    def _tell(self, task: Task, now: float, every: float) -> None:
+        if self._told is None:
+            self._told = now  # what has only begun says little
+        wanted = self._stays and task.fields["told"] if task.finished else now - self._told >= every
+        if not wanted:
+            return
         self._told, task.fields["told"] = now, True
         how_far = f"{task.description} {task.completed:,}/{task.total:,}"
         say("  ".join(filter(None, (how_far, task.fields["figures"], self._pace.words(task)))))
@@ -166,9 +166,9 @@ class _Pace(ProgressColumn):
         speed, words = task.finished_speed or task.speed, []
         if speed and self.unit:
             words.append(f"{speed:,.0f} {self.unit}/s" if speed >= 100 else f"{speed:.1f} {self.unit}/s")
-        if not task.finished and task.time_remaining is not None:
+        if task.finished_time is None and task.time_remaining is not None:
             words.append(f"{duration(task.time_remaining)} left")
-        elif task.finished and task.finished_time >= 1:
+        elif task.finished_time is not None and task.finished_time >= 1:
             words.append(f"in {duration(task.finished_time)}")
         return "  ".join(words)
 
