@@ -1,6 +1,8 @@
 """What several commands share."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -42,12 +44,20 @@ class _ToStderr(logging.Handler):
         self._said.add(message)
 
 
-def log_to_stderr(once: bool = False) -> None:
-    """Show the library's log, a line a message; with `once`, no message again."""
-    logger = logging.getLogger("kreid")
+@contextmanager
+def logged(once: bool = False) -> Iterator[None]:
+    """Show the library's log while the block runs, a line a message; with `once`, no message again."""
+    logger, handler = logging.getLogger("kreid"), _ToStderr(once)
+    before = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
-    logger.addHandler(_ToStderr(once))
     logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 def check_run(run: Path) -> None:

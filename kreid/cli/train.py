@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import ConfigFile, DataFolder, Overrides, load_tensorflow, log_to_stderr
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, load_tensorflow, logged
 from kreid.cli.sources import check_data
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
@@ -40,8 +40,8 @@ def train(
     load_tensorflow()
     from kreid.training.run import train as train_run
 
-    log_to_stderr()
-    written = train_run(checked, data, out, resume=resume, quiet=quiet)
+    with logged():
+        written = train_run(checked, data, out, resume=resume, quiet=quiet)
     if cluster and cluster.index:
         note(f"done; {cluster.name(0)} wrote the run folder")
     else:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import ConfigFile, DataFolder, Overrides, log_to_stderr
+from kreid.cli.common import ConfigFile, DataFolder, Overrides, logged
 from kreid.cli.sources import check_data
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
@@ -57,10 +57,10 @@ def tune(
     from kreid.tuning.search import tune as search
     from kreid.tuning.space import read_space
 
-    log_to_stderr(once=True)  # each fold has the same to say
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     checked = read_space(space, config, set_ or [])
-    best = search(checked, data, out, folds, trials, objective.value, pruning, quiet, command)
+    with logged(once=True):  # each fold has the same to say
+        best = search(checked, data, out, folds, trials, objective.value, pruning, quiet, command)
     print((out / TABLE).read_text(encoding="utf-8").rstrip())
     finish(best)
 

@@ -1,5 +1,9 @@
-"""The commands, each a process of its own, on what the one before left on disk; and what they say to mistakes."""
+"""The commands, on what the one before left on disk, and what they say to mistakes.
 
+A process of its own where that proves something: that the script is there, and what of TensorFlow's own words is heard.
+"""
+
+import importlib
 import json
 import os
 import subprocess
@@ -11,6 +15,7 @@ import pytest
 import yaml
 from paths import ROOT
 from PIL import Image
+from tiny_runs import invoke
 
 from kreid.config.loading import load_config
 
@@ -23,6 +28,11 @@ def command(name, *arguments, cwd=None):
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     line = [str(BIN / name), *map(str, arguments)]
     return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500)
+
+
+def app_of(name):
+    """A command, to run in this process."""
+    return importlib.import_module(f"kreid.cli.{name}").app
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +68,10 @@ def test_evaluate_writes_fractions_and_prints_percent(run, records):
     assert 0 < metrics["baselines"]["random"]["mAP"] < 0.6
 
 
-def test_rank_writes_every_gallery_of_the_challenge_once(run, records):
-    done = command("kreid-rank", run, "--data", records, "--split", "challenge")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == str(run / "report_challenge.html")
+def test_rank_writes_every_gallery_of_the_challenge_once(run, records, capsys):
+    code, lines, err = invoke(capsys, app_of("rank"), run, "--data", records, "--split", "challenge")
+    assert (code, err) == (0, "")
+    assert lines[-1] == str(run / "report_challenge.html")
     ranking = json.loads((run / "ranking_challenge.json").read_text())
     with np.load(records / "challenge" / "index.npz") as index:
         query, action, bbox = index["is_query"], index["action"], index["bbox"]
@@ -73,22 +83,17 @@ def test_rank_writes_every_gallery_of_the_challenge_once(run, records):
     assert page.count('id="look-') > len(ranking)  # what the network sees in each query and its best gallery images
 
 
-def test_rank_without_looks(run, records):
-    from kreid.cli.rank import app
-    from tfrecords_tools import console
-
-    with pytest.raises(SystemExit) as left:
-        console.run(app, [str(run), "--data", str(records), "--split", "valid", "--no-look"])
-    assert left.value.code == 0
+def test_rank_without_looks(run, records, capsys):
+    assert invoke(capsys, app_of("rank"), run, "--data", records, "--split", "valid", "--no-look")[0] == 0
     assert 'id="look-' not in (run / "report_valid.html").read_text(encoding="utf-8")
 
 
-def test_embed_takes_files_folders_and_records(run, records, tmp_path):
+def test_embed_takes_files_folders_and_records(run, records, tmp_path, capsys):
     images = records.parent / "tree" / "reid" / "challenge" / "query"
     one = sorted(images.glob("*.png"))[0]
     for sources, name in (([one], "one.npz"), ([images], "folder.npz"), ([records / "test"], "records.npz")):
-        done = command("kreid-embed", run, *sources, "--out", tmp_path / name)
-        assert done.returncode == 0, done.stderr
+        line = [run, *sources, "--out", tmp_path / name]
+        assert invoke(capsys, app_of("embed"), *line) == (0, [str(tmp_path / name)], "")
     with np.load(tmp_path / "one.npz") as single, np.load(tmp_path / "folder.npz") as folder:
         assert folder["path"][0] == str(one)
         np.testing.assert_allclose(single["vectors"][0], folder["vectors"][0], atol=1e-5)
@@ -97,17 +102,17 @@ def test_embed_takes_files_folders_and_records(run, records, tmp_path):
         assert set(test.files) == {"vectors", "person", "action", "bbox", "is_query"}
 
 
-def test_look_draws_images_and_pairs(run, records, tmp_path):
+def test_look_draws_images_and_pairs(run, records, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     query, gallery = (records.parent / "tree" / "reid" / "challenge" / name for name in ("query", "gallery"))
     one, two = sorted(query.glob("*.png"))[:2]
     (tmp_path / one.name).write_bytes(sorted(gallery.glob("*.png"))[0].read_bytes())  # another image of the same name
-    done = command(
-        "kreid-look", run, one, two, one.name, "--layers", "conv3,conv1", "--pairs", "--out", "seen", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    line = [run, one, two, one.name, "--layers", "conv3,conv1", "--pairs", "--out", "seen"]
+    code, lines, err = invoke(capsys, app_of("look"), *line)
+    assert (code, err) == (0, "")
     a, b = one.stem, two.stem
     names = [f"{a}_look", f"{b}_look", f"{a}_{b}_pair", f"{a}-2_look", f"{a}_{a}-2_pair"]
-    assert done.stdout.splitlines() == [f"seen/{name}.png" for name in names]
+    assert lines == [f"seen/{name}.png" for name in names]
     drawn = [np.asarray(Image.open(tmp_path / "seen" / f"{name}.png")) for name in names]
     assert drawn[0].shape == drawn[3].shape
     assert (drawn[0] != drawn[3]).any()
@@ -115,9 +120,6 @@ def test_look_draws_images_and_pairs(run, records, tmp_path):
 
 
 def test_look_says_what_is_wrong(run, records, tmp_path, capsys):
-    from kreid.cli.look import app
-    from tfrecords_tools import console
-
     image = sorted((records.parent / "tree" / "reid" / "challenge" / "query").glob("*.png"))[0]
     (tmp_path / "images").mkdir()
     for name in ("a.png", "a_look.png"):
@@ -138,21 +140,18 @@ def test_look_says_what_is_wrong(run, records, tmp_path, capsys):
         ),
         (1, [run, image, file, "--out", out], "cut.png: not a whole PNG or JPEG image"),
     ):
-        with pytest.raises(SystemExit) as left:
-            console.run(app, [str(one) for one in arguments])
-        said = capsys.readouterr()
-        assert left.value.code == code, said
-        assert message in said.err
-        assert said.err.count("\n") == 1
-        assert said.out == ""
+        received, lines, err = invoke(capsys, app_of("look"), *arguments)
+        assert (received, lines) == (code, []), err
+        assert message in err
+        assert err.count("\n") == 1
     assert not out.exists()
     assert sorted(path.name for path in images.iterdir()) == ["a.png", "a_look.png"]
 
 
-def test_export_writes_the_next_version(run):
-    done = command("kreid-export", run)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == str(run / "serving" / "1")
+def test_export_writes_the_next_version(run, capsys):
+    code, lines, _ = invoke(capsys, app_of("export"), run)
+    assert code == 0
+    assert lines[-1] == str(run / "serving" / "1")
     assert (run / "serving" / "1" / "saved_model.pb").exists()
 
 
@@ -184,51 +183,75 @@ def test_tune_writes_a_configuration(records, space, tmp_path):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("kreid-train", ["nothing.yaml", "--data", "{records}", "--out", "new"], "nothing.yaml: cannot be read"),
-        ("kreid-train", ["{yaml}", "--data", "nowhere", "--out", "new"], "--data nowhere: no such folder"),
-        ("kreid-train", ["{yaml}", "--data", "{records}", "--out", "{run}"], "exists already"),
-        ("kreid-train", ["{yaml}", "--data", "{records}", "--out", "new", "--resume"], "nothing to resume"),
+        ("train", ["nothing.yaml", "--data", "{records}", "--out", "new"], "nothing.yaml: cannot be read"),
+        ("train", ["{yaml}", "--data", "nowhere", "--out", "new"], "--data nowhere: no such folder"),
+        ("train", ["{yaml}", "--data", "{records}", "--out", "{run}"], "exists already"),
+        ("train", ["{yaml}", "--data", "{records}", "--out", "new", "--resume"], "nothing to resume"),
         (
-            "kreid-train",
+            "train",
             ["{yaml}", "--data", "{records}", "--out", "new", "--set", "train.epoch=1"],
             "did you mean epochs",
         ),
-        ("kreid-train", ["{yaml}", "--data", "{records}", "--out", "new", "--set", "data.fraction=2"], "data.fraction"),
-        ("kreid-evaluate", ["nowhere", "--data", "{records}"], "not a run folder"),
-        ("kreid-evaluate", ["{run}", "--data", "{records}", "--split", "tset"], "no split 'tset'; found challenge"),
-        ("kreid-evaluate", ["{run}", "--data", "{records}", "--metric", "l1"], "euclidean"),
-        ("kreid-rank", ["{run}"], "--data"),
-        ("kreid-embed", ["{run}", "nowhere.png", "--out", "x.npz"], "nowhere.png: no such file"),
-        ("kreid-embed", ["{run}", "{yaml}", "--out", "x.json"], "ends in .npz"),
-        ("kreid-export", ["nowhere"], "not a run folder"),
-        ("kreid-tune", [*TUNE, "--out", "new", "--folds", "1"], "--folds"),
-        ("kreid-tune", [*TUNE, "--out", "new", "--folds", "3"], "come from 2 game(s)"),
-        ("kreid-tune", [*TUNE, "--out", "{run}", "--folds", "2"], "exists already and is no study"),
-        ("kreid-tune", [*TUNE, "--out", "new", "--objective", "map"], "mAP"),
-        ("kreid-tune", [*TUNE, "--out", "new", "--set", "model.embeder=x"], "did you mean embedder"),
-        ("kreid-tune", ["{yaml}", "--data", "{records}", "--space", "{yaml}", "--out", "new"], "tiny.yaml: model: exp"),
-        ("kreid-tune", ["{yaml}", "--data", "nowhere", "--space", "{space}", "--out", "new"], "no such folder"),
+        ("train", ["{yaml}", "--data", "{records}", "--out", "new", "--set", "data.fraction=2"], "data.fraction"),
+        ("evaluate", ["nowhere", "--data", "{records}"], "not a run folder"),
+        ("evaluate", ["{run}", "--data", "{records}", "--split", "tset"], "no split 'tset'; found challenge"),
+        ("evaluate", ["{run}", "--data", "{records}", "--metric", "l1"], "euclidean"),
+        ("rank", ["{run}"], "--data"),
+        ("embed", ["{run}", "nowhere.png", "--out", "x.npz"], "nowhere.png: no such file"),
+        ("embed", ["{run}", "{yaml}", "--out", "x.json"], "ends in .npz"),
+        ("export", ["nowhere"], "not a run folder"),
+        ("tune", [*TUNE, "--out", "new", "--folds", "1"], "--folds"),
+        ("tune", [*TUNE, "--out", "new", "--folds", "3"], "come from 2 game(s)"),
+        ("tune", [*TUNE, "--out", "{run}", "--folds", "2"], "exists already and is no study"),
+        ("tune", [*TUNE, "--out", "new", "--objective", "map"], "mAP"),
+        ("tune", [*TUNE, "--out", "new", "--set", "model.embeder=x"], "did you mean embedder"),
+        ("tune", ["{yaml}", "--data", "{records}", "--space", "{yaml}", "--out", "new"], "tiny.yaml: model: exp"),
+        ("tune", ["{yaml}", "--data", "nowhere", "--space", "{space}", "--out", "new"], "no such folder"),
     ],
 )
-def test_wrong_arguments_end_with_2_and_one_line(run, records, space, tmp_path, name, arguments, message):
+def test_wrong_arguments_end_with_2_and_one_line(
+    run, records, space, tmp_path, monkeypatch, capsys, name, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"kreid.cli.{name}.load_tensorflow", None, raising=False)  # calling it would fail
     places = {"records": records, "run": run, "yaml": run.parent / "tiny.yaml", "space": space}
-    done = command(name, *(argument.format(**places) for argument in arguments), cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    code, lines, err = invoke(capsys, app_of(name), *(argument.format(**places) for argument in arguments))
+    assert (code, lines) == (2, [])
+    assert message in err
+    assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_bad_data_ends_with_1_and_names_it(run, records, tmp_path):
-    done = command("kreid-evaluate", run, "--data", records, "--split", "challenge")
-    assert done.returncode == 1
-    assert "withheld" in done.stderr
+def test_a_damaged_configuration_of_a_run_is_named_alike(run, records, tmp_path, monkeypatch, capsys):
+    """It is a configuration, whichever command reads it: exit code 2."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("model: {embedder: two_steam}", encoding="utf-8")
+    (tmp_path / "a.png").write_bytes(b"")
+    for name, arguments in (
+        ("evaluate", ["--data", records]),
+        ("rank", ["--data", records]),
+        ("compare", ["--data", records]),
+        ("embed", ["{tmp}/a.png", "--out", "x.npz"]),
+        ("look", ["{tmp}/a.png", "--out", "seen"]),
+        ("search", ["--gallery", "{tmp}/a.png", "--query", "{tmp}/a.png"]),
+        ("export", []),
+    ):
+        line = [tmp_path / "run", *(str(argument).format(tmp=tmp_path) for argument in arguments)]
+        code, lines, err = invoke(capsys, app_of(name), *line)
+        assert (code, lines) == (2, []), name
+        assert "config.yaml: model.embedder: expected two_stream or one_stream, received 'two_steam'" in err
+        assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_bad_data_ends_with_1_and_names_it(run, records, tmp_path, capsys):
+    code, _, err = invoke(capsys, app_of("evaluate"), run, "--data", records, "--split", "challenge")
+    assert code == 1
+    assert "withheld" in err
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
-    done = command("kreid-embed", run, tmp_path / "broken.png", "--out", tmp_path / "x.npz")
-    assert done.returncode == 1
-    assert "broken.png" in done.stderr
-    assert done.stderr.count("\n") == 1
+    code, lines, err = invoke(capsys, app_of("embed"), run, tmp_path / "broken.png", "--out", tmp_path / "x.npz")
+    assert (code, lines) == (1, [])
+    assert "broken.png" in err
+    assert err.count("\n") == 1
     assert not (tmp_path / "x.npz").exists()
 
 

@@ -85,7 +85,6 @@ def test_a_worker_lost_before_the_first_batch_is_one_line():
 def test_only_the_chief_prints_the_run_folder(records, tiny_one, tmp_path, monkeypatch, capsys):
     (tmp_path / "tiny.yaml").write_text(dump(tiny_one), encoding="utf-8")
     monkeypatch.setattr(training, "train", lambda config, data, out, **options: out)
-    monkeypatch.setattr("kreid.cli.train.log_to_stderr", lambda: None)  # else no later test sees what is logged
     arguments = [str(tmp_path / "tiny.yaml"), "--data", str(records), "--out", str(tmp_path / "run")]
     for index, said in enumerate([(f"{tmp_path}/run\n", ""), ("", "done; worker 0 (a:1) wrote the run folder\n")]):
         monkeypatch.setenv("TF_CONFIG", config_of({"worker": ["a:1", "b:2"]}, "worker", index))
