@@ -15,7 +15,7 @@ from kreid.tuning.process import TrainingProcess
 # Keeps a training process busy for ten minutes, and is killed.
 PARENT = """
 import os, signal, time
-from kreid.tuning_process import TrainingProcess
+from kreid.tuning.process import TrainingProcess
 
 class Busy:
     def __reduce__(self):
