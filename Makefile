@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-random lint newest lock bench clean
 
 # The synthetic set, converted, trained on, evaluated beside an untrained copy and chance, exported and reported.
 demo: $(VENV)/installed
@@ -23,11 +23,21 @@ demo: $(VENV)/installed
 	@echo "ranking file       demo/run/ranking_test.json"
 	@echo "report, open it    demo/report.html"
 
-# The whole suite, on TensorFlow; then what runs on any backend again, on JAX. Files come in the order of their names:
-# xdist would keep those of few tests, which are the slow ones, for the end.
+# The whole suite, on TensorFlow; then what runs on any backend again, on JAX, also where the first half has failed.
+# Files come in the order of their names: xdist would keep those of few tests, which are the slow ones, for the end.
+PYTEST := $(BIN)/python -m pytest -n auto
+HALVES = failed=0; \
+  $(PYTEST) $(1) || failed=1; \
+  KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist worksteal -m backend $(2) || failed=1; \
+  exit $$failed
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist worksteal -m backend
+	@$(call HALVES,--dist loadfile --no-loadscope-reorder)
+
+# In another order, the same for the same SEED: finds tests that lean on their neighbours.
+SEED ?= 1
+ORDER = --random-order-bucket global --random-order-seed $(SEED)
+test-random: $(VENV)/installed-dev
+	@$(call HALVES,--dist worksteal $(ORDER),$(ORDER))
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -47,15 +57,27 @@ $(VENV)/bin/python:
 	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); kreid needs Python 3.11 to 3.13: make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
-$(VENV)/installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+# Versions are those that were tested, of constraints.txt; `make newest` takes the newest that pyproject.toml allows, and
+# `make lock` writes down what is installed, once the suite is green with it.
+INSTALL := $(BIN)/python -m pip install --quiet
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+$(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	@# SoccerNet's own scorer needs NumPy alone, none of the 40 packages that come with it; without it its tests skip.
-	$(BIN)/python -m pip install --quiet --no-deps 'SoccerNet>=0.1.60' || echo "no SoccerNet: tests against it will skip"
+	$(INSTALL) --no-deps --constraint constraints.txt SoccerNet || echo "no SoccerNet: tests against it will skip"
 	@touch $@ $(VENV)/installed
+
+newest: $(VENV)/bin/python
+	$(INSTALL) --upgrade --upgrade-strategy eager --editable '.[dev]'
+	$(INSTALL) --upgrade --no-deps SoccerNet
+	@touch $(VENV)/installed-dev $(VENV)/installed
+
+lock: $(VENV)/installed-dev
+	{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
+	mv constraints.new constraints.txt
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache
