@@ -1,13 +1,23 @@
 """Run folders without training, and commands in the test's own process: both cost a second where others cost ten."""
 
-import keras
+import contextlib
+import importlib
+import io
+import logging
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
 import pytest
 from configurations import changed
+from paths import ROOT
 
 from kreid import runs
 from kreid.config.loading import dump
-from kreid.models.embedders import build_model
 from tfrecords_tools.console.command import run as run_app
+
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
 
 
 def with_heads(config):
@@ -17,6 +27,10 @@ def with_heads(config):
 
 def make_run(folder, config, seed=0):
     """A run folder with random weights, as `kreid-train` leaves it; returns the folder."""
+    import keras
+
+    from kreid.models.embedders import build_model
+
     keras.utils.set_random_seed(seed)
     folder.mkdir(parents=True)
     (folder / runs.CONFIG).write_text(dump(config), encoding="utf-8")
@@ -38,3 +52,33 @@ def command(app, *arguments):
     with pytest.raises(SystemExit) as ended:
         run_app(app, list(map(str, arguments)))
     return ended.value.code
+
+
+def script(name, *arguments, cwd=None):
+    """Run a console script in this process, as `subprocess.run` would in another: what pyproject.toml says it is.
+
+    It sees the command line and the folder that a shell would give it, and leaves this process as it was.
+    """
+    module, _, function = SCRIPTS[name].partition(":")
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_same_log_after())
+        stack.enter_context(contextlib.chdir(cwd or Path.cwd()))
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(sys, "argv", [name, *map(str, arguments)])
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        with pytest.raises(SystemExit) as left:
+            getattr(importlib.import_module(module), function)()
+    return subprocess.CompletedProcess([name, *arguments], left.value.code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _same_log_after():
+    """A command that logs to standard error keeps the log from all who ask for it later, such as pytest's caplog."""
+    log = logging.getLogger("kreid")
+    level, propagate, handlers = log.level, log.propagate, list(log.handlers)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.propagate, log.handlers[:] = propagate, handlers
