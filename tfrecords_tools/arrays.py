@@ -1,13 +1,15 @@
-"""Named arrays in `.npz` and `.npy` files: every one of them is read here, with one set of errors. NumPy only."""
+"""Named arrays in `.npz` and `.npy` files: every one is written and read here, with one set of errors. NumPy only."""
 
 import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfrecords_tools.errors import one_line
 
@@ -29,6 +31,25 @@ _DAMAGE = (
     tokenize.TokenError,
 )
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip member: magic, then the lengths of its name and extra field
+
+
+def write_arrays(target: str | Path | IO[bytes], arrays: Mapping[str, ArrayLike]) -> None:
+    """Write named arrays, uncompressed, so that `map_arrays` can leave them where they are.
+
+    The bytes are those of `np.savez`, which takes names as keywords and so refuses some: "file", "allow_pickle".
+
+    Args:
+        target: the file to write, or one that is open for writing bytes.
+        arrays: by name, in the order to write them.
+
+    Raises:
+        ValueError: for an array of Python objects, which `read_arrays` would not read.
+        OSError: where it cannot be written.
+    """
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:  # how long it gets is not known yet
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_arrays(path: str | Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:

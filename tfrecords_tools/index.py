@@ -10,14 +10,15 @@ import os
 import struct
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypedDict
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tfrecords_tools.arrays import read_arrays
+from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.soccernet import limit_actions
 
@@ -30,7 +31,7 @@ HEADER = 12
 FOOTER = 4
 
 # Array of the index -> its type, for the arrays with one value per record.
-COLUMNS = {
+COLUMNS: dict[str, type[np.generic]] = {
     "shard": np.int32,
     "offset": np.int64,
     "length": np.int64,
@@ -41,6 +42,28 @@ COLUMNS = {
     "game": np.int32,
 }
 _AGAIN = "run kreid-convert again (with --overwrite if the folder stays)"
+
+
+class SplitInfo(TypedDict):
+    """What `info.json` says of one split: how much there is, and how the records were made."""
+
+    images: int
+    queries: int
+    gallery: int
+    identities: int | None  # None where they are withheld
+    actions: int
+    shards: int
+    bytes: int
+    fraction: float
+    resize: list[int] | None
+    image_format: str
+
+
+class Info(TypedDict):
+    """What `info.json` holds."""
+
+    schema_version: int
+    splits: dict[str, SplitInfo]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +104,7 @@ class Index:
     fraction: float
     last_action: int
     _open: dict[int, int] = field(default_factory=dict, init=False, repr=False)
-    _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
         weakref.finalize(self, _close, self._open)
@@ -155,7 +178,7 @@ class Index:
             return self._open[shard]
 
 
-def read_info(out: str | os.PathLike) -> dict[str, Any]:
+def read_info(out: str | os.PathLike) -> Info:
     """Read the `info.json` of a folder that `kreid-convert` wrote.
 
     Raises:
@@ -165,7 +188,7 @@ def read_info(out: str | os.PathLike) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {Path(out)}")
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info: Info = json.loads(path.read_text(encoding="utf-8"))
         version, _ = info["schema_version"], dict(info["splits"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not readable, {type(error).__name__}: {error}; {_AGAIN}") from error
@@ -226,7 +249,7 @@ def read_index(folder: str | os.PathLike) -> Index:
 def write_index(
     folder: Path,
     shards: dict[str, int],
-    columns: dict[str, np.ndarray],
+    columns: Mapping[str, np.ndarray | Sequence[int]],
     games: list[str],
     fraction: float,
     last_action: int,
@@ -236,25 +259,25 @@ def write_index(
     Args:
         folder: the split's folder.
         shards: name and size in bytes of every TFRecord file, in order.
-        columns: the arrays of `COLUMNS`.
+        columns: the arrays of `COLUMNS`, or lists of their values.
         games: see `Index`.
         fraction: see `Index`.
         last_action: see `Index`.
     """
-    np.savez(
-        folder / INDEX_NAME,
-        shards=np.array(list(shards)),
-        shard_bytes=np.array(list(shards.values()), np.int64),
-        games=np.array(games),
-        fraction=np.float64(fraction),
-        last_action=np.int64(last_action),
-        **{name: np.asarray(columns[name], dtype) for name, dtype in COLUMNS.items()},
-    )
+    arrays: dict[str, ArrayLike] = {
+        "shards": np.array(list(shards)),
+        "shard_bytes": np.array(list(shards.values()), np.int64),
+        "games": np.array(games),
+        "fraction": np.float64(fraction),
+        "last_action": np.int64(last_action),
+    }
+    arrays |= {name: np.asarray(columns[name], dtype) for name, dtype in COLUMNS.items()}
+    write_arrays(folder / INDEX_NAME, arrays)
 
 
 def _build(folder: Path, content: dict[str, np.ndarray]) -> tuple[Index, np.ndarray]:
     """Return the index and its shards' sizes; raise any exception if the arrays do not fit together."""
-    columns = {name: np.asarray(content[name], dtype) for name, dtype in COLUMNS.items()}
+    columns: dict[str, np.ndarray] = {name: np.asarray(content[name], dtype) for name, dtype in COLUMNS.items()}
     names, sizes, games = content["shards"], content["shard_bytes"], content["games"]
     shapes = {name: array.shape for name, array in columns.items()}
     if len(set(shapes.values())) != 1 or columns["offset"].ndim != 1 or names.shape != sizes.shape:

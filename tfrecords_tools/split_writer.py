@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
 
 from tfrecords_tools.images import load_images
-from tfrecords_tools.index import COLUMNS, write_index
+from tfrecords_tools.index import COLUMNS, SplitInfo, write_index
 from tfrecords_tools.records import RecordFile
 from tfrecords_tools.schema import serialize
 from tfrecords_tools.settings import Settings
@@ -53,7 +52,7 @@ def write_split(
     settings: Settings,
     workers: int | None = None,
     advance: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
+) -> SplitInfo:
     """Write the records and the index of a split.
 
     Args:
@@ -74,7 +73,7 @@ def write_split(
     folder.mkdir()
     counts = [len(list(group)) for _, group in groupby(entries, lambda entry: entry.thumbnail.action)]
     sizes = plan_shards(counts, settings.shards or max(1, round(len(entries) / IMAGES_PER_SHARD)))
-    columns: dict[str, list] = {name: [] for name in COLUMNS}
+    columns: dict[str, list[int]] = {name: [] for name in COLUMNS}
     games: dict[str, int] = {}
     files: dict[str, int] = {}
     images = _checked_images(entries, settings, workers, advance)
@@ -105,7 +104,7 @@ def write_split(
     }
 
 
-def _describe(entry: Entry) -> dict[str, Any]:
+def _describe(entry: Entry) -> dict[str, int]:
     """The columns of the index that an entry says itself."""
     thumbnail = entry.thumbnail
     return {

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tfrecords_tools.console.tensorflow import quiet
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, read_info
+from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, Info, SplitInfo, read_info
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.soccernet import SPLITS, find_root, find_splits, keep_fraction, scan
 from tfrecords_tools.staging import find_leftovers, publish, stage
@@ -70,7 +69,7 @@ def convert(
     overwrite: bool = False,
     workers: int | None = None,
     progress: bool = False,
-) -> dict[str, Any]:
+) -> Info:
     """Convert splits of a SoccerNet-v3 ReID tree to TFRecords; every image is decoded once to know that it is whole.
 
     Writes `out/<split>/<split>-00003-of-00016.tfrecord` (whole actions, in order, queries first), its index, and
@@ -89,8 +88,7 @@ def convert(
         progress: show bars on standard error.
 
     Returns:
-        What `info.json` holds: `schema_version`, and per split `images`, `queries`, `gallery`, `identities` (None where
-        withheld), `actions`, `shards`, `bytes`, `fraction`, `resize`, `image_format`.
+        What `info.json` holds: `schema_version`, and `splits`, each as `SplitInfo` says.
 
     Raises:
         ConfigError: for a wrong argument.
@@ -116,7 +114,7 @@ def convert(
     with quiet():
         from tfrecords_tools.split_writer import write_split  # only now, because it imports TensorFlow
 
-    infos = {}
+    infos: dict[str, SplitInfo] = {}
     with stage(out) as staged, Bars(shown=progress) as bars:
         for split, entries in listed.items():
             mine = settings if split == "train" else replace(settings, fraction=1.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.files.atomic import atomic_file
-from tfrecords_tools.arrays import read_arrays
+from tfrecords_tools.arrays import read_arrays, write_arrays
 
 _ARRAYS = ("vectors", "person", "action", "bbox", "is_query")
 _RECORD = "records/"
@@ -131,7 +131,7 @@ class Embeddings:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {_RECORD + name: values for name, values in self.records.items()}
         with atomic_file(path) as file:
-            np.savez(file, **arrays)
+            write_arrays(file, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> "Embeddings":
@@ -146,7 +146,7 @@ class Embeddings:
         arrays = read_arrays(path, _ARRAYS)
         records = {name[len(_RECORD) :]: values for name, values in arrays.items() if name.startswith(_RECORD)}
         try:
-            return cls(*(arrays[name] for name in _ARRAYS), records)
+            return cls(**{name: arrays[name] for name in _ARRAYS}, records=records)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kreid.files.atomic import atomic_file
-from tfrecords_tools.arrays import read_arrays
+from tfrecords_tools.arrays import read_arrays, write_arrays
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +29,11 @@ def save(folder: str | Path, variables: list, progress: dict[str, Any], keep: in
     Returns:
         The file written.
     """
-    arrays = {f"{number:05d}:{variable.path}": np.asarray(variable) for number, variable in enumerate(variables)}
+    arrays: dict[str, ArrayLike] = {"progress": json.dumps(progress)}
+    arrays |= {f"{number:05d}:{variable.path}": np.asarray(variable) for number, variable in enumerate(variables)}
     path = Path(folder) / f"state-{progress['epoch']:05d}-{progress['step']:07d}.npz"
     with atomic_file(path) as file:
-        np.savez(file, progress=json.dumps(progress), **arrays)
+        write_arrays(file, arrays)
     for old in _states(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path

@@ -1,12 +1,34 @@
-"""The one reader of `.npz` and `.npy` files: what it gives, and what it says of damage, wherever that is."""
+"""The one writer and reader of `.npz` and `.npy` files: what it gives, and what it says of damage, wherever that is."""
+
+import io
 
 import numpy as np
 import pytest
 
-from tfrecords_tools.arrays import map_arrays, read_arrays
+from tfrecords_tools.arrays import map_arrays, read_arrays, write_arrays
 
 ARRAYS = {"vectors": np.arange(12.0, dtype="float32").reshape(4, 3), "name": np.array("état"), "none": np.zeros((0, 2))}
 SAVERS = {"stored": np.savez, "compressed": np.savez_compressed}
+
+
+def test_what_is_written_is_what_numpy_would_write(tmp_path):
+    write_arrays(tmp_path / "x.npz", ARRAYS)
+    opened = io.BytesIO()
+    write_arrays(opened, ARRAYS)
+    np.savez(tmp_path / "numpy.npz", **ARRAYS)
+    assert (tmp_path / "x.npz").read_bytes() == opened.getvalue() == (tmp_path / "numpy.npz").read_bytes()
+
+
+def test_any_name_can_be_written_and_any_plain_number_or_text(tmp_path):
+    values = {"file": 3, "allow_pickle": "état", "args": [1.5, 2.5]}
+    write_arrays(tmp_path / "x.npz", values)
+    found = read_arrays(tmp_path / "x.npz")
+    assert {name: array.tolist() for name, array in found.items()} == values
+
+
+def test_python_objects_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        write_arrays(tmp_path / "x.npz", {"a": np.array([{}, None])})
 
 
 @pytest.mark.parametrize("save", SAVERS.values(), ids=SAVERS)
