@@ -54,22 +54,23 @@ def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: 
         OSError: if it cannot be read.
     """
     data = path.read_bytes()
+    kind = "PNG" if data.startswith(_PNG_SIGNATURE) else "JPEG"  # Pillow says MPO of a JPEG with a preview inside
     try:
         # Decoding alone overlooks damage behind the last row of pixels; verify() reads the checksums of a PNG but not
         # its pixels, and leaves the image unusable.
         Image.open(io.BytesIO(data), formats=("PNG", "JPEG")).verify()
-        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+        image: Image.Image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
         image.load()
         # Pillow overlooks a PNG that lacks its last bytes, TensorFlow refuses it.
-        if image.format == "PNG" and _PNG_END not in data[-_TRAILING:]:
+        if kind == "PNG" and _PNG_END not in data[-_TRAILING:]:
             raise ValueError("the end is missing")
     except Exception as error:
         # Pillow's decoders raise many types for damaged files: OSError, SyntaxError, ValueError, struct.error, ...
         what = "is empty" if not data else f"is not a whole PNG or JPEG image ({error})"
         raise ValueError(f"{path}: {what}; replace it, or unpack the archive again") from error
-    wanted = IMAGE_FORMATS[image_format] or image.format
+    wanted = IMAGE_FORMATS[image_format] or kind
     height, width = image.height, image.width
-    if resize is None and wanted == image.format and image_format != "uncompressed":
+    if resize is None and wanted == kind and image_format != "uncompressed":
         return Encoded(data, height, width)
     if image.mode.startswith("I"):  # Pillow would clip it, TensorFlow scales it
         raise ValueError(f"{path}: has 16 bits a channel; keep its size and format, or store 8 bits")

@@ -34,6 +34,17 @@ def test_jpeg_under_a_png_name_is_an_image_too(tmp_path):
     assert load_image(save(tmp_path, data)).data == data
 
 
+def test_jpeg_with_a_preview_inside_is_a_jpeg(tmp_path):
+    """Pillow gives the format of such a camera's file as MPO."""
+    buffer = io.BytesIO()
+    first, preview = (Image.open(io.BytesIO(make_image(number))).convert("RGB") for number in (0, 1))
+    first.save(buffer, "MPO", save_all=True, append_images=[preview])
+    path = save(tmp_path, buffer.getvalue())
+    assert load_image(path).data == buffer.getvalue()
+    resized = Image.open(io.BytesIO(load_image(path, resize=(4, 4)).data))
+    assert (resized.format, resized.size) == ("JPEG", (4, 4))
+
+
 @pytest.mark.parametrize("size", [(24, 12), (6, 3), (5, 9), (12, 6)])
 def test_resize_is_pillows_bilinear(tmp_path, size):
     data = make_image(1)
