@@ -42,6 +42,7 @@ test-random: $(VENV)/installed-dev
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/fusion.py
@@ -80,4 +81,4 @@ lock: $(VENV)/installed-dev
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache
