@@ -84,7 +84,7 @@ def parse(serialized: Any) -> dict[str, Any]:
 def _feature(field: Field, value: int | str | bytes | None) -> tf.train.Feature:
     if field.kind is int:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[-1 if value is None else value]))
-    if field.kind is str:
-        # File systems may hold names that are not UTF-8; they keep their bytes.
-        value = ("" if value is None else value).encode("utf-8", "surrogateescape")
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    content = "" if value is None else value
+    # File systems may hold names that are not UTF-8; they keep their bytes.
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))

@@ -49,7 +49,10 @@ def read_fields(index: Index, rows: np.ndarray) -> Iterator[dict[str, np.ndarray
 
 
 def record_batches(
-    folder: str | Path, image_size: tuple[int, int], batch_size: int = 64, rows: Sequence[int] | None = None
+    folder: str | Path,
+    image_size: tuple[int, int],
+    batch_size: int = 64,
+    rows: Sequence[int] | np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Images of a record folder in the order of its index, or those at `rows`: `(B, h, w, 3)` float32 RGB 0-255."""
     index = read_index(folder)
@@ -66,7 +69,7 @@ def record_batches(
     return dataset.batch(batch_size).prefetch(2)
 
 
-def first_damaged(index: Index, rows: Sequence[int]) -> str | None:
+def first_damaged(index: Index, rows: Sequence[int] | np.ndarray) -> str | None:
     """Name the first of these records whose image cannot be decoded, for messages; None where all can.
 
     Raises:

@@ -40,13 +40,16 @@ class TrainingSet:
         >>> training_set = TrainingSet("records", config.data, seed=1)
     """
 
-    def __init__(self, data: str | Path, config: Data, seed: int, held_out: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, data: str | Path, config: Data, seed: int, held_out: Sequence[int] | np.ndarray | None = None
+    ) -> None:
         self.config = config
         self.index: Index = read_index(split_folder(data, "train"))
         try:
-            self.rows, self.held_out = self.index.fraction_rows(config.fraction), None
+            self.rows = self.index.fraction_rows(config.fraction)
         except ConfigError as error:
             raise ConfigError(f"data.{error}") from None
+        self.held_out: np.ndarray | None = None
         if held_out is not None:
             held = np.isin(self.index.action[self.rows], held_out)
             self.rows, self.held_out = self.rows[~held], self.rows[held]

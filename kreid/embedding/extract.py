@@ -4,7 +4,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from kreid.data.records import first_damaged, record_batches
 from kreid.embedding.views import Picture, cut, pictures
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings, Images
-from kreid.types import Progress
+from kreid.types import Progress, Tensor
 from tfrecords_tools.index import read_index
 
 
@@ -34,7 +34,7 @@ class _Recipe(NamedTuple):
     heads: bool
 
 
-_EXTRACTORS: weakref.WeakKeyDictionary[keras.Model, dict[tuple[str, ...], Callable[[Any], Any]]] = (
+_EXTRACTORS: weakref.WeakKeyDictionary[keras.Model, dict[tuple[str, ...], Callable[[Tensor], Tensor]]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -45,7 +45,7 @@ def embed(
     batch_size: int = 64,
     progress: Progress | None = None,
     settings: Evaluation = PLAIN,
-    rows: Sequence[int] | None = None,
+    rows: Sequence[int] | np.ndarray | None = None,
 ) -> Embeddings:
     """Embed the images of a record folder.
 
@@ -76,7 +76,7 @@ def embed_each(
     settings: Sequence[Evaluation],
     batch_size: int = 64,
     progress: Progress | None = None,
-    rows: Sequence[int] | None = None,
+    rows: Sequence[int] | np.ndarray | None = None,
 ) -> list[Embedded]:
     """Embed a record folder in several ways at once: every image is read, and every picture embedded, only once.
 
@@ -95,15 +95,15 @@ def embed_each(
         ValueError: see `embed`.
     """
     index = read_index(records)
-    some, rows = rows, np.arange(len(index)) if rows is None else np.asarray(rows)
+    chosen = np.arange(len(index)) if rows is None else np.asarray(rows)
     # Complains before the network works.
-    images = Images(*(column[rows] for column in (index.person, index.action, index.bbox, index.is_query)))
-    batches = record_batches(records, model.input_shape[1:3], batch_size, some)
+    images = Images(index.person[chosen], index.action[chosen], index.bbox[chosen], index.is_query[chosen])
+    batches = record_batches(records, model.input_shape[1:3], batch_size, rows)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     try:
-        found = _vectors(model, batches, len(rows), progress, list(dict.fromkeys(recipes)))
+        found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)))
     except tf.errors.OpError as error:
-        damaged = first_damaged(index, rows) or f"{records}: {str(error).splitlines()[0]}"
+        damaged = first_damaged(index, chosen) or f"{records}: {str(error).splitlines()[0]}"
         raise ValueError(f"{damaged}: the record is damaged; run kreid-convert again") from None
     labels = (images.person, images.action, images.bbox, images.is_query)
     embedded = {recipe: Embedded(Embeddings(vectors, *labels), cost) for recipe, (vectors, cost) in found.items()}
@@ -134,7 +134,7 @@ def embed_files(
         raise
 
 
-def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Callable[[Any], Any]:
+def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Callable[[Tensor], Tensor]:
     """A function from images `(N, H, W, 3)` to the vectors of these outputs, side by side: `(N, D)`.
 
     Compiled once a model, however often it is asked for.
@@ -145,7 +145,7 @@ def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Ca
     return compiled[tuple(outputs)]
 
 
-def _compile(model: keras.Model, outputs: Sequence[str]) -> Callable[[Any], Any]:
+def _compile(model: keras.Model, outputs: Sequence[str]) -> Callable[[Tensor], Tensor]:
     vectors = [model.output[name] for name in outputs]
     single = keras.Model(model.input, keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0])
     if keras.backend.backend() == "tensorflow":
@@ -156,7 +156,7 @@ def _compile(model: keras.Model, outputs: Sequence[str]) -> Callable[[Any], Any]
 
 
 def _vectors(
-    model: keras.Model, batches: Iterable, total: int, progress: Progress | None, recipes: Sequence[_Recipe]
+    model: keras.Model, batches: Iterable[Tensor], total: int, progress: Progress | None, recipes: Sequence[_Recipe]
 ) -> dict[_Recipe, tuple[np.ndarray, float]]:
     """Return for every recipe `(M, D)` float32 vectors and the seconds that they took."""
     outputs = ("embedding", *(_heads(model) if any(recipe.heads for recipe in recipes) else ()))

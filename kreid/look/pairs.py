@@ -1,12 +1,13 @@
 """Which regions make a pair of images alike: the similarity of two embeddings as a sum over places and parts."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from kreid.models.openpose import BODY_25_PAF, BODY_25_PARTS, COCO_PAF, COCO_PARTS
+from kreid.types import Tensor
 
 PARTS = {len(names): names for names in (BODY_25_PARTS, COCO_PARTS)}  # by the channels of a confidence map
 _PAF = {len(BODY_25_PARTS): BODY_25_PAF, len(COCO_PARTS): COCO_PAF}
@@ -42,7 +43,7 @@ class Tail(NamedTuple):
         degree: of the vector in the maps: 1, or 1/2 behind a signed square root.
     """
 
-    maps: list[Any]
+    maps: list[Tensor]
     network: keras.Model
     names: list[list[str] | None]
     degree: float
@@ -166,13 +167,15 @@ def _spread(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     return values
 
 
-def _pull_back(network: keras.Model, maps: Sequence[np.ndarray]) -> tuple[np.ndarray, Callable]:
+def _pull_back(
+    network: keras.Model, maps: Sequence[np.ndarray]
+) -> tuple[np.ndarray, Callable[[np.ndarray], list[np.ndarray]]]:
     """Return the vectors of some maps, and a function from weights of their entries to the gradients of the maps."""
     if keras.backend.backend() == "jax":
         import jax
 
-        vector, pull = jax.vjp(lambda *inputs: network(list(inputs), training=False), *maps)
-        return np.asarray(vector), lambda weights: [np.asarray(gradient) for gradient in pull(weights)]
+        vector, transposed = jax.vjp(lambda *inputs: network(list(inputs), training=False), *maps)
+        return np.asarray(vector), lambda weights: [np.asarray(gradient) for gradient in transposed(weights)]
     import tensorflow as tf
 
     inputs = [tf.constant(one) for one in maps]

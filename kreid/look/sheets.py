@@ -47,7 +47,7 @@ def make_view(name: str, pixels: np.ndarray, image_size: tuple[int, int]) -> Vie
 def draw_size(pixels: np.ndarray, image_size: tuple[int, int], width: int) -> np.ndarray:
     """Resize an image to `width` pixels across: uint8, see `make_view`."""
     height = np.clip(round(width * image_size[0] / image_size[1]), width // 4, 4 * width)
-    return np.round(resize(pixels, (int(height), width))).astype(np.uint8)
+    return np.round(np.asarray(resize(pixels, (int(height), width)))).astype(np.uint8)
 
 
 def image_picture(view: View, seen: Seen, parts: Sequence[str], note: str = "") -> Image.Image:

@@ -5,13 +5,17 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
 
 from kreid.errors import ConfigError
 from kreid.look.pairs import PARTS, Pair, explain, tails
+from kreid.types import Tensor
+
+if TYPE_CHECKING:
+    from kreid.config.sections import OneStream, TwoStream
 
 _NO_POSE = "The part stream started from random weights: the names of parts only number its channels."
 
@@ -60,7 +64,7 @@ class Viewer:
         >>> viewer.compare(first, second).similarity
     """
 
-    def __init__(self, model: keras.Model, config: Any = None) -> None:
+    def __init__(self, model: keras.Model, config: "TwoStream | OneStream | None" = None) -> None:
         names = {layer.name for layer in model.layers}
         if not {"appearance", "embedding"} <= names:
             raise ValueError("model: expected one that build_model or load_model made, with an appearance stream")
@@ -76,12 +80,13 @@ class Viewer:
             if "paf" in kinds:
                 outputs["limbs"] = kinds["paf"]
             self.parts = PARTS[kinds["confidence"].shape[-1]]
-        self.note = _NO_POSE if self.parts and config is not None and config.part.weights is None else ""
+        random = config is not None and config.embedder == "two_stream" and config.part.weights is None
+        self.note = _NO_POSE if self.parts and random else ""
         self._tails = tails(model)
         pooled = [tail.maps for tail in self._tails]
         self._network = keras.Model(model.input, [outputs, pooled, model.output["embedding"]])
 
-    def see(self, images: Any, layers: Sequence[str] | None = None) -> list[Seen]:
+    def see(self, images: Tensor, layers: Sequence[str] | None = None) -> list[Seen]:
         """Look at a batch.
 
         The norm over channels is the usual summary of a map (its square is the attention map of Zagoruyko and
@@ -101,11 +106,11 @@ class Viewer:
         """
         layers = self.stages if layers is None else tuple(layers)
         self.check_layers(layers)
-        outputs, pooled, embeddings = self._network(np.asarray(images, np.float32), training=False)
+        outputs, tensors, embeddings = self._network(np.asarray(images, np.float32), training=False)
         maps = {name: _norm(outputs[f"map {name}"]) for name in layers}
         parts = np.asarray(outputs["parts"]) if "parts" in outputs else None
         limbs = _norm(outputs["limbs"]) if "limbs" in outputs else None
-        pooled = [[np.asarray(one) for one in inputs] for inputs in pooled]
+        pooled = [[np.asarray(one) for one in inputs] for inputs in tensors]
         return [
             Seen(
                 {name: values[row] for name, values in maps.items()},
@@ -136,11 +141,11 @@ def relative(values: np.ndarray) -> np.ndarray:
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
-def _outputs(model: keras.Model, name: str) -> dict[str, Any]:
+def _outputs(model: keras.Model, name: str) -> dict[str, Tensor]:
     """The maps of a nested backbone, as tensors of the model that it stands in."""
     backbone = model.get_layer(name)
     return keras.tree.pack_sequence_as(backbone.output, backbone._inbound_nodes[-1].output_tensors)
 
 
-def _norm(values: Any) -> np.ndarray:
+def _norm(values: Tensor) -> np.ndarray:
     return np.sqrt(np.square(np.asarray(values, np.float32)).sum(-1))

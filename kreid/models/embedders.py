@@ -20,7 +20,7 @@ from kreid.models import build_backbone
 from kreid.types import Tensor
 
 if TYPE_CHECKING:
-    from kreid.config.sections import Appearance, Heads, OneStream, Part, TwoStream
+    from kreid.config.sections import Appearance, Bilinear, Heads, OneStream, Part, TwoStream
 
 log = logging.getLogger("kreid")
 
@@ -43,9 +43,11 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
         >>> model(images)["embedding"].shape
     """
     image = keras.Input((*config.image_size, 3), name="image")
-    build = {"two_stream": _two_stream, "one_stream": _one_stream}[config.embedder]
     # === Functional model ===
-    maps, feature = build(config, image, pretrained)
+    if config.embedder == "two_stream":
+        maps, feature = _two_stream(config, image, pretrained)
+    else:
+        maps, feature = _one_stream(config, image, pretrained)
     plain = config.embedding == "final" and not config.neck
     trained = "embedding" if plain else "final"
     outputs = {trained: _unit(trained, feature)}
@@ -77,14 +79,24 @@ def _two_stream(config: "TwoStream", image: Tensor, pretrained: bool) -> tuple[d
     if config.part.embed_dim:
         part = layers.Conv2D(config.part.embed_dim, 3, padding="same", name="part_embed")(part)
         part = layers.BatchNormalization(center=False, scale=False, momentum=0.9, epsilon=1e-5, name="part_norm")(part)
-    options = {"pool": config.bilinear.pool, "signed_sqrt": config.bilinear.signed_sqrt}
-    # Normalised by the layer that follows; the identity classifier wants the vector before that.
-    options |= {"normalize": False, "dtype": "float32", "name": "fusion"}
-    if config.bilinear.mode == "full":
-        fusion = BilinearPooling(**options)
-    else:
-        fusion = CompactBilinearPooling(config.bilinear.output_dim, seed=config.bilinear.seed, **options)
-    return maps, fusion([appearance, part])
+    return maps, _fusion(config.bilinear)([appearance, part])
+
+
+def _fusion(config: "Bilinear") -> BilinearPooling:
+    """Multiply two maps; the layer that follows normalises, since the identity classifier wants the vector before."""
+    if config.mode == "full":
+        return BilinearPooling(
+            pool=config.pool, signed_sqrt=config.signed_sqrt, normalize=False, dtype="float32", name="fusion"
+        )
+    return CompactBilinearPooling(
+        config.output_dim,
+        seed=config.seed,
+        pool=config.pool,
+        signed_sqrt=config.signed_sqrt,
+        normalize=False,
+        dtype="float32",
+        name="fusion",
+    )
 
 
 def _one_stream(config: "OneStream", image: Tensor, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:

@@ -15,7 +15,7 @@ def scale(values: np.ndarray) -> np.ndarray:
     return _rgb(lightness, chroma + 0.1 * np.sin(np.pi * part[..., 0]), hue)
 
 
-def signed(values: np.ndarray) -> np.ndarray:
+def signed(values: np.ndarray | float) -> np.ndarray:
     """Colours of the signs of numbers: (...) -> (..., 3) uint8."""
     return np.where(np.asarray(values)[..., None] < 0, _rgb(*_TAKES), _rgb(*_ADDS))
 
@@ -60,7 +60,7 @@ def _blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndar
     return np.round(below * (1 - opacity) + above * opacity).astype(np.uint8)
 
 
-def _rgb(lightness: np.ndarray, chroma: np.ndarray, hue: np.ndarray) -> np.ndarray:
+def _rgb(lightness: np.ndarray | float, chroma: np.ndarray | float, hue: np.ndarray | float) -> np.ndarray:
     """OKLCh to sRGB, uint8; colours that a screen does not have are cut off.
 
     Reference: Ottosson, "A perceptual color space for image processing", 2020.

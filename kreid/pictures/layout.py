@@ -57,6 +57,6 @@ def fitted(words: str, width: int, size: int) -> str:
 
 
 @cache
-def font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The one font of all pictures, in a size in pixels."""
     return ImageFont.load_default(size)

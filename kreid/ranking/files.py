@@ -79,7 +79,7 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
                 queries.append(row)
                 sizes.append(len(entries))
     for key in answers:
-        faults.add("keys that are no query", lambda key=key: _brief(key))
+        faults.add("keys that are no query", _brief, key)
     if faults.found:
         raise ValueError(f"{path}: not a ranking of these images: {faults}")
     offsets = np.cumsum([0, *sizes], dtype=np.int64)
@@ -123,30 +123,31 @@ class _Faults:
     def __str__(self) -> str:
         return "; ".join(f"{kind}: {count:,} ({_some(first, count)})" for kind, (count, first) in self.found.items())
 
-    def add(self, kind: str, where: Callable[[], str]) -> None:
-        """Count a fault. `where` is asked for the first few of a kind only: there may be millions."""
+    def add(self, kind: str, name: Callable[[Any], str], what: Any, place: str = "") -> None:
+        """Count a fault. `name` is asked for the first few of a kind only: there may be millions."""
         before, first = self.found.get(kind) or (0, [])
         if before < _SHOWN:
-            first.append(where())
+            first.append(name(what) + place)
         self.found[kind] = (before + 1, first)
 
     def none_in(self, key: str, entries: Any, wanted: Set[int]) -> bool:
         """Return whether `entries` is each of `wanted` once, and note what else it is, in linear time."""
         if entries is None:
-            self.add("queries left out", lambda: key)
+            self.add("queries left out", str, key)
             return False
         if not isinstance(entries, list):
-            self.add("values that are no list", lambda: f"{_brief(entries)} for query {key}")
+            self.add("values that are no list", _brief, entries, f" for query {key}")
             return False
         listed: set[int] = set()
+        place = f" in query {key}"
         for entry in entries:
             kind = self._kind(entry, wanted, listed)
             if kind:
-                self.add(kind, lambda entry=entry: f"{self._name(entry)} in query {key}")
+                self.add(kind, self._name, entry, place)
             else:
                 listed.add(entry)
         for entry in sorted(wanted - listed):
-            self.add("gallery images left out", lambda entry=entry: f"{entry} in query {key}")
+            self.add("gallery images left out", str, entry, place)
         return len(listed) == len(entries) == len(wanted)
 
     def _kind(self, entry: Any, wanted: Set[int], listed: set[int]) -> str | None:

@@ -1,8 +1,9 @@
 """Exact nearest neighbours in a gallery of any size, in bounded memory; NumPy, or faiss where it is asked for."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -14,11 +15,24 @@ _ENTRIES = 1 << 20  # vector entries gathered at once for true distances (8 MiB)
 _LONGEST = 1e15  # products of vectors up to this length stay well inside float32
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Found:
     """The nearest gallery rows of every query, nearest first: `index` (Q, k) int64, `distance` (Q, k) float64."""
 
     index: np.ndarray
     distance: np.ndarray
+
+
+class RowSource(Protocol):
+    """Vectors that are read in slices of rows: an array, a memory map, `kreid.search.crops.Rows`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> np.ndarray: ...
 
 
 class _Vectors(NamedTuple):
@@ -29,7 +43,7 @@ class _Vectors(NamedTuple):
 
 def search(
     queries: np.ndarray,
-    gallery: np.ndarray,
+    gallery: RowSource,
     k: int = 10,
     metric: str = "euclidean",
     block: int | None = None,
@@ -44,8 +58,8 @@ def search(
 
     Args:
         queries: (Q, D) finite real numbers.
-        gallery: (N, D) finite real numbers; may be a memory map (`np.load(path, mmap_mode="r")`) or whatever else has a
-            shape and gives arrays for slices of rows, such as `kreid.search.crops.Rows`; read once, in order.
+        gallery: (N, D) finite real numbers: an array, a memory map (`np.load(path, mmap_mode="r")`) or whatever else
+            has a shape and gives arrays for slices of rows, such as `kreid.search.crops.Rows`; read once, in order.
         k: neighbours to return (default 10); all N where the gallery is smaller.
         metric: "euclidean" (default; plain L2), "squared_euclidean" (its square) or "cosine" (1 - cosine).
         block: gallery rows held at once (default: 64 MiB in float32, which is 32,768 rows of 512 numbers).
@@ -66,7 +80,7 @@ def search(
     """
     check_metric(metric)
     _check_shapes(queries, gallery)
-    block = max(1, _VALUES // max(np.shape(gallery)[1], 1)) if block is None else block
+    block = max(1, _VALUES // max(gallery.shape[1], 1)) if block is None else block
     if k < 1 or block < 1:
         raise ValueError(f"k, block: expected 1 or more, received {k} and {block}")
     if backend not in ("numpy", "faiss"):
@@ -85,11 +99,10 @@ def search(
     return Found(index, np.concatenate([np.zeros((0, width)), *(found.distance for found in best)]))
 
 
-def _check_shapes(queries: np.ndarray, gallery: np.ndarray) -> None:
-    if np.ndim(queries) != 2 or np.ndim(gallery) != 2 or np.shape(queries)[1] != np.shape(gallery)[1]:
-        raise ValueError(
-            f"queries, gallery: expected (Q, D), (N, D), received {np.shape(queries)}, {np.shape(gallery)}"
-        )
+def _check_shapes(queries: np.ndarray, gallery: RowSource) -> None:
+    shapes = queries.shape, gallery.shape
+    if any(len(shape) != 2 for shape in shapes) or queries.shape[1] != gallery.shape[1]:
+        raise ValueError(f"queries, gallery: expected (Q, D), (N, D), received {queries.shape}, {gallery.shape}")
 
 
 def _nearer(
@@ -106,7 +119,7 @@ def _nearer(
 
 def _vectors(rows: np.ndarray, name: str, start: int, metric: str) -> _Vectors:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
-        single = np.require(rows, np.float32, "CA")  # a map into an archive may begin at any byte
+        single = np.require(rows, np.float32, ["C", "A"])  # a map into an archive may begin at any byte
         squared = np.vecdot(single, single)
     wrong = ~(squared <= _LONGEST**2)  # catches NaN too
     if metric == "cosine":
@@ -146,7 +159,8 @@ def _candidates(
         smallest = np.partition(near[crowded], k - 1, axis=1)[:, k - 1]
         limit[crowded] = np.minimum(limit[crowded], smallest + 2 * error[crowded])
         mask[crowded] = near[crowded] <= limit[crowded, None]
-    return np.nonzero(mask)
+    owner, found = np.nonzero(mask)
+    return owner, found
 
 
 def _measure(queries: np.ndarray, rows: np.ndarray, owner: np.ndarray, found: np.ndarray, metric: str) -> np.ndarray:

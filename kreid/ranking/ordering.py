@@ -29,10 +29,10 @@ def rank(embeddings: Embeddings, metric: str = "euclidean") -> Ranking:
         evaluate(rank(embeddings))["mAP"]
     """
     check_metric(metric)
-    zero = np.flatnonzero(~embeddings.vectors.any(axis=1)) if metric == "cosine" else ()
-    if len(zero):
-        image = describe(embeddings.images, zero[0])
-        raise ValueError(f"vectors: row {zero[0]} ({image}) is all zeros and has no cosine; use metric='euclidean'")
+    if metric == "cosine" and (zero := ~embeddings.vectors.any(axis=1)).any():
+        row = int(np.argmax(zero))
+        image = describe(embeddings.images, row)
+        raise ValueError(f"vectors: row {row} ({image}) is all zeros and has no cosine; use metric='euclidean'")
     vectors = embeddings.vectors
     return rank_by(embeddings.images, lambda query, gallery: pairwise(vectors[query], vectors[gallery], metric))
 

@@ -12,6 +12,7 @@ from tfrecords_tools.soccernet import scan
 
 _NAMES = ("index.npz", "bbox_info.json", "test_bbox_info.json")
 _SUBSETS = ("query", "gallery")
+_NUMBERS = ("action_idx", "bbox_idx")
 
 
 def read_groundtruth(path: str | Path) -> Images:
@@ -35,11 +36,11 @@ def read_groundtruth(path: str | Path) -> Images:
         path = found[0] if found else _refuse(path)
     if path.suffix == ".npz":
         arrays = read_arrays(path, ("person", "action", "bbox", "is_query"))
-        columns = [arrays[name] for name in ("person", "action", "bbox", "is_query")]
+        person, action, bbox, is_query = (arrays[name] for name in ("person", "action", "bbox", "is_query"))
     else:
-        columns = _read_bbox_info(path)
+        person, action, bbox, is_query = _read_bbox_info(path)
     try:
-        images = Images(*columns)
+        images = Images(person, action, bbox, is_query)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not images.is_query.any():
@@ -56,9 +57,12 @@ def _refuse(folder: Path) -> NoReturn:
 def _scan(folder: Path) -> Images:
     entries = scan(folder.parent, folder.name)
     names = [entry.thumbnail for entry in entries]
-    person = [-1 if name.person is None else name.person for name in names]
-    is_query = np.array([entry.subset == "query" for entry in entries])
-    return Images(person, [name.action for name in names], [name.bbox for name in names], is_query)
+    return Images(
+        person=np.array([-1 if name.person is None else name.person for name in names]),
+        action=np.array([name.action for name in names]),
+        bbox=np.array([name.bbox for name in names]),
+        is_query=np.array([entry.subset == "query" for entry in entries]),
+    )
 
 
 def parse_json(data: bytes) -> tuple[Any, list[str]]:
@@ -73,7 +77,10 @@ def parse_json(data: bytes) -> tuple[Any, list[str]]:
         members = dict(pairs)
         if len(members) < len(pairs):
             seen: set[str] = set()
-            repeated.extend(key for key, _ in pairs if key in seen or seen.add(key))
+            for key, _ in pairs:
+                if key in seen:
+                    repeated.append(key)
+                seen.add(key)
         return members
 
     try:
@@ -105,10 +112,11 @@ def _numbers(path: Path, subset: str, key: str, entry: Any) -> tuple[int, int, i
     if not isinstance(entry, dict):
         raise ValueError(f"{path}: {subset} {key!r:.40}: expected an object, received {type(entry).__name__}")
     person = entry.get("person_uid")
-    numbers = (-1 if person is None else person, entry.get("action_idx"), entry.get("bbox_idx"))
-    for name, number in zip(("person_uid", "action_idx", "bbox_idx"), numbers, strict=True):
+    values = {"person_uid": -1 if person is None else person} | {name: entry.get(name) for name in _NUMBERS}
+    for name, number in values.items():
         if type(number) is not int or not -1 <= number < 2**63:
             raise ValueError(f"{path}: {subset} {key!r:.40}: {name}: expected an integer, received {number!r:.40}")
-    if str(numbers[2]) != key:
-        raise ValueError(f"{path}: {subset} {key!r:.40}: bbox_idx: expected the entry's key, received {numbers[2]}")
-    return numbers
+    person, action, bbox = values.values()
+    if str(bbox) != key:
+        raise ValueError(f"{path}: {subset} {key!r:.40}: bbox_idx: expected the entry's key, received {bbox}")
+    return person, action, bbox

@@ -1,6 +1,5 @@
 """What the page's script works on: images, queries and ranked galleries as flat lists, a few megabytes at real size."""
 
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from kreid.pictures.thumbnails import WEBP, Sheet
+from kreid.pictures.thumbnails import Sheet, webp
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.lists import Ranking
 from kreid.report.figures import closeness
@@ -119,9 +118,7 @@ def looks(
             key = "-".join(str(place[int(row)]) for row in pair)
             if np.ndim(found.picture) != 3 or np.shape(found.picture)[2] != 3 or found.picture.dtype != np.uint8:
                 raise ValueError(f"look: pair {key}: expected a picture, (H, W, 3) uint8")
-            file = io.BytesIO()
-            Image.fromarray(found.picture).save(file, **WEBP)
-            pictures[key] = file.getvalue()
+            pictures[key] = webp(Image.fromarray(found.picture))
             texts[key] = {"groups": list(found.groups.items()), "note": found.note}
     return pictures, texts
 

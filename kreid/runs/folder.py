@@ -17,7 +17,7 @@ import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from kreid.config.sections import Config
 from kreid.errors import ConfigError
 from kreid.files.atomic import is_partial, remove_partial
 from kreid.runs import checkpoints
+
+if TYPE_CHECKING:
+    import keras
 
 CONFIG = "config.yaml"
 WEIGHTS = "model.weights.h5"
@@ -102,8 +105,8 @@ def result_path(runs: Sequence[str | Path], name: str) -> Path:
     others = "+".join(own if own == name else f"{own}-{_digest(name)}" for own, name in named)
     if len(os.fsencode(others)) > _LONGEST:
         others = f"{len(runs) - 1}_runs-{_digest(others)}"
-    name = Path(name)
-    return Path(runs[0]) / (f"{name.stem}_with_{others}{name.suffix}" if others else name)
+    path = Path(name)
+    return Path(runs[0]) / (f"{path.stem}_with_{others}{path.suffix}" if others else path)
 
 
 def weights_digest(run: str | Path) -> str:
@@ -124,14 +127,14 @@ def load_config_of(run: str | Path) -> Config:
     return load_config(path)
 
 
-def load_model(run: str | Path) -> Any:
+def load_model(run: str | Path) -> "keras.Model":
     """Build the model of a run folder and load its weights.
 
     Args:
         run: the folder that `kreid-train` wrote.
 
     Returns:
-        A `keras.Model`.
+        The network, ready to embed with.
 
     Raises:
         ConfigError: where the folder is no run.

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kreid.ranking.embeddings import Images, describe
 from kreid.types import Progress
 from tfrecords_tools.arrays import map_arrays
+
+if TYPE_CHECKING:
+    import keras
 
 _LABELS = ("person", "action", "bbox", "is_query")
 
@@ -61,7 +64,7 @@ class Crops:
         return len(self.vectors)
 
 
-def crops_of_files(model: Any, files: Sequence[Path], progress: Progress | None = None) -> Crops:
+def crops_of_files(model: "keras.Model", files: Sequence[Path], progress: Progress | None = None) -> Crops:
     """Embed image files; see `kreid.embedding.embed_files`."""
     from kreid.embedding.extract import embed_files
 
@@ -70,7 +73,9 @@ def crops_of_files(model: Any, files: Sequence[Path], progress: Progress | None 
     )
 
 
-def crops_of_records(model: Any, folder: str | Path, queries: bool, progress: Progress | None = None) -> Crops:
+def crops_of_records(
+    model: "keras.Model", folder: str | Path, queries: bool, progress: Progress | None = None
+) -> Crops:
     """Embed a folder of records and take its queries, or its gallery.
 
     Args:
@@ -127,7 +132,8 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
         return Crops(vectors, lambda row: str(paths[row]), lambda row: _read(Path(str(paths[row]))))
     if lengths.keys() >= set(_LABELS):
         try:
-            images = Images(*(np.array(arrays[name]) for name in _LABELS))
+            person, action, bbox, is_query = (np.array(arrays[name]) for name in _LABELS)
+            images = Images(person, action, bbox, is_query)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         rows = _chosen(path, images, queries)

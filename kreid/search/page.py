@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 from kreid.pages.markup import fill, fill_page
-from kreid.pictures.thumbnails import WEBP, shrink
+from kreid.pictures.thumbnails import shrink, webp
 from kreid.search.results import Results
 
 BUDGET = 30_000_000  # bytes of pictures in a file, as in a report
@@ -104,8 +103,6 @@ def _pictures(read: Callable[[int], bytes | None], height: int, kept: int) -> Ca
             small = shrink(encoded, height, f"crop {row}")
         except ValueError:  # such as a file that another one has replaced since it was embedded
             return "no readable picture"
-        file = BytesIO()
-        small.save(file, **WEBP)
-        return _Picture(file.getvalue(), small.width, small.height)
+        return _Picture(webp(small), small.width, small.height)
 
     return picture

@@ -31,7 +31,7 @@ def embed_remotely(endpoint: str, paths: Sequence[str | Path], batch_size: int =
     Reference:
         TensorFlow Serving's REST API: `POST <model>:predict`, binary values as `{"b64": ...}`.
     """
-    vectors: list = []
+    vectors: list[list[float]] = []
     for start in range(0, len(paths), batch_size):
         files = [Path(path).read_bytes() for path in paths[start : start + batch_size]]
         instances = [{"image_bytes": {"b64": base64.b64encode(data).decode("ascii")}} for data in files]
@@ -40,7 +40,7 @@ def embed_remotely(endpoint: str, paths: Sequence[str | Path], batch_size: int =
     return np.array(vectors, np.float32)
 
 
-def _post(address: str, body: bytes, timeout: float) -> list:
+def _post(address: str, body: bytes, timeout: float) -> list[list[float]]:
     """POST a prediction request and return its `predictions`."""
     if not address.startswith(("http://", "https://")):
         raise ConfigError(f"endpoint {address}: expected http://HOST:8501/v1/models/NAME")

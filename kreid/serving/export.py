@@ -3,12 +3,12 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kreid.data.images import decode_and_resize, resize
+from kreid.types import Tensor
 
 
 def export(model: keras.Model, out: str | Path) -> Path:
@@ -34,7 +34,7 @@ def export(model: keras.Model, out: str | Path) -> Path:
     image_size = model.input_shape[1:3]
     single = keras.Model(model.input, model.output["embedding"])
 
-    def encoded(image_bytes: Any) -> dict[str, Any]:
+    def encoded(image_bytes: Tensor) -> dict[str, Tensor]:
         images = tf.map_fn(
             lambda one: decode_and_resize(one, image_size),
             image_bytes,
@@ -42,7 +42,7 @@ def export(model: keras.Model, out: str | Path) -> Path:
         )
         return {"embedding": single(images, training=False)}
 
-    def pixels(image: Any) -> dict[str, Any]:
+    def pixels(image: Tensor) -> dict[str, Tensor]:
         return {"embedding": single(resize(image, image_size), training=False)}
 
     # ExportArchive, because a SavedModel of the model itself or of a tf.Module does not load in TensorFlow Serving.

@@ -3,10 +3,10 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from kreid.config.sections import Config, Data
 from kreid.data.sampling import Sampler
 from kreid.errors import ConfigError
 from tfrecords_tools.index import Index
@@ -38,9 +38,9 @@ def make_folds(index: Index, fraction: float, folds: int, seed: int) -> list[np.
     rows = index.fraction_rows(fraction)
     games, images = np.unique(index.game[rows], return_counts=True)
     if folds > len(games):
-        actions = len(np.unique(index.action[rows]))
+        known = len(np.unique(index.action[rows]))
         raise ConfigError(
-            f"folds: {folds} were asked for, but the {actions} training actions come from {len(games)} game(s), and no "
+            f"folds: {folds} were asked for, but the {known} training actions come from {len(games)} game(s), and no "
             "game may be in two folds; ask for fewer, or use more of the data (data.fraction)"
         )
     order = np.argsort(-images * np.random.default_rng(seed).uniform(0.5, 1, len(games)), kind="stable")
@@ -58,7 +58,7 @@ def make_folds(index: Index, fraction: float, folds: int, seed: int) -> list[np.
     return divided
 
 
-def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Any) -> None:
+def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Data) -> None:
     """Complain where the actions that a fold leaves hold no batch of the `data` section.
 
     Raises:
@@ -73,7 +73,7 @@ def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Any) -> 
             raise ConfigError(f"training without fold {number} of {len(held_out)}: {error}") from None
 
 
-def check_scores(index: Index, held_out: Sequence[np.ndarray], config: Any) -> None:
+def check_scores(index: Index, held_out: Sequence[np.ndarray], config: Config) -> None:
     """Complain where a fold holds nobody with two images of an action, so that nothing of it could be scored.
 
     Raises:

@@ -13,8 +13,12 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+
+import numpy as np
 
 from kreid.config.sections import Config
 from kreid.errors import ConfigError, DivergedError
@@ -23,6 +27,13 @@ log = logging.getLogger("kreid")
 
 # What a training may raise and how it reaches the caller: as the first of these that it is.
 _RAISED = {kind.__name__: kind for kind in (ConfigError, DivergedError, ValueError, OSError)}
+
+
+class _Child(NamedTuple):
+    """The process that trains, and the way to it."""
+
+    process: SpawnProcess
+    connection: Connection
 
 
 class TrainingProcess:
@@ -36,16 +47,16 @@ class TrainingProcess:
     """
 
     def __init__(self) -> None:
-        self._process: multiprocessing.Process | None = None
+        self._child: _Child | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._process:
-            self._process.kill()  # its last state to resume from is whole, whatever it is doing
-            self._process.join()
-            self._connection.close()
+        if self._child:
+            self._child.process.kill()  # its last state to resume from is whole, whatever it is doing
+            self._child.process.join()
+            self._child.connection.close()
 
     def train(
         self,
@@ -53,7 +64,7 @@ class TrainingProcess:
         data: str | Path,
         run: Path,
         resume: bool,
-        held_out: Sequence[int],
+        held_out: Sequence[int] | np.ndarray,
         on_validation: Callable[[int, dict[str, float]], None],
     ) -> None:
         """Do what `kreid.train` does, quietly.
@@ -65,11 +76,10 @@ class TrainingProcess:
             OSError: what training raised.
             RuntimeError: for anything else; the traceback was printed.
         """
-        if not self._process:
-            self._start()
-        self._reach(self._connection.send, (config, data, run, resume, held_out))
+        child = self._child or self._start()
+        _reach(child.process, child.connection.send, (config, data, run, resume, held_out))
         while True:
-            kind, *content = self._reach(self._connection.recv)
+            kind, *content = _reach(child.process, child.connection.recv)
             if kind == "done":
                 return
             if kind == "log":
@@ -79,24 +89,27 @@ class TrainingProcess:
             else:
                 raise _RAISED[kind](*content)
 
-    def _start(self) -> None:
+    def _start(self) -> _Child:
         context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=_work, args=(other,), daemon=True)
-        self._process.start()
+        connection, other = context.Pipe()
+        process = context.Process(target=_work, args=(other,), daemon=True)
+        process.start()
         other.close()  # the process's alone: it closes when the process ends
+        self._child = _Child(process, connection)
+        return self._child
 
-    def _reach(self, use: Callable, *content: Any) -> Any:
-        """Use the connection; where there is nobody at its other end any more, say why."""
-        try:
-            return use(*content)
-        except (EOFError, ConnectionResetError, BrokenPipeError):
-            self._process.join()
-            code = self._process.exitcode
-            if code < 0:
-                name = signal.Signals(-code).name
-                raise ValueError(f"the training process was ended by {name}; is the memory or the disk full?") from None
-            raise RuntimeError(f"the training process ended with code {code}; it has printed why") from None
+
+def _reach(process: SpawnProcess, use: Callable[..., Any], *content: object) -> Any:
+    """Use the connection; where there is nobody at its other end any more, say why."""
+    try:
+        return use(*content)
+    except (EOFError, ConnectionResetError, BrokenPipeError):
+        process.join()
+        code = process.exitcode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            raise ValueError(f"the training process was ended by {name}; is the memory or the disk full?") from None
+        raise RuntimeError(f"the training process ended with code {code}; it has printed why") from None
 
 
 class _Forward(logging.Handler):
@@ -113,7 +126,8 @@ class _Forward(logging.Handler):
 def _work(connection: Connection) -> None:
     """Carry out trainings as they come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the other side decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     log.setLevel(logging.INFO)
     log.propagate = False
     log.addHandler(_Forward(connection))
@@ -125,7 +139,14 @@ def _work(connection: Connection) -> None:
         connection.send(_carry_out(connection, *job))
 
 
-def _carry_out(connection: Connection, config: Config, data: Any, run: Path, resume: bool, held_out: Any) -> tuple:
+def _carry_out(
+    connection: Connection,
+    config: Config,
+    data: str | Path,
+    run: Path,
+    resume: bool,
+    held_out: Sequence[int] | np.ndarray,
+) -> tuple[str, ...]:
     from tfrecords_tools.console.tensorflow import load_tensorflow
 
     load_tensorflow()
@@ -148,7 +169,7 @@ def _carry_out(connection: Connection, config: Config, data: Any, run: Path, res
     return ("done",)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: BaseProcess) -> None:
     """End this process when the one that started it is gone: another may go on with its trial."""
-    multiprocessing.parent_process().join()
+    parent.join()
     os._exit(1)

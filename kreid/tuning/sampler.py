@@ -1,6 +1,7 @@
 """How a search draws its trials' values and which trials it stops: Optuna's ways, with what ours need besides."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from kreid.tuning.space import Choice, Range, Space, WholeRange
 
 _BEFORE_PRUNING = 5  # trials to complete first: a median of fewer says little
 _ATTEMPTS = 20  # draws of a combination that was not tried yet
+
+
+Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 
 
 class FreshDraws(optuna.samplers.BaseSampler):
@@ -27,9 +31,9 @@ class FreshDraws(optuna.samplers.BaseSampler):
         distributions: the same for Optuna.
     """
 
-    def __init__(self, seed: int, space: Space, distributions: dict[str, BaseDistribution]) -> None:
+    def __init__(self, seed: int, space: Space, distributions: Mapping[str, Distribution]) -> None:
         self.seed, self.space = seed, space
-        self.drawn = {name: one for name, one in distributions.items() if not one.single()}
+        self.drawn: dict[str, BaseDistribution] = {name: one for name, one in distributions.items() if not one.single()}
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial
@@ -89,12 +93,14 @@ class BehindTheMedian(optuna.pruners.BasePruner):
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
         """Whether to stop the trial."""
         step = trial.last_step
+        if step is None:
+            return False
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         values = [one.intermediate_values[step] for one in complete if step in one.intermediate_values]
         return len(values) >= _BEFORE_PRUNING and trial.intermediate_values[step] < float(np.median(values))
 
 
-def distribution_of(entry: Choice | Range) -> BaseDistribution:
+def distribution_of(entry: Choice | Range) -> Distribution:
     """Optuna's form of a key's values."""
     if isinstance(entry, Choice):
         return CategoricalDistribution([json.dumps(value) for value in entry.choice])  # a store knows no lists
@@ -103,13 +109,14 @@ def distribution_of(entry: Choice | Range) -> BaseDistribution:
     return FloatDistribution(entry.low, entry.high, log=entry.log, step=entry.step)
 
 
-def suggest(trial: optuna.trial.Trial, name: str, distribution: BaseDistribution) -> None:
+def suggest(trial: optuna.trial.Trial, name: str, distribution: Distribution) -> None:
     """Let a trial draw a key's value, unless it has one."""
     if isinstance(distribution, CategoricalDistribution):
         trial.suggest_categorical(name, distribution.choices)
+    elif isinstance(distribution, IntDistribution):
+        trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
     else:
-        suggest = trial.suggest_int if isinstance(distribution, IntDistribution) else trial.suggest_float
-        suggest(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+        trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
 
 
 def _stored(entry: Choice | Range, value: Any) -> Any:

@@ -125,9 +125,12 @@ class Study:
             if len(trials) >= min(limit, self.space.combinations() or limit):
                 return None
             trial = self._study.ask()
-            return self._taken(trial, self._lock(trial.number))
+            if not (lock := self._lock(trial.number)):
+                folder = self._folder_of(trial.number)
+                raise OSError(f"{folder}: another process holds it, though the trial is new; is the disk shared?")
+            return self._taken(trial, lock)
 
-    def _taken(self, trial: optuna.trial.Trial, lock: TextIO | None) -> "Trial":
+    def _taken(self, trial: optuna.trial.Trial, lock: TextIO) -> "Trial":
         for name, distribution in self._distributions.items():
             suggest(trial, name, distribution)
         return Trial(trial, lock, self._folder_of(trial.number))

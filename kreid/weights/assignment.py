@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class Report:
 class _Place(NamedTuple):
     """A variable and the tensors that may fill it, the likeliest first."""
 
-    variable: Any
+    variable: "keras.Variable"
     owner: str  # path of the layer, for messages
     candidates: tuple[tuple[str, Layout], ...]
 
@@ -232,7 +232,7 @@ def _fit(tensor: np.ndarray, layout: Layout, keras_shape: Shape) -> np.ndarray |
     return tensor.reshape(shape) if same or unrolled else None
 
 
-def _value(array: np.ndarray, variable: Any, name: str) -> np.ndarray:
+def _value(array: np.ndarray, variable: "keras.Variable", name: str) -> np.ndarray:
     """Return an array in a type that the variable takes without loss; it must be finite."""
     dtype = str(variable.dtype)
     if "float" in dtype and dtype != "float64":
@@ -279,6 +279,6 @@ def _check_single_use(found: list[tuple[_Place, str, np.ndarray]]) -> None:
             )
 
 
-def _first(names: Any, count: int = 3) -> str:
+def _first(names: Sequence[object], count: int = 3) -> str:
     """Return the first few of a list, as text."""
     return ", ".join(map(one_line, names[:count])) + (", ..." if len(names) > count else "")

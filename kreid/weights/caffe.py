@@ -67,7 +67,7 @@ def read_caffemodel(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: for a file that is cut short, damaged, or no Caffe model.
     """
-    data = memoryview(np.memmap(path, np.uint8, "r"))
+    data = np.memmap(path, np.uint8, "r").data
     tensors: dict[str, np.ndarray] = {}
     try:
         for number, wire, start, stop in _fields(data, 0, len(data), outermost=True):

@@ -10,7 +10,7 @@ References: keras/src/saving/saving_lib.py; keras/src/legacy/saving/legacy_h5_fo
 import io
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -104,7 +104,7 @@ def _check_heaps(path: Path) -> None:
     A heap is `GCOL`, a version, its size, then objects: index (2 bytes), count (2), reserved (4), size (8) and the
     text, padded to eight bytes. Index 0 is the free space behind them, whose size counts from its start.
     """
-    data = np.memmap(path, np.uint8, "r")
+    data = np.memmap(path, np.uint8, "r").data
     for match in re.finditer(b"GCOL\x01\0\0\0", data):
         start = match.start()
         end = start + int.from_bytes(data[start + 8 : start + 16], "little")
@@ -139,7 +139,7 @@ def _texts(group: "h5py.Group", attribute: str) -> list[str]:
 def _current(file: "h5py.File") -> dict[str, np.ndarray]:
     """Read the form with `vars` groups, naming each by the layers around it but for the model itself."""
     tensors: dict[str, np.ndarray] = {}
-    visited: set[Any] = set()
+    visited: set[h5py.h5g.GroupID] = set()
 
     def visit(group: "h5py.Group", outer: tuple[str, ...]) -> None:
         if group.id in visited:  # in a damaged file a group can lie within itself

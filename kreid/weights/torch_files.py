@@ -19,7 +19,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -226,9 +226,10 @@ class _Unpickler(pickle.Unpickler):
         `pickle` makes room for as many objects as the largest number says: gigabytes for a file of twenty bytes.
         """
         start = self.file.tell()
-        for index, (opcode, number, _) in enumerate(pickletools.genops(self.file)):
-            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > index:
-                raise pickle.UnpicklingError(f"it remembers object {number} after {index} steps")
+        for step, (opcode, number, _) in enumerate(pickletools.genops(self.file)):
+            puts = opcode.name in ("PUT", "BINPUT", "LONG_BINPUT")
+            if puts and isinstance(number, int) and number > step:
+                raise pickle.UnpicklingError(f"it remembers object {number} after {step} steps")
         self.file.seek(start)
         return super().load()
 
@@ -274,7 +275,9 @@ def _unpickle(unpickler: _Unpickler, path: Path) -> Any:
         raise ValueError(f"{path}: damaged checkpoint, its pickle cannot be read: {one_line(error)}") from None
 
 
-def _arrays(content: Any, load: Callable[[_Storage], bytes], order: str, path: Path) -> dict[str, np.ndarray]:
+def _arrays(
+    content: Any, load: Callable[[_Storage], bytes], order: Literal["<", ">"], path: Path
+) -> dict[str, np.ndarray]:
     """Turn the notes about tensors into arrays; tensors that share a storage go on sharing it."""
     notes = _state_dict(content, path)
     if all(name.startswith("module.") for name in notes):
@@ -303,7 +306,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, _Tensor]:
     raise ValueError(f"{path}: no tensors, neither by themselves nor under {', '.join(WRAPPERS)}; entries: {entries}")
 
 
-def _elements(raw: bytes, storage: _Storage, order: str) -> np.ndarray:
+def _elements(raw: bytes, storage: _Storage, order: Literal["<", ">"]) -> np.ndarray:
     """Return a storage as a flat array in this machine's byte order."""
     if storage.dtype == "bfloat16":
         return (np.frombuffer(raw, f"{order}u2", storage.size).astype("u4") << 16).view("f4")

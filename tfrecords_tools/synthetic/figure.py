@@ -2,14 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cache
 from math import atan2, ceil, cos, floor, pi, sin
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
 from tfrecords_tools.synthetic.skeleton import Point, Skeleton, View, mix
-from tfrecords_tools.synthetic.squads import Colour, Person
+from tfrecords_tools.synthetic.squads import Colour, Person, shade
 
 Pixel = tuple[float, float]
 
@@ -38,12 +37,6 @@ DIGITS = (
     ((0, 0.5), (0, 0), (1, 0), (1, 1), (0, 1), (0, 0.5), (1, 0.5)),
     ((1, 0.5), (0, 0.5), (0, 0), (1, 0), (1, 1), (0, 1)),
 )
-
-
-@cache
-def shade(colour: Colour, factor: float) -> Colour:
-    """Return a colour made darker (factor < 1) or lighter (> 1)."""
-    return tuple(min(255, int(value * factor)) for value in colour)
 
 
 class Brush:
@@ -264,7 +257,7 @@ def draw_head(brush: Brush, person: Person, bones: Skeleton) -> None:
     elif person.hair == "quiff":
         brush.disc((x + side * wide * 0.5, y - high * 0.9), wide * 0.55, wide * 0.5, hair)
     swell = {"afro": 1.4, "buzz": 1.0, "bald": 1.0}.get(person.hair, 1.08)
-    stubble = tuple((a + b) // 2 for a, b in zip(skin, hair, strict=True))
+    stubble = ((skin[0] + hair[0]) // 2, (skin[1] + hair[1]) // 2, (skin[2] + hair[2]) // 2)
     crown = {"bald": skin, "buzz": stubble}.get(person.hair, hair)
     brush.disc((x, y - high * (swell - 1) * 0.8), wide * swell, high * swell, crown)
     if front < -0.3:  # the nape shows below the hair

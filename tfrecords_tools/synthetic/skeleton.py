@@ -58,12 +58,16 @@ def draw_pose(random: Random, names: Sequence[str]) -> Pose:
         left, right = angles[::step]
         return left + random.gauss(0, jitter), right + random.gauss(0, jitter)
 
+    def bent(angles: tuple[float, float], jitter: float) -> tuple[float, float]:
+        left, right = pair(angles, jitter)
+        return max(0.0, left), max(0.0, right)
+
     return Pose(
         lean=pose.lean + random.gauss(0, 4),
         thighs=pair(pose.thighs, 6),
-        knees=tuple(max(0.0, angle) for angle in pair(pose.knees, 6)),
+        knees=bent(pose.knees, 6),
         arms=pair(pose.arms, 8),
-        elbows=tuple(max(0.0, angle) for angle in pair(pose.elbows, 8)),
+        elbows=bent(pose.elbows, 8),
         spread=pair(pose.spread, 2),
         lift=pair(pose.lift, 5),
         turn=random.gauss(0, 22),
@@ -129,7 +133,7 @@ def build_skeleton(person: Person, pose: Pose) -> Skeleton:
     def lift(point: Point) -> Point:
         return point[0], point[1], point[2] - ground
 
-    pairs = {name: tuple(lift(point) for point in points) for name, points in joints.items()}
+    pairs = {name: (lift(left), lift(right)) for name, (left, right) in joints.items()}
     return Skeleton(
         lift(hip),
         lift(neck),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 
 Colour = tuple[int, int, int]
@@ -122,6 +123,13 @@ def pick_far(random: Random, palette: Sequence[Colour], others: Sequence[Colour]
     return random.choice(far) if far else max(gaps, key=gaps.__getitem__)
 
 
+@cache
+def shade(colour: Colour, factor: float) -> Colour:
+    """Return a colour made darker (factor < 1) or lighter (> 1)."""
+    red, green, blue = (min(255, int(value * factor)) for value in colour)
+    return red, green, blue
+
+
 def legible(colour: Colour) -> Colour:
     """Return black or white, whichever can be read on `colour`."""
     return BLACK if sum(colour) > 400 else WHITE
@@ -149,7 +157,7 @@ def draw_kit(random: Random, others: Sequence[Colour] = ()) -> Kit:
 
 def plain_kit(shirt: Colour) -> Kit:
     """Return the one-colour kit of a goalkeeper."""
-    dark = tuple(int(value * 0.8) for value in shirt)
+    dark = shade(shirt, 0.8)
     return Kit("plain", shirt, dark, legible(shirt), dark, shirt, dark)
 
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -37,6 +36,7 @@ from tfrecords_tools.synthetic.plan import (
 DEFAULT_ACTIONS = {"train": 60, "valid": 12, "test": 12, "challenge": 4}
 
 Progress = Callable[[int, int], None]
+Label = dict[str, int | str | None]  # what `bbox_info.json` says of a thumbnail
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,11 @@ def fresh_folder(root: Path) -> Iterator[Path]:
 def draw_splits(root: Path, counts: Mapping[str, int], seed: int, workers: int, progress: Progress | None) -> None:
     """Draw the splits into `root` and write their JSON files."""
     jobs = plan_jobs(root, counts, seed)
-    found: dict[str, dict[str, dict[str, Any]]] = {split: {subset: {} for subset in SPLITS[split]} for split in counts}
+    found: dict[str, dict[str, dict[str, Label]]] = {
+        split: {subset: {} for subset in SPLITS[split]} for split in counts
+    }
 
-    def collect(results: Iterable[list[tuple[str, dict[str, Any]]]]) -> None:
+    def collect(results: Iterable[list[tuple[str, Label]]]) -> None:
         for done, (job, entries) in enumerate(zip(jobs, results, strict=True), start=1):
             for subset, entry in entries:
                 found[job.action.split][subset][str(entry["bbox_idx"])] = entry
@@ -161,7 +163,7 @@ def plan_jobs(root: Path, counts: Mapping[str, int], seed: int) -> list[Job]:
     return jobs
 
 
-def draw_action(job: Job) -> list[tuple[str, dict[str, Any]]]:
+def draw_action(job: Job) -> list[tuple[str, Label]]:
     """Draw and save the pictures of one action; return list and JSON entry of each."""
     action, counter = job.action, dict(job.first_box)
     random = choices_of(job.seed, action.split, action.index, "pictures")
@@ -192,14 +194,14 @@ def draw_action(job: Job) -> list[tuple[str, dict[str, Any]]]:
     return entries
 
 
-def save(job: Job, subset: str, thumbnail: Thumbnail, image: Image.Image) -> dict[str, Any]:
+def save(job: Job, subset: str, thumbnail: Thumbnail, image: Image.Image) -> Label:
     """Write a picture under its SoccerNet name and return its JSON entry."""
     split = job.action.split
     folder = job.root / split if split == "train" else job.root / split / subset
     place = name_folder(job.seed, split, job.action.index)
     if split == "challenge":
-        withheld = dict.fromkeys(("person", "frame", "role", "jersey", "uai"))
-        name = format_name(replace(thumbnail, **withheld))
+        withheld = replace(thumbnail, person=None, frame=None, role=None, jersey=None, uai=None)
+        name = format_name(withheld)
     else:
         folder, name = folder / place, format_name(thumbnail)
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,10 +22,9 @@ class Busy:
         return time.sleep, (600,)
 
 if __name__ == "__main__":
-    process = TrainingProcess()
-    process._start()
-    process._connection.send(Busy())
-    print(process._process.pid, flush=True)
+    child = TrainingProcess()._start()
+    child.connection.send(Busy())
+    print(child.process.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -39,8 +38,7 @@ def is_running(pid):
 
 def test_a_training_that_the_system_ends_is_told_from_one_that_cannot_be():
     with TrainingProcess() as process:
-        process._start()
-        os.kill(process._process.pid, signal.SIGKILL)
+        os.kill(process._start().process.pid, signal.SIGKILL)
         with pytest.raises(ValueError, match="process was ended by SIGKILL; is the memory or the disk full") as error:
             process.train(None, "records", None, False, [], print)
     assert type(error.value) is ValueError
@@ -79,7 +77,6 @@ def test_no_training_goes_on_without_its_search(tmp_path):
 
 def test_the_end_of_the_block_ends_a_training():
     with TrainingProcess() as process:
-        process._start()
-        child = process._process
+        child = process._start().process
         assert child.is_alive()
     assert not child.is_alive()
