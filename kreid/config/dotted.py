@@ -26,7 +26,7 @@ def differences(before: dict, now: dict) -> list[str]:
 
 def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
     """Nested sections as one dict of dotted keys, each behind `prefix`."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat

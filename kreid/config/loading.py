@@ -7,7 +7,7 @@ misspelt key, which one was probably meant. `1e-5`, which YAML 1.1 reads as a st
 import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,9 @@ from pydantic import BaseModel, ValidationError
 from kreid.config.dotted import set_key
 from kreid.config.sections import Config, OneStream, TwoStream
 from kreid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class _Loader(yaml.SafeLoader):
@@ -80,7 +83,7 @@ def check(tree: dict, where: str = "configuration") -> Config:
         raise ConfigError(f"{where}: {complaints(error.errors(), lambda place: known_keys(place, tree))}") from None
 
 
-def complaints(errors: Sequence[dict], known_keys: Callable[[list], list[str]]) -> str:
+def complaints(errors: Sequence["ErrorDetails"], known_keys: Callable[[list], list[str]]) -> str:
     """What is wrong, in one line, from what pydantic found; `known_keys` tells the keys of the section at a place."""
     return "; ".join(dict.fromkeys(_complaint(item, known_keys) for item in errors))
 
@@ -110,7 +113,7 @@ def _override(tree: dict, override: str) -> None:
     set_key(tree, key.strip(), _parse(value, where), where)
 
 
-def _complaint(item: dict, known_keys: Callable[[list], list[str]]) -> str:
+def _complaint(item: "ErrorDetails", known_keys: Callable[[list], list[str]]) -> str:
     """One line for one pydantic error."""
     place = place_of(item)
     key = ".".join(str(part) for part in place)
@@ -129,7 +132,7 @@ def _complaint(item: dict, known_keys: Callable[[list], list[str]]) -> str:
     return f"{key}: {message[0].lower()}{message[1:]}, received {_short(item['input'])}"
 
 
-def place_of(item: dict) -> list:
+def place_of(item: "ErrorDetails") -> list[int | str]:
     """Where a pydantic error is, in the user's keys: without the names of the alternatives that pydantic tried."""
     return [part for part in item["loc"] if part not in ("two_stream", "one_stream") and "[" not in str(part)]
 

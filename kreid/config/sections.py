@@ -64,8 +64,8 @@ class Part(Section):
 
     arch: Literal["body_25", "coco"] = "body_25"
     weights: str | None = None
-    paf_stages: Annotated[Integer, Field(ge=1, le=6)] = None
-    confidence_stages: Annotated[Integer, Field(ge=1, le=6)] = None
+    paf_stages: Annotated[Integer, Field(ge=1, le=6)] = 4
+    confidence_stages: Annotated[Integer, Field(ge=1, le=6)] = 2
     features: Literal["confidence", "confidence+paf", "concat"] = "confidence"
     embed_dim: Positive | None = None
     width_divisor: Positive = 1
@@ -73,10 +73,9 @@ class Part(Section):
     @model_validator(mode="before")
     @classmethod
     def _all_stages(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
+        if not isinstance(values, dict) or values.get("arch") != "coco":
             return values
-        paf, confidence = (6, 6) if values.get("arch") == "coco" else (4, 2)
-        return {"paf_stages": paf, "confidence_stages": confidence, **values}
+        return {"paf_stages": 6, "confidence_stages": 6, **values}
 
     @model_validator(mode="after")
     def _stages_exist(self) -> "Part":

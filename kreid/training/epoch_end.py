@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -32,9 +31,7 @@ class EpochEnd:
         held_out: positions of its images to validate on, where they are training images held out.
     """
 
-    def __init__(
-        self, config: Config, step: Step, out: Path, valid: Path | None, held_out: Sequence[int] | None
-    ) -> None:
+    def __init__(self, config: Config, step: Step, out: Path, valid: Path | None, held_out: np.ndarray | None) -> None:
         self.config, self.step, self.out, self.valid, self.held_out = config, step, out, valid, held_out
 
     def finish(self, state: State, writer: RunLog, collapse: CollapseWatch) -> Logs:
@@ -47,8 +44,8 @@ class EpochEnd:
         """
         logs, picture = state.mean_figures(), None
         with self.step.updater.averaged():
-            if self._is_validated(state.epoch):
-                scores, picture = self._validate()
+            if valid := self._valid_after(state.epoch):
+                scores, picture = self._validate(valid)
                 logs |= scores
             if state.keeps(logs.get("valid_mAP")):
                 write_weights(self.step.model, self.out / runs.WEIGHTS)
@@ -58,17 +55,20 @@ class EpochEnd:
         writer.epoch(row, {"images_per_second": state.images / state.busy}, self.step.model, picture)
         return logs
 
-    def _is_validated(self, epoch: int) -> bool:
+    def _valid_after(self, epoch: int) -> Path | None:
+        """The record folder to validate on after this epoch, if it is one that is validated."""
         settings = self.config.train
-        return self.valid is not None and (epoch == settings.epochs or epoch % settings.validate_every == 0)
+        if self.valid is None or (epoch != settings.epochs and epoch % settings.validate_every):
+            return None
+        return self.valid
 
-    def _validate(self) -> tuple[Logs, np.ndarray | None]:
+    def _validate(self, valid: Path) -> tuple[Logs, np.ndarray | None]:
         """Scores, and a picture of some queries and their best gallery images."""
         settings = self.config.train
-        scores, ranking = validate(self.step.model, self.valid, settings.validate_actions, self.held_out)
+        scores, ranking = validate(self.step.model, valid, settings.validate_actions, self.held_out)
         if not settings.pictures or not len(ranking) or self.held_out is not None:
             return scores, None
-        return scores, gallery_picture(ranking, self.valid, settings.pictures)
+        return scores, gallery_picture(ranking, valid, settings.pictures)
 
 
 def write_weights(model: keras.Model, path: Path) -> None:

@@ -11,7 +11,7 @@ from kreid.errors import ConfigError
 
 def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """The layers with weights by name: `neck`, `fc.0`, and those of a stream as `appearance.conv1_conv`."""
-    found = {}
+    found: dict[str, keras.layers.Layer] = {}
     for layer in model.layers:
         own = {f"{layer.name}.{part.name}": part for part in layer.layers} if _is_stream(layer) else {layer.name: layer}
         found |= {name: part for name, part in own.items() if part.weights}

@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -53,7 +53,7 @@ class RunLog:
         if not self.active:
             return
         append_row(self.out / runs.LOG, row)
-        number = row["epoch"]
+        number = int(row["epoch"])
         self._scalars({**row, **logs}, number)
         with self._events(number):
             if picture is not None:
@@ -112,8 +112,9 @@ class RunLog:
 
 def append_row(path: Path, row: Logs) -> None:
     """Add a row to a CSV file; columns that come later (validation) widen the whole file."""
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
-    rows = [old for old in rows if int(old["epoch"]) < row["epoch"]] + [row]  # a resumed run writes its epochs again
+    before = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+    kept = [old for old in before if int(old["epoch"]) < row["epoch"]]  # a resumed run writes its epochs again
+    rows: list[Mapping[str, str | float]] = [*kept, row]
     columns = list(dict.fromkeys(name for line in rows for name in line))
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")

@@ -32,7 +32,7 @@ def train(
     resume: bool = False,
     quiet: bool = False,
     on_validation: Hook | None = None,
-    held_out: Sequence[int] | None = None,
+    held_out: Sequence[int] | np.ndarray | None = None,
 ) -> Path:
     """Train a model and leave a run folder.
 

@@ -103,8 +103,9 @@ class Updater:
         tf.cond(due & finite, lambda: self._update(sums or gradients, variables), tf.no_op)
         if self.sums:
             tf.cond(due, self._clear, tf.no_op)
-        if self.scale is not None:
-            tf.cond(due, lambda: self._rescale(finite), tf.no_op)
+        if self.scale is not None and self.good is not None:
+            scale, good = self.scale, self.good
+            tf.cond(due, lambda: _rescale(scale, good, finite), tf.no_op)
         self.batches.assign_add(1)
         return finite
 
@@ -135,17 +136,18 @@ class Updater:
             self._on_each(lambda kept: kept.assign(tf.zeros_like(kept)), total)
         return tf.no_op()
 
-    def _rescale(self, finite: Tensor) -> tf.Operation:
-        """Halve the loss scale after an overflow, double it after many updates without one."""
-        grown = tf.convert_to_tensor(self.good) + 1 >= _GROWTH
-        scale = tf.convert_to_tensor(self.scale)
-        self.scale.assign(tf.where(finite, tf.where(grown, 2 * scale, scale), scale / 2))
-        self.good.assign(tf.where(finite & ~grown, tf.convert_to_tensor(self.good) + 1, 0))
-        return tf.no_op()
-
     def _on_each(self, change: Callable, variable: keras.Variable, *values: Values) -> None:
         """Change a variable on every replica, by its own part of the values."""
         self.strategy.extended.update(variable.value, change, args=values, group=False)
+
+
+def _rescale(scale: keras.Variable, good: keras.Variable, finite: Tensor) -> tf.Operation:
+    """Halve the loss scale after an overflow, double it after many `good` updates without one."""
+    grown = tf.convert_to_tensor(good) + 1 >= _GROWTH
+    now = tf.convert_to_tensor(scale)
+    scale.assign(tf.where(finite, tf.where(grown, 2 * now, now), now / 2))
+    good.assign(tf.where(finite & ~grown, tf.convert_to_tensor(good) + 1, 0))
+    return tf.no_op()
 
 
 def _variable(value: float | np.ndarray, name: str, dtype: str = "float32") -> keras.Variable:

@@ -16,7 +16,10 @@ from tfrecords_tools.index import Index, read_index
 
 
 def validate(
-    model: keras.Model, records: str | Path, actions: int | None = None, rows: Sequence[int] | None = None
+    model: keras.Model,
+    records: str | Path,
+    actions: int | None = None,
+    rows: Sequence[int] | np.ndarray | None = None,
 ) -> tuple[dict[str, float], Ranking]:
     """Score a model on a record folder by the action-restricted protocol.
 
@@ -41,7 +44,9 @@ def validate(
     return {"valid_mAP": metrics["mAP"], "valid_rank1": metrics["rank1"], "valid_spread": spread}, ranking
 
 
-def check_scorable(records: str | Path, actions: int | None = None, rows: Sequence[int] | None = None) -> None:
+def check_scorable(
+    records: str | Path, actions: int | None = None, rows: Sequence[int] | np.ndarray | None = None
+) -> None:
     """Raise ValueError, naming the folder, where `validate` of these arguments would find nothing to score."""
     with read_index(records) as index:
         kept = _scored(index, actions, rows)
@@ -56,7 +61,7 @@ def check_scorable(records: str | Path, actions: int | None = None, rows: Sequen
         raise ValueError(f"{records}: none of its {is_query.sum()} queries{where} has a match to validate on")
 
 
-def _scored(index: Index, actions: int | None, rows: Sequence[int] | None) -> np.ndarray:
+def _scored(index: Index, actions: int | None, rows: Sequence[int] | np.ndarray | None) -> np.ndarray:
     """Positions of the images to score on."""
     kept = np.arange(len(index)) if rows is None else np.asarray(rows)
     return kept if actions is None else kept[np.isin(index.action[kept], np.unique(index.action[kept])[:actions])]

@@ -107,22 +107,23 @@ def meet(cluster: Cluster, facts: dict[str, Any], minutes: float) -> None:
     names = ", ".join(cluster.name(index) for index in others)
     log.info("%s waits up to %g minutes for %s", cluster.name(cluster.index), minutes, names)
     with contextlib.ExitStack() as stack:
-        server, taken = _open_port(cluster, stack)
+        port = _open_port(cluster, stack)
+        taken = port if isinstance(port, str) else None
         if cluster.index:
             _report(cluster, {"worker": cluster.index, "facts": facts, "taken": taken}, minutes, deadline)
-        elif taken:
-            raise ConfigError(taken)
+        elif isinstance(port, str):
+            raise ConfigError(port)
         else:
-            _preside(cluster, facts, server, minutes, deadline)
+            _preside(cluster, facts, port, minutes, deadline)
 
 
-def _open_port(cluster: Cluster, stack: contextlib.ExitStack) -> tuple[socket.socket | None, str | None]:
+def _open_port(cluster: Cluster, stack: contextlib.ExitStack) -> socket.socket | str:
     """This worker's port, open as long as `stack`; or why it cannot be opened."""
     port = int(cluster.addresses[cluster.index].rpartition(":")[2])
     try:
-        return stack.enter_context(socket.create_server(("", port), backlog=len(cluster.addresses))), None
+        return stack.enter_context(socket.create_server(("", port), backlog=len(cluster.addresses)))
     except OSError as error:
-        return None, (
+        return (
             f"{cluster.name(cluster.index)} cannot open its port ({os.strerror(error.errno or 0)}); end what uses it, "
             "or give another port in TF_CONFIG on every machine"
         )

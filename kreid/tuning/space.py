@@ -17,7 +17,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -26,6 +26,9 @@ from kreid.config.loading import check, complaints, known_keys, load_tree, place
 from kreid.config.sections import Config, Integer, Number, Positive, Section
 from kreid.errors import ConfigError
 from kreid.losses.table import weight_keys_by_key
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 # They say which images are trained on and scored, or which draw of luck is: trials are compared under one value.
 FIXED = ("data.fraction", "train.seed", "train.validate_every", "train.validate_actions")
@@ -162,20 +165,32 @@ class Space:
 
     def combinations(self) -> int | None:
         """How many there are; None where a range has endlessly many values."""
-        columns = [entry.values() for entry in self.entries.values()]
-        return None if None in columns else math.prod(map(len, columns))
+        columns = self._columns()
+        return None if columns is None else math.prod(len(column) for column in columns)
 
     def every(self) -> Iterable[dict[str, Any]]:
         """Every combination, of a space that has not endlessly many."""
-        columns = [entry.values() for entry in self.entries.values()]
+        columns = self._columns()
+        if columns is None:
+            raise ValueError("space: a range without a step has endlessly many values, expected counted ones alone")
         return (dict(zip(self.entries, row, strict=True)) for row in itertools.product(*columns))
+
+    def _columns(self) -> list[Sequence[Any]] | None:
+        """Every value of each key; None where one has endlessly many."""
+        columns: list[Sequence[Any]] = []
+        for entry in self.entries.values():
+            values = entry.values()
+            if values is None:
+                return None
+            columns.append(values)
+        return columns
 
     def describe(self) -> dict[str, str]:
         """Each key's values, as text."""
         return {key: json.dumps(entry.model_dump(exclude_defaults=True)) for key, entry in self.entries.items()}
 
 
-def read_space(path: str | Path, config: str | Path, overrides: Sequence[str] = ()) -> Space:
+def read_space(path: str | Path, config: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Space:
     """Read what may be tried in a configuration.
 
     Args:
@@ -246,7 +261,7 @@ def _parsed(kind: type[Choice | Range], key: str, value: dict, where: str) -> Ch
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        errors = [{**item, "loc": (key, *item["loc"])} for item in error.errors()]
+        errors: list[ErrorDetails] = [{**item, "loc": (key, *item["loc"])} for item in error.errors()]
         raise ConfigError(f"{where}: {complaints(errors, lambda place: list(kind.model_fields))}") from None
 
 
@@ -265,7 +280,7 @@ def _changed(tree: dict, values: Mapping[str, Any], where: str) -> dict:
     return tree
 
 
-def _errors(tree: dict, key: str, value: Any, where: str) -> list[dict]:
+def _errors(tree: dict, key: str, value: Any, where: str) -> "list[ErrorDetails]":
     """What pydantic has against the value of this key; not what is wrong with it beside the others' present values."""
     try:
         Config.model_validate(_changed(tree, {key: value}, where))
