@@ -80,7 +80,8 @@ def tiles(drawn: Sequence[np.ndarray], seen: Sequence[Seen], pair: Pair, parts: 
     named = [pair.parts[number] for number, _ in order if pair.parts[number] in parts][:_TILES]
     if named:
         groups["Part maps"] = named
-        columns += [_maps(drawn, [one.parts[..., parts.index(name)] for one in seen]) for name in named]
+        part_maps = [one.parts for one in seen if one.parts is not None]
+        columns += [_maps(drawn, [values[..., parts.index(name)] for values in part_maps]) for name in named]
     return Look(np.concatenate([np.concatenate(column) for column in columns], axis=1), groups)
 
 

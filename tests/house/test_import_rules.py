@@ -1,5 +1,6 @@
 """Which room may import what: every import counts, late and lazy ones too, and so does what others bring along."""
 
+import importlib
 import re
 from typing import NamedTuple
 
@@ -185,12 +186,14 @@ def test_tests_of_what_runs_on_any_backend_run_on_jax_too():
 
 
 def test_a_face_tells_type_checkers_the_names_that_it_loads():
-    """`TYPE_CHECKING` imports and what `lazy_loader.attach` is told are the same names from the same modules."""
+    """`TYPE_CHECKING` imports, `lazy_loader.attach` and `__all__` tell the same names, the first two where they are."""
     faces = 0
     for name, text in TEXTS.items():
         if "lazy_loader.attach(" in text:
             typed, loaded = rooms.face(name, text)
             assert typed == loaded, name
+            public = importlib.import_module(name).__all__
+            assert sorted(one.rpartition(" as ")[2] for one in typed) == sorted(public), name
             faces += 1
     assert faces > 8
 
