@@ -1,6 +1,7 @@
 """The paper's own figures, in one place; and which of them a configuration compares with."""
 
 from kreid.config.sections import Config, OneStream
+from kreid.types import PaperRow
 
 # Tables 1 to 3 of the paper: mAP and rank-1 on SoccerNet-v3 ReID's test split, in percent, after training on 10 % and
 # on 2 % of the actions; None where it gives no figure.
@@ -17,7 +18,7 @@ FRACTIONS = (0.1, 0.02)
 _NETWORKS = {"resnet50": "conv5", "osnet_x1_0": "conv5", "inception_v4": "inception_c"}
 
 
-def paper_row(config: Config, split: str = "test") -> dict[str, object] | None:
+def paper_row(config: Config, split: str = "test") -> PaperRow | None:
     """Return the paper's figures for a configuration's network and part of the training set.
 
     Args:

@@ -1,24 +1,23 @@
 """How well runs rank a split: scores, what each setting brings and costs, every query's figures."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kreid.config.sections import PLAIN, Evaluation
 from kreid.embedding.extract import Embedded, embed, embed_each
 from kreid.evaluation.baselines import random_ranking, untrained
+from kreid.evaluation.metrics import PerAction, Row, RunMetrics, Seconds, Surety
 from kreid.evaluation.paper import paper_row
 from kreid.evaluation.records import check_widths, joined, ranked
 from kreid.evaluation.settings import variants
 from kreid.models.cost import cost
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import rank
-from kreid.ranking.scores import evaluate
+from kreid.ranking.scores import Fractions, Metrics, evaluate
 from kreid.ranking.statistics import compare, intervals
 from kreid.runs.folder import load_config_of, load_model, run_names, weights_digest
 from kreid.types import Progress
-
-SCORES = ("mAP", "rank1", "rank5", "rank10")
 
 
 def evaluate_runs(
@@ -29,7 +28,7 @@ def evaluate_runs(
     metric: str = "euclidean",
     join: str = "concat",
     progress: Progress | None = None,
-) -> dict[str, object]:
+) -> RunMetrics:
     """Score a run, or an ensemble of several, on a labelled split.
 
     Args:
@@ -54,15 +53,16 @@ def evaluate_runs(
     check_widths(models, join)
     wanted = variants(settings)
     members = [embed_each(model, records, list(wanted.values()), progress=progress) for model in models]
-    names, rows, first = run_names(runs), [], None
+    names, first = run_names(runs), None
+    rows: list[Row] = []
     for name, embedded, one in _entries(names, members, wanted, join):
         start = time.perf_counter()
         ranking = ranked(embedded.embeddings, one, metric)
-        seconds = {"embedding": embedded.seconds, "ranking": time.perf_counter() - start}
+        seconds: Seconds = {"embedding": embedded.seconds, "ranking": time.perf_counter() - start}
         figures = QueryFigures.of(ranking)
         metrics = evaluate(figures)
         first = figures if first is None else first
-        rows.append({"name": name, **_scores(metrics), **_surety(figures, first), "seconds": seconds})
+        rows.append({"name": name, **_fractions(metrics), **_surety(figures, first), "seconds": seconds})
     return {
         "split": split,
         "metric": str(metric),
@@ -71,7 +71,7 @@ def evaluate_runs(
         "settings": settings.model_dump(mode="json"),
         **metrics,
         "intervals": rows[-1]["intervals"],
-        "ties": {ties: _scores(evaluate(ranking, ties=ties)) for ties in ("optimistic", "pessimistic")},
+        "ties": {ties: _fractions(evaluate(ranking, ties=ties)) for ties in ("optimistic", "pessimistic")},
         "rows": rows,
         "parameters": sum(cost(model).parameters for model in models),
         "images_per_second": len(ranking.images) / max(embedded.seconds, 1e-9),
@@ -84,14 +84,13 @@ def evaluate_runs(
 
 def score_baselines(
     run: str | Path, records: str | Path, metric: str = "euclidean", progress: Progress | None = None
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Fractions]:
     """Score what a run has to beat: its network "untrained", ranked plainly, and a "random" ranking."""
     embeddings = embed(untrained(run), records, progress=progress)
-    scores = {"untrained": evaluate(rank(embeddings, metric)), "random": random_ranking(embeddings)}
-    return {name: _scores(one) for name, one in scores.items()}
+    return {"untrained": _fractions(evaluate(rank(embeddings, metric))), "random": random_ranking(embeddings)}
 
 
-def per_action(figures: QueryFigures) -> dict[str, list]:
+def per_action(figures: QueryFigures) -> PerAction:
     """Return "action", "mAP" and "queries" (how many have a match) as plain lists; mAP is None where none has."""
     means = figures.means(figures.action)
     precision = [mean if count else None for mean, count in zip(means.mean.tolist(), means.count.tolist(), strict=True)]
@@ -111,11 +110,17 @@ def _entries(
         yield plain if name == "plain" else name, joined([member[number] for member in members], join), settings
 
 
-def _scores(metrics: Mapping[str, object]) -> dict[str, object]:
-    return {name: metrics[name] for name in SCORES}
+def _fractions(metrics: Metrics) -> Fractions:
+    """Return the scores alone, without curve and counts."""
+    return {
+        "mAP": metrics["mAP"],
+        "rank1": metrics["rank1"],
+        "rank5": metrics["rank5"],
+        "rank10": metrics["rank10"],
+    }
 
 
-def _surety(figures: QueryFigures, first: QueryFigures) -> dict[str, object]:
+def _surety(figures: QueryFigures, first: QueryFigures) -> Surety:
     """Return the scores' intervals and the p value of the mAP against the first row's, None where they say nothing."""
     several = figures.scored_actions > 1  # one action alone has an interval of no width
     sure = {name: [one.low, one.high] for name, one in intervals(figures).items()} if several else None

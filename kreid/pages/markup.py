@@ -12,7 +12,7 @@ from importlib import resources
 from math import isnan
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 
 def element(tag: str, *content: object, **attributes: object) -> Markup:
@@ -26,7 +26,7 @@ def element(tag: str, *content: object, **attributes: object) -> Markup:
     written = Markup("").join(
         Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), str(value)) for name, value in attributes.items()
     )
-    return Markup("<{0}{1}>{2}</{0}>").format(tag, written, Markup("").join(content))
+    return Markup("<{0}{1}>{2}</{0}>").format(tag, written, Markup("").join(map(escape, content)))
 
 
 def percent(fraction: float | None) -> str:

@@ -9,7 +9,7 @@ from kreid.ranking.lists import Ranking
 from kreid.ranking.neighbours import Found, search
 from kreid.ranking.ordering import rank, rank_by
 from kreid.ranking.reranking import combine, expand_queries, rerank
-from kreid.ranking.scores import average_precision, evaluate, first_hit
+from kreid.ranking.scores import Metrics, average_precision, evaluate, first_hit
 from kreid.ranking.statistics import Comparison, Interval, compare, intervals
 from kreid.ranking.truth import read_groundtruth
 
@@ -19,6 +19,7 @@ __all__ = [
     "Found",
     "Images",
     "Interval",
+    "Metrics",
     "QueryFigures",
     "Ranking",
     "average_precision",

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +18,8 @@ _COLUMNS = {
 }
 
 
-class GroupMeans(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class GroupMeans:
     """Means over groups of queries: `group` (G,) sorted labels, `mean` (G,), NaN where `count` (G,) is 0."""
 
     group: np.ndarray

@@ -8,14 +8,14 @@ import json
 import reprlib
 from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from kreid.files.atomic import atomic_file
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.lists import Ranking
-from kreid.ranking.scores import evaluate
+from kreid.ranking.scores import Metrics, MetricsOf, evaluate
 from kreid.ranking.truth import parse_json, read_groundtruth
 
 _SHOWN = 3  # faults of a kind that are named, the rest are counted
@@ -87,9 +87,13 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
     return Ranking(images, np.array(queries, np.int64), offsets, np.array(rows, np.int64), places.astype(np.float64))
 
 
+@overload
+def score(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Metrics: ...
+@overload
+def score(path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int]) -> MetricsOf: ...
 def score(
     path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int] = (1, 5, 10)
-) -> dict[str, object]:
+) -> Metrics | MetricsOf:
     """Return what `evaluate` gives for a ranking file.
 
     Where the official scorer gives figures they are the same. It refuses a file in which a query has no match in its

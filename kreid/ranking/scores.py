@@ -1,6 +1,7 @@
 """The scores of a ranking, by SoccerNet-v3 ReID's protocol: average precision, mAP, rank-k, the CMC curve."""
 
 from collections.abc import Sequence
+from typing import TypeAlias, TypedDict, overload
 
 import numpy as np
 
@@ -8,9 +9,35 @@ from kreid.ranking.figures import QueryFigures
 from kreid.ranking.lists import Ranking
 
 
+class Fractions(TypedDict):
+    """The scores that are fractions, for the usual ranks."""
+
+    mAP: float
+    rank1: float
+    rank5: float
+    rank10: float
+
+
+class Metrics(Fractions):
+    """What `evaluate` gives for the usual ranks."""
+
+    cmc: list[float]
+    queries: int
+    skipped: int
+    without_gallery: int
+
+
+MetricsOf: TypeAlias = dict[str, float | int | list[float]]
+"""What `evaluate` gives for other ranks: in the place of rank1, rank5 and rank10 a rank<k> for each of them."""
+
+
+@overload
+def evaluate(ranking: Ranking | QueryFigures, *, ties: str = "order") -> Metrics: ...
+@overload
+def evaluate(ranking: Ranking | QueryFigures, ranks: Sequence[int], ties: str = "order") -> MetricsOf: ...
 def evaluate(
     ranking: Ranking | QueryFigures, ranks: Sequence[int] = (1, 5, 10), ties: str = "order"
-) -> dict[str, object]:
+) -> Metrics | MetricsOf:
     """Score a ranking: mAP, rank-k and the CMC curve.
 
     A query whose person is not in its action's gallery is skipped and counted, as SoccerNet's development kit does (the

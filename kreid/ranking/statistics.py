@@ -165,7 +165,7 @@ def _sign_flips(change: np.ndarray, groups: np.ndarray, resamples: int, seed: in
     reached = 0
     for _, heads in _draws(resamples, seed, lambda rng, n: rng.integers(2, size=(n, len(total)), dtype=np.int8)):
         flipped = (2 * heads - 1) @ total
-        reached += np.count_nonzero(np.abs(flipped) >= size - 1e-12 * len(change))  # equal but for rounding
+        reached += int(np.count_nonzero(np.abs(flipped) >= size - 1e-12 * len(change)))  # equal but for rounding
     return float((1 + reached) / (1 + resamples))
 
 

@@ -4,7 +4,7 @@ A mark (`class="mark"`) carries its value in `data-tip` for the pointer, the arr
 `data-search` what finds its queries in the list below. Every chart has its numbers in a table, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isnan
 from typing import NamedTuple
 
@@ -12,9 +12,11 @@ from markupsafe import Markup
 
 from kreid.pages.markup import element, percent
 from kreid.report.figures import Group, Headline
+from kreid.types import PaperRow
 
 _WIDTH, _LEFT, _RIGHT = 420, 40, 408  # of a drawing and of its plot's sides; units are pixels at the usual size
 _PLACES = 20  # of the CMC curve
+_QUARTERS = [(number / 4, f"{25 * number}") for number in range(5)]  # of a scale in percent, with their names
 _ROW = 28  # of a bar
 _BAR_END, _MEAN, _COUNT = 308, 362, 416  # where 100 % is, and where the columns beside the bars end
 
@@ -46,7 +48,7 @@ def interval(one: Headline) -> Markup:
     return element("svg", *parts, viewBox="0 0 300 24", class_="interval", aria_hidden="true")
 
 
-def cmc_curve(cmc: Sequence[float], paper: Mapping[str, object]) -> Chart:
+def cmc_curve(cmc: Sequence[float], paper: PaperRow) -> Chart:
     """Draw the CMC curve over the first places, with the paper's rank-1 and rank-5 where known.
 
     Args:
@@ -72,12 +74,11 @@ def cmc_curve(cmc: Sequence[float], paper: Mapping[str, object]) -> Chart:
         if place in (1, 5, 10, 15, 20):
             parts.append(_text(left, 228, place, "middle"))
     parts.append(_text((_LEFT + _RIGHT) / 2, 246, "places looked at", "middle"))
-    for place in (1, 5):
-        value = paper.get(f"rank{place}")
-        if value is not None and place <= len(values):
-            left, top = x[place - 1], _y(float(value))
+    for place, known in ((1, paper.get("rank1")), (5, paper.get("rank5"))):
+        if known is not None and place <= len(values):
+            left, top = x[place - 1], _y(known)
             diamond = element("path", class_="paper-dot", d=f"M{left:.1f},{top - 6:.1f}l6,6l-6,6l-6,-6z")
-            parts.append(_mark([diamond], f"{paper.get('system', 'Paper')}: rank-{place} {percent(float(value))} %"))
+            parts.append(_mark([diamond], f"{paper.get('system', 'Paper')}: rank-{place} {percent(known)} %"))
     table = [(str(place), f"{percent(value)} %") for place, value in enumerate(cmc, start=1)]
     about = "Queries whose person stands among the first places: the CMC curve."
     title = "Found among the first …"
@@ -160,9 +161,7 @@ def _mark(parts: Sequence[Markup], tip: str, search: str = "") -> Markup:
     return element("g", *parts, class_="mark", data_tip=tip, role="img", aria_label=tip, **wanted)
 
 
-def _grid(
-    ticks: Sequence[tuple[float, str]] = tuple((n / 4, f"{25 * n}") for n in range(5)), begin: float = _LEFT
-) -> list[Markup]:
+def _grid(ticks: Sequence[tuple[float, str]] = _QUARTERS, begin: float = _LEFT) -> list[Markup]:
     parts = []
     for share, name in ticks:
         y = _y(share)

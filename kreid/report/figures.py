@@ -1,16 +1,20 @@
 """The figures of a report: headline, mAP by kind of query, and the queries from hard to easy; NumPy only."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from kreid.ranking.figures import GroupMeans, QueryFigures
 from kreid.ranking.lists import Ranking
-from kreid.ranking.scores import evaluate
+from kreid.ranking.scores import Metrics, evaluate
 from kreid.ranking.statistics import intervals
+from kreid.types import PaperRow
 
-HEADLINE = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5"}
+Name: TypeAlias = Literal["mAP", "rank1", "rank5"]
+
+HEADLINE: dict[Name, str] = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5"}
 _ROLES = 8  # bars of a chart; rarer roles are counted together
 _BINS = 6
 
@@ -18,14 +22,15 @@ _BINS = 6
 class Headline(NamedTuple):
     """A headline figure, its 95 % interval (None over a single action) and the paper's value or None; fractions."""
 
-    name: str
+    name: Name
     value: float
     low: float | None
     high: float | None
     paper: float | None
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """The mean of one kind of query: `label` is for reading, `search` finds its queries in the page's list."""
 
     label: str
@@ -54,9 +59,7 @@ def check_paper_row(row: Mapping[str, object] | None) -> None:
             raise ValueError(f"paper_row[{name!r}]: expected a fraction from 0 to 1, such as 0.637, received {value!r}")
 
 
-def score(
-    figures: QueryFigures, fields: Mapping[str, np.ndarray], paper_row: Mapping[str, object] | None = None
-) -> Scores:
+def score(figures: QueryFigures, fields: Mapping[str, np.ndarray], paper_row: PaperRow | None = None) -> Scores:
     """Gather every figure of the page.
 
     Args:
@@ -67,20 +70,22 @@ def score(
     Raises:
         ValueError: as `evaluate`.
     """
-    metrics = evaluate(figures, ranks=(1, 5))
-    sure = intervals(figures, ranks=(1, 5))
-    several = figures.scored_actions > 1
-    headline = [
-        Headline(name, metrics[name], *(sure[name][1:] if several else (None, None)), (paper_row or {}).get(name))
-        for name in HEADLINE
-    ]
+    metrics = evaluate(figures)
     groups = {
         "precision": histogram(figures),
         "role": by_role(figures, fields["role"]),
         "height": by_size(figures, fields["height"], "height", step=10),
         "gallery": by_size(figures, figures.gallery_size, "gallery"),
     }
-    return Scores(headline, metrics["cmc"], metrics["skipped"], groups)
+    return Scores(list(_headline(figures, metrics, paper_row or {})), metrics["cmc"], metrics["skipped"], groups)
+
+
+def _headline(figures: QueryFigures, metrics: Metrics, paper: PaperRow) -> Iterator[Headline]:
+    sure = intervals(figures, ranks=(1, 5))
+    several = figures.scored_actions > 1
+    for name in HEADLINE:
+        low, high = (sure[name].low, sure[name].high) if several else (None, None)
+        yield Headline(name, metrics[name], low, high, paper.get(name))
 
 
 def by_role(figures: QueryFigures, role: np.ndarray) -> list[Group]:
@@ -94,7 +99,7 @@ def by_role(figures: QueryFigures, role: np.ndarray) -> list[Group]:
     order = np.argsort(-means.count, kind="stable")
     order = order[means.count[order] > 0]
     kept = order if len(order) <= _ROLES else order[: _ROLES - 1]
-    groups = [Group(readable(name), _quoted("role", name), *means_of) for name, *means_of in _rows(means, kept)]
+    groups = [Group(readable(name), _quoted("role", name), mean, count) for name, mean, count in _rows(means, kept)]
     if len(kept) < len(order):
         rest = order[len(kept) :]
         count = int(means.count[rest].sum())
@@ -170,7 +175,7 @@ def readable(role: str) -> str:
     return role.replace("_", " ").strip() or "unknown"
 
 
-def _rows(means: GroupMeans, order: np.ndarray) -> list[tuple]:
+def _rows(means: GroupMeans, order: np.ndarray) -> list[tuple[Any, float, int]]:
     return [(means.group[i], float(means.mean[i]), int(means.count[i])) for i in order]
 
 

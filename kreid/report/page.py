@@ -10,10 +10,11 @@ from kreid.pages.markup import fill_page, percent
 from kreid.pictures.thumbnails import Sheet
 from kreid.ranking.lists import Ranking
 from kreid.report.charts import Chart, cmc_curve, count_bars, interval, mean_bars
-from kreid.report.figures import HEADLINE, Headline, Scores
+from kreid.report.figures import HEADLINE, Headline, Name, Scores
+from kreid.types import PaperRow
 
 _SCRIPTS = ("page.js", "search.js", "list.js", "details.js")
-_MEANING = {
+_MEANING: dict[Name, str] = {
     "mAP": "Mean average precision: 100 % when all pictures of the person come before everybody else.",
     "rank1": "How often the first picture shows the right person.",
     "rank5": "How often the right person is among the first five.",
@@ -38,7 +39,7 @@ def assemble(
     listed: int,
     labelled: bool,
     scores: Scores | None,
-    paper: Mapping[str, object],
+    paper: PaperRow,
     data: Mapping[str, Any],
     sheets: Sequence[Sheet],
     maps: Mapping[str, bytes],
@@ -72,7 +73,7 @@ def assemble(
     )
 
 
-def _charts(scores: Scores, paper: Mapping[str, object]) -> list[Chart]:
+def _charts(scores: Scores, paper: PaperRow) -> list[Chart]:
     overall, groups = scores.headline[0].value, scores.groups
     return [
         cmc_curve(scores.cmc, paper),

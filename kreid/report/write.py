@@ -17,7 +17,7 @@ from kreid.report.data import Looker, looks, page_data
 from kreid.report.figures import check_paper_row, hardest_first, score
 from kreid.report.images import choose_height, collect
 from kreid.report.page import assemble
-from kreid.types import Progress
+from kreid.types import PaperRow, Progress
 from tfrecords_tools.index import Index, read_index
 
 BUDGET = 30_000_000
@@ -30,7 +30,7 @@ def write_report(
     title: str,
     *,
     limit: int | None = None,
-    paper_row: Mapping[str, object] | None = None,
+    paper_row: PaperRow | None = None,
     look: Looker | None = None,
     progress: Progress | None = None,
     budget: int = BUDGET,
@@ -88,7 +88,7 @@ def write_report(
     return Path(path)
 
 
-def _check(ranking: Ranking, limit: int | None, paper_row: Mapping[str, object] | None) -> None:
+def _check(ranking: Ranking, limit: int | None, paper_row: PaperRow | None) -> None:
     check_paper_row(paper_row)
     if limit is not None and limit < 1:
         raise ValueError(f"limit: expected at least 1 query to list, or None, received {limit}")

@@ -5,6 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from kreid.pages.markup import fill, fill_page
 from kreid.pictures.thumbnails import shrink, webp
 from kreid.search.results import Results
@@ -36,7 +38,8 @@ def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
         results: what was found.
         budget: bytes that pictures may take; queries beyond are left out, and the page says so.
     """
-    cards, used, total = [], 0, len(results.queries)
+    cards: list[Markup] = []
+    used, total = 0, len(results.queries)
     query_picture = _pictures(results.queries.picture, _QUERY_HEIGHT, 1)
     picture = _pictures(results.gallery.picture, _HEIGHT, 4096)
     for row, (query, found) in enumerate(results.rows()):
