@@ -4,15 +4,26 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tfrecords_tools import console, soccernet
 from tfrecords_tools.errors import ConfigError
 
+if TYPE_CHECKING:
+    from tfrecords_tools.index import SplitInfo
+
 app = console.make_app()
-Split = StrEnum("Split", list(soccernet.SPLITS))
+
+
+class Split(StrEnum):
+    """The splits of SoccerNet-v3 ReID."""
+
+    train = "train"
+    valid = "valid"
+    test = "test"
+    challenge = "challenge"
 
 
 class ImageFormat(StrEnum):
@@ -153,7 +164,7 @@ def _draw(root: Path, splits: list[str], actions: int, seed: int) -> None:
     console.note(f"{root}: drew {', '.join(f'{count} {split}' for split, count in counts.items())} actions")
 
 
-def _summarise(split: str, info: dict[str, Any]) -> str:
+def _summarise(split: str, info: "SplitInfo") -> str:
     people = "identities withheld" if info["identities"] is None else f"{info['identities']:,} identities"
     parts = f" ({info['queries']:,} queries, {info['gallery']:,} gallery)" if info["queries"] else ""
     size = f"{info['bytes'] / 1e6:,.1f} MB in {info['shards']} files"

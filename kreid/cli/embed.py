@@ -39,19 +39,21 @@ def embed(
     if endpoint and isinstance(source, Path):
         raise ConfigError("--endpoint takes images, not a folder of records")
     load_tensorflow()
+    from kreid.files.atomic import atomic_file
+    from tfrecords_tools.arrays import write_arrays
+
+    arrays = _locally(run_folder, source) if isinstance(source, Path) or not endpoint else _remotely(endpoint, source)
+    with atomic_file(out) as file:
+        write_arrays(file, arrays)
+    finish(out)
+
+
+def _remotely(endpoint: str, files: list[Path]) -> "dict[str, np.ndarray]":
     import numpy as np
 
-    from kreid.files.atomic import atomic_file
+    from kreid.serving.client import embed_remotely
 
-    if endpoint:
-        from kreid.serving.client import embed_remotely
-
-        arrays = {"vectors": embed_remotely(endpoint, source), "path": np.array([str(path) for path in source])}
-    else:
-        arrays = _locally(run_folder, source)
-    with atomic_file(out) as file:
-        np.savez(file, **arrays)
-    finish(out)
+    return {"vectors": embed_remotely(endpoint, files), "path": np.array([str(path) for path in files])}
 
 
 def _locally(run_folder: Path, source: list[Path] | Path) -> "dict[str, np.ndarray]":

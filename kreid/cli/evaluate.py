@@ -1,6 +1,7 @@
 """kreid-evaluate: from a run to its scores."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +10,9 @@ from kreid.cli.common import DataFolder, Metric, RunFolder, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from tfrecords_tools.console.command import finish, make_app, run
 from tfrecords_tools.tables import aligned
+
+if TYPE_CHECKING:
+    from kreid.evaluation.metrics import RunMetrics
 
 app = make_app()
 
@@ -65,7 +69,7 @@ def evaluate(
     finish(path)
 
 
-def _print_table(metrics: dict[str, Any], ties: bool) -> None:
+def _print_table(metrics: "RunMetrics", ties: bool) -> None:
     actions = len(metrics["per_action"]["action"])
     skipped = f", {metrics['skipped']} without a match skipped" if metrics["skipped"] else ""
     print(f"{metrics['split']}: {metrics['queries']} queries of {actions} actions{skipped}")
@@ -79,7 +83,7 @@ def _print_table(metrics: dict[str, Any], ties: bool) -> None:
     print(aligned(list(zip(*known, strict=True))))
 
 
-def _row(name: str, scores: dict[str, Any]) -> list[str]:
+def _row(name: str, scores: Mapping[str, Any]) -> list[str]:
     """Cells of a line; empty ones for what is not known of it."""
     cells = [name]
     for key in ("mAP", "rank1", "rank5", "rank10"):

@@ -61,7 +61,7 @@ def rank(
     check_run(run_folder)
     if _is_search(context):
         warn("a search is kreid-search RUN --gallery CROPS... --query CROPS... now; this spelling still works")
-        search_crops(run_folder, gallery, query, top, metric, out, backend)
+        search_crops(run_folder, gallery or [], query or [], top, metric, out, backend)
         return
     if data is None:
         raise ConfigError("--data: missing; give what kreid-convert wrote, or take kreid-search for a search")

@@ -48,9 +48,9 @@ def score(
     metrics = ranking_files.score(file, groundtruth)
     skipped = f", {metrics['skipped']:,} without a match left out" if metrics["skipped"] else ""
     print(f"{file}: {metrics['queries']:,} queries{skipped}")
-    names = {"mAP": "mAP", "rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10"}
-    figures = [f"{100 * metrics[key]:.1f}" for key in names]
-    print(aligned([list(names.values()), figures], right=range(len(names))))
+    names = ["mAP", "rank-1", "rank-5", "rank-10"]
+    fractions = (metrics["mAP"], metrics["rank1"], metrics["rank5"], metrics["rank10"])
+    print(aligned([names, [f"{100 * fraction:.1f}" for fraction in fractions]], right=range(len(names))))
     if out:
         finish(write_json(out, {"ranking": str(file), "groundtruth": str(groundtruth), **metrics}))
 

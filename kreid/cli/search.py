@@ -31,7 +31,8 @@ class Backend(StrEnum):
 class SeveralValues(TyperCommand):
     """A command whose --gallery and --query take several values each, as a shell writes them for crops/*.png."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    # Typer passes its own context, but says so of the base class alone, which newer versions keep to themselves.
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Repeat the option before each of its values."""
         repeated, option, again = [], None, False
         for arg in args:

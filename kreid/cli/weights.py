@@ -1,5 +1,6 @@
 """kreid-weights: look into files of weights, and convert them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,8 @@ def convert(
     from kreid.files.atomic import atomic_path
     from kreid.models import build_backbone
 
-    backbone = build_backbone(to, width_divisor=width_divisor, **({"variant": variant} if variant else {}))
+    build = partial(build_backbone, to, width_divisor=width_divisor)
+    backbone = build(variant=variant) if variant else build()
     with atomic_path(out) as temporary:
         report = files.convert(file, backbone, temporary, prefix=prefix)
     note(f"{file}: {files.identify(file) or 'not one of the known files'}")

@@ -3,31 +3,23 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from kreid.config.sections import Evaluation
+from kreid.evaluation.metrics import Change, Compared, Measured, System
 from kreid.evaluation.settings import describe
 from kreid.ranking.embeddings import Images
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.statistics import compare
 from tfrecords_tools.tables import markdown
 
-_NEEDED = (
-    "split",
-    "runs",
-    "settings",
-    "mAP",
-    "rank1",
-    "intervals",
-    "parameters",
-    "images_per_second",
-    "weights",
-    "per_query",
-)
+_NEEDED = [name for name in Measured.__annotations__ if name in Measured.__required_keys__]
+_SHOWN: tuple[Literal["mAP", "rank1"], ...] = ("mAP", "rank1")
 
 
-def read_metrics(path: str | Path) -> dict[str, object]:
+def read_metrics(path: str | Path) -> Measured:
     """Read what `kreid-evaluate` wrote.
 
     Args:
@@ -52,14 +44,15 @@ def read_metrics(path: str | Path) -> dict[str, object]:
     return metrics
 
 
-def system_name(metrics: Mapping[str, object]) -> str:
+def system_name(metrics: Measured) -> str:
     """Return the runs and the settings of a score in a few words, such as "osnet + demo (flip, re-rank)"."""
     words = list(describe(Evaluation.model_validate(metrics["settings"])).values())
-    words += [metrics["metric"]] if metrics.get("metric", "euclidean") != "euclidean" else []
+    metric = metrics.get("metric", "euclidean")
+    words += [metric] if metric != "euclidean" else []
     return " + ".join(metrics["runs"]) + (f" ({', '.join(words)})" if words else "")
 
 
-def of_same_queries(metrics: Mapping[str, object], images: Images) -> bool:
+def of_same_queries(metrics: Measured, images: Images) -> bool:
     """Return whether a score is of these images: the same queries, each with a gallery as large."""
     rows = np.flatnonzero(images.is_query)
     rows = rows[np.argsort(images.bbox[rows], kind="stable")]
@@ -71,35 +64,42 @@ def of_same_queries(metrics: Mapping[str, object], images: Images) -> bool:
     return all(np.array_equal(one, other) for one, other in pairs)
 
 
-def compare_metrics(systems: Mapping[str, dict]) -> dict[str, object]:
+def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
     """Put the scores of several systems on the same queries beside each other.
 
     Args:
         systems: name -> what `read_metrics` gave; the first is what the others are tested against.
 
     Returns:
-        "split", "queries", "actions", and "systems": for each its "system" (name), "settings", "mAP", "rank1",
-        "intervals", "paper", "parameters", "images_per_second" and "against_first" with, for "mAP" and "rank1",
-        "difference", its 95 % interval "low" and "high", and the paired "p_value"; None for the first.
+        The scores of all, in their order, and for all but the first how much they are above it.
 
     Raises:
         ValueError: two systems were scored on different queries, galleries or labels.
     """
     base = next(iter(systems))
     split, first = systems[base]["split"], _figures(systems[base])
-    rows = []
+    rows: list[System] = []
     for name, metrics in systems.items():
         if metrics["split"] != split:
             again = "score all of them on the same records"
             raise ValueError(f"{name}: scored on {metrics['split']}, {base} on {split}; {again}")
-        row = {"system": name, "settings": metrics["settings"], "paper": metrics.get("paper")}
-        row |= {key: metrics[key] for key in ("mAP", "rank1", "intervals", "parameters", "images_per_second")}
-        row["against_first"] = None if name == base else _against(first, _figures(metrics), (base, name))
-        rows.append(row)
+        rows.append(
+            {
+                "system": name,
+                "settings": metrics["settings"],
+                "paper": metrics.get("paper"),
+                "mAP": metrics["mAP"],
+                "rank1": metrics["rank1"],
+                "intervals": metrics["intervals"],
+                "parameters": metrics["parameters"],
+                "images_per_second": metrics["images_per_second"],
+                "against_first": None if name == base else _against(first, _figures(metrics), (base, name)),
+            }
+        )
     return {"split": split, "queries": len(first), "actions": len(np.unique(first.action)), "systems": rows}
 
 
-def to_markdown(comparison: Mapping[str, object]) -> str:
+def to_markdown(comparison: Compared) -> str:
     """Return a comparison as a Markdown table, in percent, aligned so that it reads well as text too."""
     rows = comparison["systems"]
     head = ["system", "mAP", "rank-1", "paper: mAP / rank-1", "parameters", "images/s"]
@@ -115,30 +115,29 @@ def to_markdown(comparison: Mapping[str, object]) -> str:
     return f"{table}\n{note}\n"
 
 
-def _figures(metrics: Mapping[str, object]) -> QueryFigures:
+def _figures(metrics: Measured) -> QueryFigures:
     figures = QueryFigures.from_json(metrics["per_query"])
     if not len(figures):
         raise ValueError("per_query: expected at least one query")
     return figures
 
 
-def _against(first: QueryFigures, other: QueryFigures, names: tuple[str, str]) -> dict[str, dict[str, float]]:
-    keys = ("difference", "low", "high", "p_value")
+def _against(first: QueryFigures, other: QueryFigures, names: tuple[str, str]) -> dict[str, Change]:
     return {
-        score: {key: getattr(result, key) for key in keys}
-        for score, result in compare(first, other, names=names).items()
+        score: {"difference": one.difference, "low": one.low, "high": one.high, "p_value": one.p_value}
+        for score, one in compare(first, other, names=names).items()
     }
 
 
-def _cells(row: Mapping[str, object], several: bool) -> list[str]:
+def _cells(row: System, several: bool) -> list[str]:
     sure, paper, against = row["intervals"] or {}, row["paper"], row["against_first"]
-    cells = [str(row["system"])]
-    for name in ("mAP", "rank1"):
+    cells = [row["system"]]
+    for name in _SHOWN:
         low_high = f" [{_percent(sure[name])}]" if name in sure else ""
         cells.append(_percent([row[name]]) + low_high)
     cells.append(_percent([paper["mAP"], paper["rank1"]], " / ") if paper else "")
     cells += [f"{row['parameters'] / 1e6:.2f} M", f"{row['images_per_second']:.3g}"]
-    for name in ("mAP", "rank1") if several else ():
+    for name in _SHOWN if several else ():
         cells.append(_change(**against[name]) if against else "")
     return cells
 

@@ -1,4 +1,4 @@
-"""The forms of what kreid-evaluate writes: `metrics_<split>.json`. Types alone."""
+"""The forms of `metrics_<split>.json`, which kreid-evaluate writes, and of what kreid-compare makes of them: types."""
 
 from typing import Any, NotRequired, TypedDict
 
@@ -53,3 +53,52 @@ class RunMetrics(Metrics):
     per_action: PerAction
     per_query: dict[str, list]
     baselines: NotRequired[dict[str, Fractions]]
+
+
+class Measured(TypedDict):
+    """What of it a comparison takes, also from the file of another version."""
+
+    split: str
+    runs: list[str]
+    settings: dict[str, Any]
+    mAP: float
+    rank1: float
+    intervals: dict[str, list[float]] | None
+    parameters: int
+    images_per_second: float
+    weights: list[str]
+    per_query: dict[str, list]
+    metric: NotRequired[str]
+    paper: NotRequired[PaperRow | None]
+
+
+class Change(TypedDict):
+    """How much a system's score is above the first one's, its 95 % interval, and p of the paired test."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+class System(TypedDict):
+    """A line of a comparison; `against_first` has a `Change` for mAP and for rank1, and is None for the first."""
+
+    system: str
+    settings: dict[str, Any]
+    paper: PaperRow | None
+    mAP: float
+    rank1: float
+    intervals: dict[str, list[float]] | None
+    parameters: int
+    images_per_second: float
+    against_first: dict[str, Change] | None
+
+
+class Compared(TypedDict):
+    """What `compare_metrics` gives: systems beside each other, and how many queries and actions they ranked."""
+
+    split: str
+    queries: int
+    actions: int
+    systems: list[System]

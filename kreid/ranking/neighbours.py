@@ -42,7 +42,7 @@ class _Vectors(NamedTuple):
 
 
 def search(
-    queries: np.ndarray,
+    queries: RowSource,
     gallery: RowSource,
     k: int = 10,
     metric: str = "euclidean",
@@ -57,7 +57,7 @@ def search(
     equal vectors at the border leave much in doubt: slower, still exact.
 
     Args:
-        queries: (Q, D) finite real numbers.
+        queries: (Q, D) finite real numbers, in the forms that a gallery may have.
         gallery: (N, D) finite real numbers: an array, a memory map (`np.load(path, mmap_mode="r")`) or whatever else
             has a shape and gives arrays for slices of rows, such as `kreid.search.crops.Rows`; read once, in order.
         k: neighbours to return (default 10); all N where the gallery is smaller.
@@ -99,7 +99,7 @@ def search(
     return Found(index, np.concatenate([np.zeros((0, width)), *(found.distance for found in best)]))
 
 
-def _check_shapes(queries: np.ndarray, gallery: RowSource) -> None:
+def _check_shapes(queries: RowSource, gallery: RowSource) -> None:
     shapes = queries.shape, gallery.shape
     if any(len(shape) != 2 for shape in shapes) or queries.shape[1] != gallery.shape[1]:
         raise ValueError(f"queries, gallery: expected (Q, D), (N, D), received {queries.shape}, {gallery.shape}")

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,7 @@ class _Search:
         check_batches(index, self.held_out, base.data)
         check_scores(index, self.held_out, base)
         self.described = describe_data(index, base.data.fraction)
-        settings = {"configuration": base.model_dump(mode="json"), "space": space.describe()}
+        settings: dict[str, Any] = {"configuration": base.model_dump(mode="json"), "space": space.describe()}
         settings |= {"data": self.described, "folds": folds, "objective": objective}
         self.study = Study(out, space, settings, base.train.seed, prune)
         self.data, self.out, self.objective, self.progress = data, out, objective, progress

@@ -10,6 +10,7 @@ import pytest
 from tiny_tree import LISTS, make_image, write_tree
 
 from tfrecords_tools import cli
+from tfrecords_tools.images import IMAGE_FORMATS
 from tfrecords_tools.index import VERSION, read_index, read_info
 from tfrecords_tools.soccernet import SPLITS, scan
 
@@ -33,6 +34,11 @@ def start(*args, **options):
     code = "import sys; sys.argv[0] = 'kreid-convert'; from tfrecords_tools.cli import main; main()"
     command = [sys.executable, *options.pop("python", []), "-c", code, *map(str, args)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_choices_are_those_of_the_converter():
+    assert [split.value for split in cli.Split] == list(SPLITS)
+    assert [one.value for one in cli.ImageFormat] == list(IMAGE_FORMATS)
 
 
 def test_everything_there_is(convert, tree, tmp_path):

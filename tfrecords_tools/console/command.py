@@ -13,9 +13,10 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO
+from types import FrameType
+from typing import NoReturn, Protocol, TextIO, runtime_checkable
 
 import typer
 
@@ -104,6 +105,14 @@ def finish(path: os.PathLike | str) -> None:
         print(printable(os.fspath(path), sys.stdout), flush=True)
 
 
+@runtime_checkable
+class _Complaint(Protocol):
+    """Typer's own complaints: their base class is not public, and comes from Click in older versions of Typer."""
+
+    def format_message(self) -> str:
+        """What is wrong, in a sentence."""
+
+
 class _LogHandler(logging.Handler):
     """Prints what libraries log the way `warn` and `note` print."""
 
@@ -129,14 +138,13 @@ def _exit_code(app: typer.Typer, args: Sequence[str] | None) -> int:
     except (ValueError, OSError) as error:
         return _fail(_describe(error), 1)
     except Exception as error:
-        # Typer's own complaints: their base class is not public, and comes from Click in older versions of Typer.
-        if not hasattr(error, "format_message"):
+        if not isinstance(error, _Complaint):
             raise
         return _fail(_describe_usage(error), getattr(error, "exit_code", 2))
 
 
-def _turn_termination_into_exit() -> object:
-    """Make SIGTERM raise SystemExit(143), so that `finally` blocks remove what is half-written."""
+def _turn_termination_into_exit() -> Callable[[int, FrameType | None], object] | int | None:
+    """Make SIGTERM raise SystemExit(143), so that `finally` blocks remove what is half-written; return what was set."""
 
     def leave(number: int, frame: object) -> NoReturn:
         raise SystemExit(128 + number)
@@ -160,7 +168,7 @@ def _describe(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _describe_usage(error: Exception) -> str:
+def _describe_usage(error: _Complaint) -> str:
     context = getattr(error, "ctx", None)
     message = error.format_message()
     return message if context is None else f"{message.rstrip('.')}. Try '{context.command_path} --help'."
