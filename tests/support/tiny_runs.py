@@ -22,7 +22,7 @@ SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 def with_heads(config):
     """The configuration with one layer-wise head of 8 numbers."""
-    return changed(config, model={"heads": {"layers": ["conv2"], "hidden": [4], "dim": 8}})
+    return changed(config, model={"heads": {"layers": ["conv1"], "hidden": [4], "dim": 8}})
 
 
 def make_run(folder, config, seed=0):

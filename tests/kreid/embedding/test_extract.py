@@ -72,7 +72,7 @@ def test_the_whole_image_stays_as_it_is():
 def test_each_way_agrees_with_the_model_called_by_hand(model, images, records):
     def called(batch):
         outputs = {name: np.asarray(value) for name, value in model(batch, training=False).items()}
-        return outputs["embedding"], np.concatenate([outputs["embedding"], outputs["conv2"]], axis=1)
+        return outputs["embedding"], np.concatenate([outputs["embedding"], outputs["conv1"]], axis=1)
 
     centre = cut(images, ("centre", False)).numpy()
     plain, both = called(images)
