@@ -86,7 +86,8 @@ class Embeddings:
         ValueError: an array has another length or dtype, a vector is not finite, or an index occurs twice in one list.
 
     Example:
-        Embeddings(np.eye(3), person=[7, 7, 8], action=[0, 0, 0], bbox=[0, 0, 1], is_query=[True, False, False])
+        person, action, bbox = np.array([[7, 7, 8], [0, 0, 0], [0, 0, 1]])
+        Embeddings(np.eye(3), person, action, bbox, is_query=np.array([True, False, False]))
     """
 
     vectors: np.ndarray
