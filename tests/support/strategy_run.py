@@ -1,10 +1,15 @@
-"""Train a tiny run in a process of its own: `strategy_run.py CONFIG RECORDS OUT REPLICAS [--resume]`.
+"""Processes that train on several devices or workers, or only start: `run_rounds`.
 
-On so many logical CPU devices, or with `TF_CONFIG` on so many workers. A process for each, because TensorFlow fixes its
-devices when it first computes.
+Each is a process of its own, because TensorFlow fixes its devices when it first computes; all are forks of one that has
+imported TensorFlow and computed nothing, because the import takes longer than what a tiny run computes.
 """
 
+import json
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -13,10 +18,64 @@ from kreid.training.run import train
 from kreid.training.step import make_strategy
 from kreid.training.workers import read_cluster
 
-if __name__ == "__main__":
-    config, records, out, replicas = sys.argv[1:5]
+
+def run_rounds(*rounds):
+    """Carry out rounds of jobs, those of a round all at a time, and wait for each round's end; every job must succeed.
+
+    Args:
+        rounds: of jobs, each the name of a function below, its arguments, and TF_CONFIG or None.
+    """
+    line = [sys.executable, __file__]
+    with subprocess.Popen(line, stdin=-1, stderr=-1, text=True, start_new_session=True) as process:
+        try:
+            said = process.communicate(json.dumps(rounds), timeout=500)[1]
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert process.returncode == 0, said[-3000:]
+
+
+def train_run(config, records, out, replicas, resume=False):
+    """Train on so many logical CPU devices, or on the workers of TF_CONFIG."""
     if not read_cluster():
         cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(replicas))
-        assert make_strategy().num_replicas_in_sync == int(replicas)
-    train(load_config(config), records, out, resume="--resume" in sys.argv, quiet=True)
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+        assert make_strategy().num_replicas_in_sync == replicas
+    train(load_config(config), records, out, resume=resume, quiet=True)
+
+
+def start(said):
+    """Start TensorFlow with the workers of TF_CONFIG within three seconds, and write down why it does not."""
+    try:
+        make_strategy(0.05)
+    except ValueError as error:
+        Path(said).write_text(str(error), encoding="utf-8")
+
+
+def _fork(name, arguments, cluster):
+    """A process that does one job and ends; returns its number."""
+    if number := os.fork():
+        return number
+    code = 1
+    try:
+        if cluster:
+            os.environ["TF_CONFIG"] = json.dumps(cluster)
+        {"train_run": train_run, "start": start}[name](*arguments)
+        code = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    for jobs in json.load(sys.stdin):
+        running = {_fork(*job) for job in jobs}
+        while running:
+            number, status = os.wait()
+            running.remove(number)
+            if status:
+                for other in running:
+                    os.kill(other, signal.SIGKILL)
+                sys.exit(f"process {number} ended with {os.waitstatus_to_exitcode(status)}")

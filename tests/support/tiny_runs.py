@@ -3,11 +3,9 @@
 import contextlib
 import importlib
 import io
-import logging
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 from configurations import changed
@@ -54,31 +52,18 @@ def command(app, *arguments):
     return ended.value.code
 
 
-def script(name, *arguments, cwd=None):
-    """Run a console script in this process, as `subprocess.run` would in another: what pyproject.toml says it is.
+def script(name, *arguments, cwd):
+    """Run a console script in this process as `subprocess.run` does in another: the function that pyproject.toml names.
 
-    It sees the command line and the folder that a shell would give it, and leaves this process as it was.
+    It sees the command line and the folder that a shell would give it; what it says is kept, without pytest's fixtures.
     """
     module, _, function = SCRIPTS[name].partition(":")
+    line = [name, *map(str, arguments)]
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_same_log_after())
-        stack.enter_context(contextlib.chdir(cwd or Path.cwd()))
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(sys, "argv", [name, *map(str, arguments)])
-        stack.enter_context(contextlib.redirect_stdout(out))
-        stack.enter_context(contextlib.redirect_stderr(err))
-        with pytest.raises(SystemExit) as left:
-            getattr(importlib.import_module(module), function)()
-    return subprocess.CompletedProcess([name, *arguments], left.value.code, out.getvalue(), err.getvalue())
-
-
-@contextlib.contextmanager
-def _same_log_after():
-    """A command that logs to standard error keeps the log from all who ask for it later, such as pytest's caplog."""
-    log = logging.getLogger("kreid")
-    level, propagate, handlers = log.level, log.propagate, list(log.handlers)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        log.propagate, log.handlers[:] = propagate, handlers
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        main = getattr(importlib.import_module(module), function)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sys, "argv", line)
+            with pytest.raises(SystemExit) as left:
+                main()
+    return subprocess.CompletedProcess(line, left.value.code, out.getvalue(), err.getvalue())

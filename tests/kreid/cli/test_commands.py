@@ -1,6 +1,7 @@
 """The commands, on what the one before left on disk, and what they say to mistakes.
 
-A process of its own where that proves something: that the script is there, and what of TensorFlow's own words is heard.
+A process of its own where that proves something: that the script is there, that none of TensorFlow's own words is
+heard, and what is said where Keras's folder is empty, which Keras looks up as it loads.
 """
 
 import importlib
@@ -15,7 +16,7 @@ import pytest
 import yaml
 from paths import ROOT
 from PIL import Image
-from tiny_runs import invoke
+from tiny_runs import invoke, script
 
 from kreid.config.loading import load_config
 
@@ -39,12 +40,12 @@ def app_of(name):
 def run(records, tmp_path_factory):
     """A tiny run, made by the command."""
     folder = tmp_path_factory.mktemp("line")
-    part = {"paf_stages": 1, "confidence_stages": 1, "width_divisor": 32}
+    part = {"arch": "coco", "paf_stages": 1, "confidence_stages": 1, "width_divisor": 32}
     appearance = {"weights": None, "layer": "conv3", "width_divisor": 16}
     model = {"embedder": "two_stream", "image_size": [64, 32], "appearance": appearance, "part": part}
     train = {"epochs": 1, "steps_per_epoch": 2}
     (folder / "tiny.yaml").write_text(yaml.safe_dump({"model": model, "train": train}), encoding="utf-8")
-    done = command("kreid-train", "tiny.yaml", "--data", records, "--out", "run", "--set", "train.seed=3", cwd=folder)
+    done = script("kreid-train", "tiny.yaml", "--data", records, "--out", "run", "--set", "train.seed=3", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "run\n"
     assert "epoch 1/1 done  loss" in done.stderr
@@ -164,12 +165,12 @@ def space(tmp_path_factory):
 
 
 def test_tune_writes_a_configuration(records, space, tmp_path):
-    appearance = {"weights": None, "layer": "conv2", "width_divisor": 8, "variant": "torchvision"}
+    appearance = {"weights": None, "layer": "conv1", "width_divisor": 8, "variant": "torchvision"}
     model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance}
     small = {"model": model, "data": {"persons": 4}, "train": {"epochs": 1, "steps_per_epoch": 1}}
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
     line = ["one.yaml", "--data", records, "--space", space, "--folds", 2, "--out", "study"]
-    done = command("kreid-tune", *line, cwd=tmp_path)
+    done = script("kreid-tune", *line, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     *table, best = done.stdout.splitlines()
     assert best == "study/best.yaml"

@@ -1,18 +1,14 @@
 """One device, two replicas and two machines train the same network: all see the whole batch."""
 
-import contextlib
 import json
-import os
 import socket
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from configurations import changed
-from paths import SUPPORT
 from run_files import log_of, weights_of
+from strategy_run import run_rounds
 
 from kreid.config.loading import dump
 from kreid.evaluation.baselines import untrained
@@ -20,29 +16,17 @@ from kreid.training.run import train
 from kreid.training.step import check_devices
 
 
-def processes(config, records, outs, replicas, *options, clusters=(None,)):
-    """Run `strategy_run.py` once for each of `outs`, all at a time."""
-    file = outs[0].with_suffix(".yaml")
+def written(config, file):
+    """The configuration as a file, for another process."""
     file.write_text(dump(config), encoding="utf-8")
-    line = [sys.executable, str(SUPPORT / "strategy_run.py"), str(file), str(records)]
-    with contextlib.ExitStack() as stack:
-        running = []
-        for out, cluster in zip(outs, clusters, strict=True):
-            environment = {**os.environ, **({"TF_CONFIG": json.dumps(cluster)} if cluster else {})}
-            arguments = [*line, str(out), str(replicas), *options]
-            process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
-            running.append(stack.enter_context(process))
-            stack.callback(process.kill)  # before the wait of its context, where another one failed
-        for process in running:
-            said = process.communicate(timeout=500)[1]
-            assert process.returncode == 0, said[-3000:]
+    return str(file)
 
 
-def two_workers(config, records, outs, *options):
+def two_workers():
+    """TF_CONFIG of each of two workers on this machine, on ports that are free."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in (one, two)]
-    tasks = [{"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}} for index in (0, 1)]
-    processes(config, records, outs, 2, *options, clusters=tasks)
+    return [{"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}} for index in (0, 1)]
 
 
 def assert_alike(run, other):
@@ -64,29 +48,50 @@ SETTINGS = {"epochs": 1, "steps_per_epoch": 4, "optimizer": "sgd", "learning_rat
 UPDATE = {"accumulate": 2, "clip_norm": 0.5, "ema": 0.5, "rates": {"fc": 2.0}}
 
 
-@pytest.mark.parametrize("sampler", ["same_action", "persons"])
-def test_two_replicas_equal_one_device(records, tiny_one, tmp_path, sampler):
+def config_of(tiny_one, sampler):
     """`persons` compares people of all actions, so an anchor's hardest negative often lies on the other replica."""
     same = sampler == "same_action"
-    config = changed(
+    return changed(
         tiny_one,
         # Among people of the whole set more distances are close to each other, and more triplets turn.
         train={**SETTINGS, **(UPDATE if same else {"steps_per_epoch": 2})},
         data={"sampler": sampler},
         loss={"same_action": same, "identity_weight": 0.2},
     )
-    processes(config, records, [tmp_path / "two"], 2)
-    assert_alike(tmp_path / "two", train(config, records, tmp_path / "one", quiet=True))
+
+
+@pytest.fixture(scope="module")
+def replicas(records, tiny_one, tmp_path_factory):
+    """The folder of two runs on two replicas, named after their samplers."""
+    folder = tmp_path_factory.mktemp("replicas")
+    jobs = []
+    for sampler in ("same_action", "persons"):
+        file = written(config_of(tiny_one, sampler), folder / f"{sampler}.yaml")
+        jobs.append(("train_run", [file, str(records), str(folder / sampler), 2], None))
+    run_rounds(jobs)
+    return folder
+
+
+@pytest.mark.parametrize("sampler", ["same_action", "persons"])
+def test_two_replicas_equal_one_device(records, tiny_one, replicas, tmp_path, sampler):
+    one = train(config_of(tiny_one, sampler), records, tmp_path / "one", quiet=True)
+    assert_alike(replicas / sampler, one)
 
 
 def test_two_workers_equal_one_device_and_resume(records, tiny_one, tmp_path):
     settings = {**SETTINGS, "learning_rate": 1e-3}
     config = changed(tiny_one, train=settings, loss={"identity_weight": 0.2, "mining": "all"})
-    chief, other = tmp_path / "two", tmp_path / "nothing"
-    two_workers(config, records, [chief, other])
-    assert not other.exists(), "only the chief writes"
     longer = changed(config, train={"epochs": 2})
-    two_workers(longer, records, [chief, chief], "--resume")
+    file, more = written(config, tmp_path / "config.yaml"), written(longer, tmp_path / "longer.yaml")
+    chief, other = tmp_path / "two", tmp_path / "nothing"
+    run_rounds(
+        [
+            ("train_run", [file, str(records), str(out), 2], cluster)
+            for out, cluster in zip((chief, other), two_workers(), strict=True)
+        ],
+        [("train_run", [more, str(records), str(chief), 2, True], cluster) for cluster in two_workers()],
+    )
+    assert not other.exists(), "only the chief writes"
     assert_alike(chief, train(longer, records, tmp_path / "one", quiet=True))
     assert json.loads((chief / "summary.json").read_text())["devices"] == 2
 

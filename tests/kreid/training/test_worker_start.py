@@ -2,14 +2,12 @@
 
 import contextlib
 import json
-import os
 import socket
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
 from configurations import changed
+from strategy_run import run_rounds
 
 from kreid.cli.train import app
 from kreid.config.loading import dump
@@ -19,35 +17,12 @@ from kreid.training.worker_start import lost_workers
 from kreid.training.workers import Cluster
 from tfrecords_tools.console.command import run
 
-START = """
-from kreid.training.step import make_strategy
-print("ready", flush=True)
-input()
-try:
-    make_strategy(0.05)
-except ValueError as error:
-    print(error)
-"""
-
 
 def config_of(cluster, kind, index):
-    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+    return {"cluster": cluster, "task": {"type": kind, "index": index}}
 
 
-def start_all(stack, configs):
-    """A process for each TF_CONFIG, which waits for a line before it starts TensorFlow's cluster."""
-    running = []
-    for config in configs:
-        environment = {**os.environ, "TF_CONFIG": config}
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        process = subprocess.Popen([sys.executable, "-c", START], env=environment, text=True, **pipes)
-        running.append(stack.enter_context(process))
-        stack.callback(process.kill)  # before the wait of its context, where another one failed
-    assert [process.stdout.readline() for process in running] == ["ready\n"] * len(running)
-    return running
-
-
-def test_a_worker_that_does_not_start_is_named():
+def test_a_worker_that_does_not_start_is_named(tmp_path):
     """What is left of three clusters: without worker 1 of three, without worker 0, and without a free port."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(7)]
@@ -55,21 +30,19 @@ def test_a_worker_that_does_not_start_is_named():
         first = {"chief": [chief], "worker": workers[:2]}
         second, third = {"worker": workers[2:4]}, {"worker": workers[4:]}
         tasks = [(first, "chief", 0), (first, "worker", 1), (second, "worker", 1), (third, "worker", 0)]
-        running = start_all(stack, [config_of(*task) for task in tasks])
         for server in servers[:5]:
             server.close()
-        for process in running:
-            process.stdin.write("\n")
-            process.stdin.flush()
-        said = [process.communicate(timeout=100)[0] for process in running]
+        files = [tmp_path / f"said_{number}" for number in range(len(tasks))]
+        run_rounds([("start", [str(file)], config_of(*task)) for file, task in zip(files, tasks, strict=True)])
+    said = [file.read_text(encoding="utf-8") for file in files]
     for line, name in zip(said[:3], [f"worker 1 ({workers[0]})"] * 2 + [f"worker 0 ({workers[2]})"], strict=True):
         assert line == (
             f"{name} met the others but did not start TensorFlow within 0.05 minutes; look at what was said there, and "
-            "start all workers again\n"
+            "start all workers again"
         )
     assert said[3] == (
         f"worker 0 ({workers[4]}): TensorFlow cannot start (Could not start gRPC server); see that nothing else uses "
-        "the ports of TF_CONFIG, and start all workers again\n"
+        "the ports of TF_CONFIG, and start all workers again"
     )
 
 
@@ -87,7 +60,7 @@ def test_only_the_chief_prints_the_run_folder(records, tiny_one, tmp_path, monke
     monkeypatch.setattr(training, "train", lambda config, data, out, **options: out)
     arguments = [str(tmp_path / "tiny.yaml"), "--data", str(records), "--out", str(tmp_path / "run")]
     for index, said in enumerate([(f"{tmp_path}/run\n", ""), ("", "done; worker 0 (a:1) wrote the run folder\n")]):
-        monkeypatch.setenv("TF_CONFIG", config_of({"worker": ["a:1", "b:2"]}, "worker", index))
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config_of({"worker": ["a:1", "b:2"]}, "worker", index)))
         with pytest.raises(SystemExit) as end:
             run(app, arguments)
         assert (end.value.code, *capsys.readouterr()) == (0, *said)
