@@ -7,6 +7,7 @@ seeded weights by their upstream names, and computes the recorded images. A diff
 largest recorded value. The table is Markdown.
 """
 
+import argparse
 import os
 import runpy
 from pathlib import Path
@@ -100,6 +101,7 @@ ROWS = {
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print("| configuration | what | beside | largest difference |\n|---|---|---|---|")
     for name, (what, origin, compare) in ROWS.items():
         print(f"| `{name}` | {what} | {origin} | {compare():.0e} |", flush=True)

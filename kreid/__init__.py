@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from kreid.tuning.search import tune as tune
     from kreid.tuning.space import read_space as read_space
 
-__version__ = importlib.metadata.version("kreid")
+try:
+    __version__ = importlib.metadata.version("kreid")
+except importlib.metadata.PackageNotFoundError:  # a checkout on the path that was never installed
+    __version__ = "unknown"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,

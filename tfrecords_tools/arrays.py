@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from tfrecords_tools.errors import one_line
 
-# What `zipfile` and NumPy raise for changed or missing bytes, depending on where they are.
-_DAMAGE = (
+# What `zipfile` and NumPy raise for changed or missing bytes, depending on where those are.
+DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -71,7 +71,7 @@ def read_arrays(path: str | Path, names: Sequence[str] = ()) -> dict[str, np.nda
         try:
             with zipfile.ZipFile(file) as archive:
                 arrays = {_name(member): _read_member(archive, member) for member in archive.infolist()}
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise ValueError(f"{path}: {expected}: {one_line(error)}") from None
     missing = [name for name in names if name not in arrays]
     if missing:
@@ -99,7 +99,7 @@ def map_arrays(path: str | Path) -> dict[str, np.ndarray]:
                 return {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
             with zipfile.ZipFile(file) as archive:
                 return {_name(member): _map_member(path, archive, member) for member in archive.infolist()}
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise ValueError(f"{path}: not a whole .npz or .npy file of arrays: {one_line(error)}") from None
 
 
@@ -116,7 +116,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
         return array
     except zipfile.BadZipFile:
         raise  # names the member itself
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(f"no readable array {one_line(member.filename)}: {one_line(error)}") from None
 
 

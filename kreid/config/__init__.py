@@ -3,7 +3,7 @@
 Imports `kreid.errors`, the table of losses, pydantic and PyYAML alone: no Keras, for commands answer before it loads.
 """
 
-from kreid.config.loading import check, dump, load_config
+from kreid.config.loading import check, dump, load_config, load_tree, read_yaml
 from kreid.config.sections import PLAIN, Config, Data, Evaluation, Loss, OneStream, Rerank, Train, TwoStream
 
 __all__ = [
@@ -19,4 +19,6 @@ __all__ = [
     "check",
     "dump",
     "load_config",
+    "load_tree",
+    "read_yaml",
 ]

@@ -145,7 +145,7 @@ class OneStream(Model):
 
 
 class Loss(Section):
-    """Losses of the outputs: triplets on the embedding and every head, cross entropy on the identity logits.
+    """Losses of the outputs: of vectors on the embedding and every head, of identities on the classifier's logits.
 
     The paper's are the triplet loss, L2 distance, negatives from the same action; margin and mining are ours.
     A weight of 0 leaves that loss out; `head_weight` multiplies what the layer-wise heads add. `kreid.losses.LOSSES`

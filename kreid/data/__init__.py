@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from kreid.data.images import decode as decode
     from kreid.data.images import decode_and_resize as decode_and_resize
     from kreid.data.images import file_batches as file_batches
     from kreid.data.images import read_image as read_image
     from kreid.data.images import resize as resize
     from kreid.data.records import find_records as find_records
+    from kreid.data.records import first_damaged as first_damaged
     from kreid.data.records import read_fields as read_fields
     from kreid.data.records import record_batches as record_batches
     from kreid.data.sampling import Sampler as Sampler
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "images": ["decode_and_resize", "file_batches", "read_image", "resize"],
-        "records": ["find_records", "read_fields", "record_batches"],
+        "images": ["decode", "decode_and_resize", "file_batches", "read_image", "resize"],
+        "records": ["find_records", "first_damaged", "read_fields", "record_batches"],
         "sampling": ["Sampler"],
         "training_set": ["TrainingSet", "training_batches"],
     },

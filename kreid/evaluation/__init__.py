@@ -1,6 +1,6 @@
 """How well runs rank: scores, baselines, comparisons, the paper's figures.
 
-Imports `kreid.embedding`, `kreid.ranking` and `kreid.runs`.
+Imports Keras, `kreid.embedding`, `kreid.models`, `kreid.ranking` and `kreid.runs`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,7 @@
-"""What a network sees in an image and in a pair. Imports Keras, `kreid.models` and `kreid.pictures`."""
+"""What a network sees in an image and in a pair.
+
+Imports Keras, `kreid.data`, `kreid.models` and `kreid.pictures`; TensorFlow or JAX for gradients.
+"""
 
 from typing import TYPE_CHECKING
 

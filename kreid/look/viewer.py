@@ -1,6 +1,6 @@
 """What a network sees in an image, as arrays: activation maps, part maps, and what makes two images alike.
 
-`look_pictures` draws them.
+`kreid.look.sheets` draws them.
 """
 
 import re
@@ -129,7 +129,7 @@ class Viewer:
                 raise ConfigError(f"layers: no map {name!r} in this network; it has {', '.join(self.layers)}")
 
     def compare(self, first: Seen, second: Seen) -> Pair:
-        """Share the similarity of two images out among their places and parts, see `look_pairs.explain`."""
+        """Share the similarity of two images out among their places and parts, see `kreid.look.pairs.explain`."""
         both = list(zip(first.pooled, second.pooled, strict=True))
         maps = [[np.stack(pair) for pair in zip(*inputs, strict=True)] for inputs in both]
         return explain(self._tails, maps, np.stack([first.embedding, second.embedding]))

@@ -59,7 +59,7 @@ class WeightedSum(PairLoss):
     def from_config(cls, config: dict) -> "WeightedSum":
         """Build the loss, and those inside it, from `get_config`'s dict."""
         for row in LOSSES.values():
-            row.load()  # Keras finds a class once its module is imported, and that of a file may have another path now
+            row.load()  # Keras finds a class once its module is imported
         losses = [keras.saving.deserialize_keras_object(loss) for loss in config["losses"]]
         return cls(**{**config, "losses": losses})
 

@@ -211,7 +211,7 @@ def _published(weights: str | Path, variant: str, width_divisor: int) -> keras.M
         "~/.keras/models (or $KERAS_HOME/models); or set model.appearance.weights: null to start from random values"
     )
     if weights != "imagenet" and not Path(weights).is_file():
-        raise ValueError(f"weights: no such file: {weights}. {remedy}")
+        raise ConfigError(f"weights: no such file: {weights}. {remedy}")
     try:
         return keras.applications.ResNet50(include_top=False, weights=str(weights), input_shape=(32, 32, 3))
     except Exception as error:  # keras.utils.get_file raises bare Exception, h5py what it likes

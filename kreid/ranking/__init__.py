@@ -4,7 +4,7 @@ Imports NumPy alone, beside `kreid.files` and what reads labels in `tfrecords_to
 """
 
 from kreid.ranking.embeddings import Embeddings, Images
-from kreid.ranking.figures import QueryFigures, group_means
+from kreid.ranking.figures import GroupMeans, QueryFigures, group_means
 from kreid.ranking.lists import Ranking
 from kreid.ranking.neighbours import Found, search
 from kreid.ranking.ordering import rank, rank_by
@@ -17,6 +17,7 @@ __all__ = [
     "Comparison",
     "Embeddings",
     "Found",
+    "GroupMeans",
     "Images",
     "Interval",
     "Metrics",

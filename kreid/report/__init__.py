@@ -1,4 +1,7 @@
-"""One page to look at a ranking with. Imports `kreid.ranking`, `kreid.pictures`, `kreid.pages` and `kreid.look`."""
+"""One page to look at a ranking with.
+
+Imports TensorFlow, `kreid.data`, `kreid.ranking`, `kreid.pictures`, `kreid.pages` and `kreid.look`.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from kreid.data.images import decode_and_resize, resize
+from kreid.errors import ConfigError
 from kreid.types import Tensor
 
 
@@ -30,6 +31,8 @@ def export(model: keras.Model, out: str | Path) -> Path:
         >>> export(load_model("saved_models/demo"), "saved_models/demo/serving")
     """
     out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file; give a folder for versions")
     out.mkdir(parents=True, exist_ok=True)
     image_size = model.input_shape[1:3]
     single = keras.Model(model.input, model.output["embedding"])

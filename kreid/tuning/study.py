@@ -22,6 +22,7 @@ import optuna
 from optuna.trial import TrialState
 
 from kreid.config.dotted import differences
+from kreid.config.loading import check
 from kreid.errors import ConfigError
 from kreid.runs.folder import CONFIG
 from kreid.tuning.sampler import BehindTheMedian, FreshDraws, distribution_of, suggest
@@ -85,7 +86,7 @@ class Study:
         if before is None:
             self._study.set_user_attr("settings", settings)
             return
-        changes = differences(before, settings)
+        changes = differences(_with_defaults(before), settings)
         if changes:
             raise ConfigError(
                 f"{self.folder}: its trials were made otherwise and cannot be compared with these "
@@ -240,6 +241,13 @@ def check_folder(folder: Path) -> None:
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (folder / STORE).exists() and not (folder / "lock").exists():
         raise ConfigError(f"--out {folder}: exists already and is no study; give another folder")
+
+
+def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """A study's settings with the defaults of the keys that configurations have received since it was begun."""
+    with contextlib.suppress(ConfigError):  # of a key that is there no more: compared as it stands
+        return {**settings, "configuration": check(dict(settings["configuration"])).model_dump(mode="json")}
+    return settings
 
 
 def _storage(path: Path) -> optuna.storages.RDBStorage:

@@ -1,6 +1,6 @@
 """Weights that people have, as named arrays, and into Keras models: without PyTorch, Caffe or running pickled code.
 
-Imports Keras, h5py and NumPy; no TensorFlow.
+Imports NumPy, h5py and what reads arrays in `tfrecords_tools`; no TensorFlow, and Keras for types alone.
 
     tensors = kreid.weights.read("pose_iter_584000.caffemodel")   # {"conv1_1.weight": array, ...}
     report = kreid.weights.assign(backbone, tensors)              # loaded, missing, unused, misshapen

@@ -1,28 +1,12 @@
 """Zip archives whose every damage is one error that names the file."""
 
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tfrecords_tools.arrays import DAMAGE
 from tfrecords_tools.errors import one_line
-
-# What `zipfile` raises for changed or missing bytes, depending on where they are.
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
 
 
 class Archive:

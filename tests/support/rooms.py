@@ -96,9 +96,19 @@ def _imports(name: str, text: str) -> tuple[str, ...]:
             raise ValueError(f"{name}: relative import")
         if id(node) not in skipped:
             found += _dotted(node)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_loader.attach":
-            found += [f"{name}.{inner}" for inner in _attached(node)]
+        if isinstance(node, ast.Call):
+            found += _called(name, node)
     return tuple(found)
+
+
+def _called(name: str, call: ast.Call) -> list[str]:
+    """What a call imports: `lazy_loader.attach(...)`, `import_module("a.b")`, `__import__("a")`, `lazy_loader.load`."""
+    function = ast.unparse(call.func).rpartition(".")[2]
+    if function == "attach":
+        return [f"{name}.{inner}" for inner in _attached(call)]
+    if function in ("import_module", "__import__", "load") and call.args and isinstance(call.args[0], ast.Constant):
+        return [call.args[0].value] if isinstance(call.args[0].value, str) else []
+    return []
 
 
 def _is_for_types(node: ast.AST) -> bool:
@@ -133,7 +143,18 @@ def at_once(name: str, text: str, known: Mapping[str, str]) -> Iterator[str]:
 
 @cache
 def _top_level(text: str) -> tuple[str, ...]:
-    return tuple(dotted for node in ast.parse(text).body for dotted in _dotted(node))
+    return tuple(dotted for node in _at_once(ast.parse(text).body) for dotted in _dotted(node))
+
+
+def _at_once(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """What runs as a module is imported: the statements of its top level, and within its `if`, `try` and `with`."""
+    for node in body:
+        yield node
+        if not _is_for_types(node):
+            for part in ("body", "orelse", "finalbody", "handlers"):
+                inner = [] if isinstance(node, ast.FunctionDef | ast.ClassDef) else getattr(node, part, [])
+                for one in inner:
+                    yield from _at_once(one.body if isinstance(one, ast.ExceptHandler) else [one])
 
 
 def _dotted(node: ast.AST) -> list[str]:

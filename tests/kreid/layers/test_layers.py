@@ -115,7 +115,7 @@ def test_signed_square_root_comes_before_the_norm_and_has_a_finite_gradient_at_z
 
 
 def sketch_products(a, b, p, q, d, trials, block=10):
-    """`<TS(a, p), TS(b, q)>` under `trials` hashes, drawn by one layer, `block` of them side by side in the channels."""
+    """`<TS(a, p), TS(b, q)>` under `trials` hashes of one layer, `block` of them side by side in the channels."""
     drawn = CompactBilinearPooling(output_dim=d)
     drawn.build([(None, 1, 1, trials * len(v)) for v in (a, p)])
     x, y = (np.zeros((2, block, 1, 1, block, len(v)), "float32") for v in (a, p))

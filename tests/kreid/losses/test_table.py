@@ -58,6 +58,8 @@ def _other_value(key):
         return not default
     if isinstance(default, str):
         return next(value for value in get_args(FIELDS[key].annotation) if value != default)
+    if isinstance(default, int) or default is None:
+        return (default or 0) + 2
     return default / 2 or 0.5
 
 
@@ -147,3 +149,15 @@ def test_equal_rows_have_finite_loss_and_gradient(name, scale):
     value, (g,) = gradient(lambda x: PAIRS[name]()(labels, x), x)
     assert np.isfinite(value)
     assert np.isfinite(g).all()
+
+
+@pytest.mark.parametrize("line", ["from kreid import layers, losses", "from kreid.losses import CircleLoss"])
+def test_a_saved_model_finds_its_loss_once_the_losses_are_imported(line, tmp_path):
+    """In a process of its own, since here every loss is registered already."""
+    inputs = keras.Input((4,), name="features")
+    model = keras.Model(inputs, keras.layers.Dense(2, name="dense")(inputs))
+    model.compile("sgd", loss=LOSSES["info_nce"].load()(temperature=0.5))
+    model.save(tmp_path / "model.keras")
+    code = f"{line}\nimport keras\nprint(keras.models.load_model('model.keras').loss.temperature)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "0.5", done.stderr[-1000:]

@@ -146,6 +146,17 @@ def test_other_settings_are_refused_by_name(study_of):
         study_of("study", ENDLESS, settings)
 
 
+def test_a_key_that_came_since_has_its_default(study_of, tiny_one):
+    """A study begun before a key was there goes on under its default, and not under another value."""
+    configuration = tiny_one.model_dump(mode="json")
+    before = {**configuration, "loss": {key: one for key, one in configuration["loss"].items() if "circle" not in key}}
+    study_of("study", ENDLESS, {"configuration": before})
+    study_of("study", ENDLESS, {"configuration": configuration})
+    changed = {**configuration, "loss": {**configuration["loss"], "circle_weight": 1.0}}
+    with pytest.raises(ValueError, match=r"configuration\.loss\.circle_weight: 0\.0 -> 1\.0\)"):
+        study_of("study", ENDLESS, {"configuration": changed})
+
+
 def test_a_store_that_cannot_be_written_is_named(study_of, tmp_path, monkeypatch):
     monkeypatch.setattr(tuning_study, "_BUSY", 0.1)
     study = study_of("study")
