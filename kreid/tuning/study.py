@@ -245,6 +245,8 @@ def check_folder(folder: Path) -> None:
 
 def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """A study's settings with the defaults of the keys that configurations have received since it was begun."""
+    if "configuration" not in settings:
+        return settings
     with contextlib.suppress(ConfigError):  # of a key that is there no more: compared as it stands
         return {**settings, "configuration": check(dict(settings["configuration"])).model_dump(mode="json")}
     return settings
