@@ -7,7 +7,6 @@ OUT/<split>/<split>-00003-of-00016.tfrecord
 
 import json
 import os
-import struct
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,15 +19,12 @@ from numpy.typing import ArrayLike
 
 from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.records import FOOTER, HEADER, unframe
 from tfrecords_tools.soccernet import limit_actions
 
 VERSION = 1  # of the records and their index; a reader takes its own version only
 INFO_NAME = "info.json"
 INDEX_NAME = "index.npz"
-
-# TFRecord framing: length (uint64), its checksum (4 bytes), payload, checksum of the payload (4 bytes).
-HEADER = 12
-FOOTER = 4
 
 # Array of the index -> its type, for the arrays with one value per record.
 COLUMNS: dict[str, type[np.generic]] = {
@@ -41,7 +37,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "is_query": np.bool_,
     "game": np.int32,
 }
-_AGAIN = "run kreid-convert again (with --overwrite if the folder stays)"
+AGAIN = "run kreid-convert again (with --overwrite if the folder stays)"
 
 
 class SplitInfo(TypedDict):
@@ -125,7 +121,8 @@ class Index:
 
         Raises:
             IndexError: for a position outside the index.
-            ValueError: naming the file, if it has vanished or is not what the index describes.
+            ValueError: naming the file and the record, if the file has vanished, is not what the index describes, or
+                is damaged: every checksum is held against what was read.
         """
         return [self._read_one(int(row)) for row in rows]
 
@@ -147,6 +144,10 @@ class Index:
             )
         return np.flatnonzero(self.action < limit)
 
+    def name(self, row: int) -> str:
+        """Say which record stands at a position, for messages: its file, action and bbox."""
+        return f"{self.shards[self.shard[row]]}: action {self.action[row]} bbox {self.bbox[row]}"
+
     def close(self) -> None:
         """Close the files; a later `read` opens them again."""
         with self._lock:
@@ -161,15 +162,14 @@ class Index:
     def _read_one(self, row: int) -> bytes:
         if not 0 <= row < len(self):
             raise IndexError(f"rows: expected positions in 0..{len(self) - 1}, received {row}")
-        shard, length = int(self.shard[row]), int(self.length[row])
-        # The length in front of the payload comes along: it tells a record of another file from the one meant.
+        size, start = HEADER + int(self.length[row]) + FOOTER, int(self.offset[row]) - HEADER
+        shard = int(self.shard[row])
         try:
-            data = os.pread(self._handle(shard), HEADER + length, int(self.offset[row]) - HEADER)
+            return unframe(os.pread(self._handle(shard), size, start))
         except OSError as error:  # the disk fails, or a server has gone
-            raise ValueError(f"{self.shards[shard]}: {error.strerror}; {_AGAIN}") from error
-        if len(data) != HEADER + length or struct.unpack_from("<Q", data)[0] != length:
-            raise ValueError(f"{self.shards[shard]}: record {row} is not where {INDEX_NAME} says; {_AGAIN}")
-        return data[HEADER:]
+            raise ValueError(f"{self.shards[shard]}: {error.strerror}; {AGAIN}") from error
+        except ValueError as error:
+            raise ValueError(f"{self.name(row)}: the record is damaged, {error}; {AGAIN}") from None
 
     def _handle(self, shard: int) -> int:
         with self._lock:
@@ -191,7 +191,7 @@ def read_info(out: str | os.PathLike) -> Info:
         info: Info = json.loads(path.read_text(encoding="utf-8"))
         version, _ = info["schema_version"], dict(info["splits"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not readable, {type(error).__name__}: {error}; {_AGAIN}") from error
+        raise ValueError(f"{path}: not readable, {type(error).__name__}: {error}; {AGAIN}") from error
     if version != VERSION:
         raise ValueError(
             f"{path}: the records have schema version {version}, this program reads version {VERSION}; "
@@ -227,22 +227,22 @@ def read_index(folder: str | os.PathLike) -> Index:
     path = folder / INDEX_NAME
     if not path.is_file():
         inner = sorted(one.parent.name for one in folder.glob(f"*/{INDEX_NAME}"))
-        hint = f"; give one of its splits: {', '.join(inner)}" if inner else f"; {_AGAIN}"
+        hint = f"; give one of its splits: {', '.join(inner)}" if inner else f"; {AGAIN}"
         raise ValueError(f"{path}: no such file, expected the folder of one split that kreid-convert wrote{hint}")
     read_info(folder.resolve().parent)
     try:
         content = read_arrays(path)
     except ValueError as error:
-        raise ValueError(f"{error}; {_AGAIN}") from error
+        raise ValueError(f"{error}; {AGAIN}") from error
     try:
         index, sizes = _build(folder, content)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{path}: not a readable index, {type(error).__name__}: {error}; {_AGAIN}") from error
+        raise ValueError(f"{path}: not a readable index, {type(error).__name__}: {error}; {AGAIN}") from error
     for shard, size in zip(index.shards, sizes, strict=True):
         found = shard.stat().st_size if shard.is_file() else None
         if found != size:
             received = "the file is missing" if found is None else f"the file has {found}"
-            raise ValueError(f"{shard}: expected {size} bytes, {received}; restore it or {_AGAIN}")
+            raise ValueError(f"{shard}: expected {size} bytes, {received}; restore it or {AGAIN}")
     return index
 
 

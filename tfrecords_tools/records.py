@@ -1,12 +1,49 @@
-"""TFRecord files that know where their records lie."""
+"""TFRecord files: records in their frames of lengths and checksums, written and read. No TensorFlow."""
 
+import struct
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import tensorflow as tf
+from google_crc32c import value as crc32c
 
-from tfrecords_tools.index import FOOTER, HEADER
+# A record's frame: length (uint64), its checksum (4 bytes), payload, checksum of the payload (4 bytes).
+HEADER = 12
+FOOTER = 4
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
+
+
+def frame(payload: bytes) -> bytes:
+    """Return a record as it stands in a file.
+
+    Reference:
+        tensorflow/core/lib/io/record_writer.h: lengths and checksums are little-endian, checksums masked CRC-32C.
+    """
+    length = _LENGTH.pack(len(payload))
+    return b"".join((length, _CHECKSUM.pack(_masked(length)), payload, _CHECKSUM.pack(_masked(payload))))
+
+
+def unframe(framed: bytes) -> bytes:
+    """Return the payload of one record, from its frame as `frame` makes it, once its checksums are right.
+
+    Raises:
+        ValueError: saying what does not fit: the length (it is another record, or none), or the payload.
+    """
+    length, payload = framed[: _LENGTH.size], framed[HEADER:-FOOTER]
+    if len(framed) < HEADER + FOOTER or _LENGTH.unpack(length)[0] != len(payload):
+        raise ValueError("no record of the expected length begins here")
+    if _CHECKSUM.unpack_from(framed, len(length))[0] != _masked(length):
+        raise ValueError("the checksum of its length differs")
+    if _CHECKSUM.unpack_from(framed, len(framed) - FOOTER)[0] != _masked(payload):
+        raise ValueError("its checksum differs")
+    return payload
+
+
+def _masked(data: bytes) -> int:
+    """The CRC-32C of bytes, turned and shifted, since that of bytes which hold their own CRC says little."""
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 class RecordFile:
@@ -29,20 +66,16 @@ class RecordFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        try:
-            self._writer = tf.io.TFRecordWriter(str(path))
-        except tf.errors.OpError as error:
-            raise self._failure(error) from error
+        self._file = path.open("xb", buffering=1 << 20)
 
     def write(self, record: bytes) -> int:
         """Append a record and return where its payload begins, in bytes from the start of the file."""
         try:
-            self._writer.write(record)
-        except tf.errors.OpError as error:
-            raise self._failure(error) from error
-        offset = self.size + HEADER
-        self.size = offset + len(record) + FOOTER
-        return offset
+            self.size += self._file.write(frame(record))
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
+        return self.size - FOOTER - len(record)
 
     def __enter__(self) -> Self:
         return self
@@ -51,15 +84,8 @@ class RecordFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._writer.close()
-        except tf.errors.OpError as failure:
+            self._file.close()
+        except OSError as failure:
             if error is None:
-                raise self._failure(failure) from failure
-        if error is None and self.path.stat().st_size != self.size:
-            raise OSError(
-                f"{self.path}: {self.path.stat().st_size} bytes on disk, {self.size} written; is the disk full?"
-            )
-
-    def _failure(self, error: tf.errors.OpError) -> OSError:
-        # TensorFlow's message is "<path>; <reason>".
-        return OSError(f"{self.path}: cannot be written, {error.message.rpartition('; ')[2]}")
+                failure.filename = str(self.path)
+                raise

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kreid.data.images import file_batches as file_batches
     from kreid.data.images import read_image as read_image
     from kreid.data.images import resize as resize
+    from kreid.data.records import damage_named as damage_named
     from kreid.data.records import find_records as find_records
     from kreid.data.records import first_damaged as first_damaged
     from kreid.data.records import read_fields as read_fields
@@ -25,7 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "images": ["decode", "decode_and_resize", "file_batches", "read_image", "resize"],
-        "records": ["find_records", "first_damaged", "read_fields", "record_batches"],
+        "records": ["damage_named", "find_records", "first_damaged", "read_fields", "record_batches"],
         "sampling": ["Sampler"],
         "training_set": ["TrainingSet", "training_batches"],
     },

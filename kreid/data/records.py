@@ -1,6 +1,7 @@
 """From TFRecords to arrays: images in batches, the other fields of records, and which record belongs to an image."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from kreid.data.images import decode, decode_and_resize
 from kreid.ranking.embeddings import Images
 from kreid.types import Tensor
 from tfrecords_tools import schema
-from tfrecords_tools.index import Index, read_index
+from tfrecords_tools.index import AGAIN, Index, read_index
 
+# What TensorFlow raises for a record that it cannot parse or decode; the latter where it quotes bytes that are no text.
+UNREADABLE = (tf.errors.OpError, UnicodeDecodeError)
 _CHUNK = 128  # records parsed at a time
 
 
@@ -37,15 +40,15 @@ def find_records(images: Images, index: Index) -> np.ndarray:
 
 
 def read_fields(index: Index, rows: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the fields of some records, in the order asked for, a few at a time: the table of `schema` in arrays."""
+    """Yield the fields of some records, in the order asked for, a few at a time: the table of `schema` in arrays.
 
-    def serialized() -> Iterator[np.ndarray]:
-        for start in range(0, len(rows), _CHUNK):
-            yield np.array(index.read(rows[start : start + _CHUNK]), dtype=object)
-
-    dataset = tf.data.Dataset.from_generator(serialized, output_signature=tf.TensorSpec((None,), tf.string)).unbatch()
+    Raises:
+        ValueError: see `damage_named`.
+    """
+    dataset = _serialized(index, rows)
     dataset = dataset.map(schema.parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    yield from dataset.batch(_CHUNK).as_numpy_iterator()
+    with damage_named(index, rows):
+        yield from dataset.batch(_CHUNK).as_numpy_iterator()
 
 
 def record_batches(
@@ -54,31 +57,55 @@ def record_batches(
     batch_size: int = 64,
     rows: Sequence[int] | np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Images of a record folder in the order of its index, or those at `rows`: `(B, h, w, 3)` float32 RGB 0-255."""
+    """Images of a record folder in the order of its index, or those at `rows`: `(B, h, w, 3)` float32 RGB 0-255.
+
+    Go through them inside `damage_named`, which names the record that cannot be read.
+    """
     index = read_index(folder)
 
     def load(record: Tensor) -> Tensor:
         return decode_and_resize(schema.parse(record)["image"], image_size)
 
-    if rows is None:
-        dataset = tf.data.TFRecordDataset([str(shard) for shard in index.shards])
-    else:
-        spec = tf.TensorSpec((), tf.string)
-        dataset = tf.data.Dataset.from_generator(lambda: (index.read([row])[0] for row in rows), output_signature=spec)
+    dataset = _serialized(index, np.arange(len(index)) if rows is None else np.asarray(rows))
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size).prefetch(2)
 
 
-def first_damaged(index: Index, rows: Sequence[int] | np.ndarray) -> str | None:
-    """Name the first of these records whose image cannot be decoded, for messages; None where all can.
+def _serialized(index: Index, rows: np.ndarray) -> tf.data.Dataset:
+    """Records as they are stored, one by one, each read with its checksums."""
+
+    def chunks() -> Iterator[np.ndarray]:
+        for start in range(0, len(rows), _CHUNK):
+            yield np.array(index.read(rows[start : start + _CHUNK]), dtype=object)
+
+    return tf.data.Dataset.from_generator(chunks, output_signature=tf.TensorSpec((None,), tf.string)).unbatch()
+
+
+@contextmanager
+def damage_named(index: Index, rows: Sequence[int] | np.ndarray) -> Iterator[None]:
+    """Turn what TensorFlow raises within the block, which names no record, into a line that does.
+
+    Args:
+        index: of the records that are read there.
+        rows: their positions in it.
 
     Raises:
-        ValueError: naming the file, where it has vanished or been cut since.
+        ValueError: naming the first damaged record and its file, or else the folder and what TensorFlow says.
     """
+    try:
+        yield
+    except UNREADABLE as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(first_damaged(index, rows) or f"{index.folder}: {said[0]}") from None
+
+
+def first_damaged(index: Index, rows: Sequence[int] | np.ndarray) -> str | None:
+    """Say which is the first damaged one of these records, in which file, and what to do; None where all are sound."""
     for row in rows:
-        record = index.read([row])[0]
         try:
-            decode(schema.parse(tf.constant(record))["image"])
-        except tf.errors.OpError:
-            return f"{index.shards[index.shard[row]]}: action {index.action[row]} bbox {index.bbox[row]}"
+            decode(schema.parse(tf.constant(index.read([row])[0]))["image"])
+        except UNREADABLE:
+            return f"{index.name(row)}: the record is damaged, its image cannot be decoded; {AGAIN}"
+        except ValueError as error:  # says all that itself
+            return str(error)
     return None

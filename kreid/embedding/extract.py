@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kreid.config.sections import PLAIN, Evaluation
 from kreid.data.images import file_batches, read_image
-from kreid.data.records import first_damaged, record_batches
+from kreid.data.records import damage_named, record_batches
 from kreid.embedding.views import Picture, cut, pictures
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings, Images
@@ -100,11 +100,8 @@ def embed_each(
     images = Images(index.person[chosen], index.action[chosen], index.bbox[chosen], index.is_query[chosen])
     batches = record_batches(records, model.input_shape[1:3], batch_size, rows)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
-    try:
+    with damage_named(index, chosen):
         found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)))
-    except tf.errors.OpError as error:
-        damaged = first_damaged(index, chosen) or f"{records}: {str(error).splitlines()[0]}"
-        raise ValueError(f"{damaged}: the record is damaged; run kreid-convert again") from None
     labels = (images.person, images.action, images.bbox, images.is_query)
     embedded = {recipe: Embedded(Embeddings(vectors, *labels), cost) for recipe, (vectors, cost) in found.items()}
     return [embedded[recipe] for recipe in recipes]

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.data.images import decode, resize
-from kreid.data.records import find_records
+from kreid.data.records import damage_named, find_records
 from kreid.look.pairs import Pair
 from kreid.look.sheets import by_part, draw_size
 from kreid.look.viewer import Seen, Viewer, relative
@@ -97,4 +97,5 @@ def _maps(drawn: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> list[np.nd
 
 
 def _read(index: Index, record: int) -> np.ndarray:
-    return decode(schema.parse(tf.constant(index.read([record])[0]))["image"]).numpy()
+    with damage_named(index, [record]):
+        return decode(schema.parse(tf.constant(index.read([record])[0]))["image"]).numpy()

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.config.sections import Config
+from kreid.data.records import UNREADABLE
 from kreid.data.training_set import TrainingSet, training_batches
 from kreid.training.failures import Failures
 from kreid.training.state import State
@@ -60,7 +61,7 @@ class Batches:
         """
         try:
             return next(self._parts)
-        except tf.errors.OpError as error:
+        except UNREADABLE as error:
             rows = self.training_set.rows[np.concatenate(plan[:_AHEAD])]
             raise self.failures.unreadable(error, self.training_set.index, rows) from None
 

@@ -51,7 +51,7 @@ class Failures:
             f"{self.last_good()}"
         )
 
-    def unreadable(self, error: tf.errors.OpError, index: Index, rows: np.ndarray) -> Exception:
+    def unreadable(self, error: Exception, index: Index, rows: np.ndarray) -> Exception:
         """Images that could not be read; `error` itself where that was another worker's trouble.
 
         Args:
@@ -59,7 +59,7 @@ class Failures:
             index: of the training images.
             rows: positions of those that were being read.
         """
-        reason = _damage(index, rows)
+        reason = first_damaged(index, rows)
         if not reason and self.several:
             return error
         return ValueError(f"{reason or first_line(error)}; {self.last_good()}")
@@ -102,13 +102,3 @@ def file_names(index: Index, rows: np.ndarray) -> list[str]:
             said |= {key: part[key][row].decode() for key in ("role", "jersey", "uai")}
             names.append(format_name(Thumbnail(**{**said, "jersey": said["jersey"] or None})))
     return names
-
-
-def _damage(index: Index, rows: np.ndarray) -> str | None:
-    """What is wrong with these records, None where nothing is."""
-    try:
-        index.read(rows)
-    except ValueError as error:
-        return str(error)
-    damaged = first_damaged(index, rows)
-    return f"{damaged}: the record is damaged; run kreid-convert again" if damaged else None

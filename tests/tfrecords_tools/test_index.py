@@ -266,7 +266,7 @@ def test_shard_that_is_cut_later(records):
     index = read_index(records / "train")
     index.read([0])
     os.truncate(index.shards[0], 100)
-    with pytest.raises(ValueError, match=r"train-00000-of-00003\.tfrecord: record 3 is not where index\.npz says"):
+    with pytest.raises(ValueError, match=r"00000-of-00003\.tfrecord: action 0 bbox 3: the record is damaged"):
         index.read([3])
 
 
@@ -276,5 +276,23 @@ def test_shard_of_another_conversion(records):
     size = shard.stat().st_size
     shard.write_bytes(make_image(0) + bytes(size - len(make_image(0))))
     index = read_index(records / "train")
-    with pytest.raises(ValueError, match="record 0 is not where"):
+    with pytest.raises(
+        ValueError,
+        match="bbox 0: the record is damaged, no record of the expected length begins here",
+    ):
         index.read([0])
+
+
+@pytest.mark.parametrize("place", [-12, -4, 0, 200, -1])  # length, its checksum, payload, its checksum
+def test_a_flipped_bit_is_told_with_file_and_record(records, place):
+    index = read_index(records / "train")
+    content = bytearray(index.shards[0].read_bytes())
+    start, length = int(index.offset[3]), int(index.length[3])
+    content[start + (place if place != -1 else length)] ^= 16
+    index.shards[0].write_bytes(content)
+    with pytest.raises(ValueError) as failure:  # noqa: PT011
+        index.read([3])
+    what = str(failure.value)
+    assert what.startswith(f"{index.shards[0]}: action 0 bbox 3: the record is damaged, ")
+    assert what.endswith("; run kreid-convert again (with --overwrite if the folder stays)")
+    assert len(index.read([2, 4])) == 2

@@ -17,6 +17,7 @@ from kreid.ranking.scores import average_precision, evaluate
 from kreid.report.data import Look
 from kreid.report.write import write_report
 from tfrecords_tools.index import read_index
+from tfrecords_tools.records import FOOTER, HEADER, frame
 
 
 @pytest.fixture
@@ -224,14 +225,24 @@ def test_other_records_are_refused(tiny, tmp_path):
         write_report(ranking, other, path, "A run")
 
 
-def test_broken_picture_is_named(tiny):
+@pytest.mark.parametrize(
+    "framed, message",
+    [
+        (False, r"00001\.tfrecord: action 0 bbox 2: the record is damaged, its checksum differs; run kreid-convert"),
+        (True, "test: image 2 of action 0: expected an image"),  # it was stored so
+    ],
+)
+def test_broken_picture_is_named(tiny, framed, message):
     ranking, records, path = tiny
     index = read_index(records)
     shard = bytearray(index.shards[0].read_bytes())
-    start = shard.index(b"\x89PNG", int(index.offset[4]))
-    shard[start + 1 : start + 4] = b"XXX"
+    start, end = int(index.offset[4]), int(index.offset[4] + index.length[4])
+    picture = shard.index(b"\x89PNG", start)
+    shard[picture + 1 : picture + 4] = b"XXX"
+    if framed:
+        shard[start - HEADER : end + FOOTER] = frame(bytes(shard[start:end]))
     index.shards[0].write_bytes(shard)
-    with pytest.raises(ValueError, match=r"test: image 2 of action 0: expected an image"):
+    with pytest.raises(ValueError, match=message):
         write_report(ranking, records, path, "A run")
     assert not path.exists()
 

@@ -126,8 +126,8 @@ def test_a_damaged_record_is_named(out, copy):
         said = Failures(out, several=True).unreadable(error, index, np.array([1, 4, 5]))
         assert type(said) is ValueError
         assert str(said) == (
-            f"{shard}: action {index.action[4]} bbox {index.bbox[4]}: the record is damaged; run kreid-convert again; "
-            f"{last_good(out)}"
+            f"{shard}: action {index.action[4]} bbox {index.bbox[4]}: the record is damaged, its checksum differs; run "
+            f"kreid-convert again (with --overwrite if the folder stays); {last_good(out)}"
         )
         # Records that are sound: what TensorFlow says, or on several machines the trouble of another one.
         said = Failures(out, several=False).unreadable(error, index, np.array([1, 5]))
