@@ -21,6 +21,7 @@ from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.records import FOOTER, HEADER, unframe
 from tfrecords_tools.soccernet import limit_actions
+from tfrecords_tools.staging import recover
 
 VERSION = 1  # of the records and their index; a reader takes its own version only
 INFO_NAME = "info.json"
@@ -179,11 +180,12 @@ class Index:
 
 
 def read_info(out: str | os.PathLike) -> Info:
-    """Read the `info.json` of a folder that `kreid-convert` wrote.
+    """Read the `info.json` of a folder that `kreid-convert` wrote, after `staging.recover`.
 
     Raises:
         ValueError: if it is missing, unreadable or of another schema version.
     """
+    recover(out)
     path = Path(out) / INFO_NAME
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {Path(out)}")
@@ -201,7 +203,12 @@ def read_info(out: str | os.PathLike) -> Info:
 
 
 def split_folder(data: str | os.PathLike, split: str) -> Path:
-    """The folder of a split's records inside what `kreid-convert` wrote; `data` may be that folder itself."""
+    """The folder of a split's records inside what `kreid-convert` wrote; `data` may be that folder itself.
+
+    Raises:
+        ValueError: see `staging.recover`, after which it looks.
+    """
+    recover(data)
     data = Path(data)
     return data if data.name == split and (data / INDEX_NAME).exists() else data / split
 
@@ -221,6 +228,7 @@ def read_index(folder: str | os.PathLike) -> Index:
         >>> len(index), int(index.is_query.sum())
         (45993, 11638)
     """
+    recover(folder)
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder of records; kreid-convert writes it")

@@ -21,12 +21,12 @@ _LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def lock_folder(folder: str | os.PathLike, program: str, wait: bool = False) -> Iterator[None]:
-    """Hold the lock of a folder; nobody else holds it meanwhile, in this process or another.
+def lock_folder(folder: str | os.PathLike, program: str, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock of a folder; nobody else holds it meanwhile, in this process or another. Gives whether it is held.
 
     The lock is the system's own (`flock`) on a hidden file, so that one of a killed process holds nobody up. On network
     folders it counts on all machines that mount them, as far as the server passes locks on. Where a file system has no
-    locks, the block runs without, after a warning.
+    locks, the block runs without, after a warning: it is given False.
 
     Args:
         folder: the folder; made where it is not there.
@@ -48,12 +48,15 @@ def lock_folder(folder: str | os.PathLike, program: str, wait: bool = False) -> 
     )
     held = _acquire(lock, folder, wait)
     try:
-        yield
+        yield held
     finally:
-        if held:
+        try:
             # While it is still held: whoever has opened this file meanwhile sees that it is gone, and makes another.
-            with suppress(OSError):
-                path.unlink()
+            if held:
+                path.unlink(missing_ok=True)
+        except OSError:
+            pass  # the folder may be written no longer; the file alone holds nobody up
+        finally:
             lock.release()
 
 

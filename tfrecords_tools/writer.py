@@ -4,7 +4,6 @@ TensorFlow is imported when the first record is written: what is wrong with argu
 """
 
 import json
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,10 +14,8 @@ from tfrecords_tools.console.tensorflow import quiet
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, Info, SplitInfo, read_info
 from tfrecords_tools.settings import Settings
-from tfrecords_tools.soccernet import SPLITS, find_root, find_splits, keep_fraction, scan
-from tfrecords_tools.staging import find_leftovers, publish, stage
-
-_LOG = logging.getLogger(__name__)
+from tfrecords_tools.soccernet import SPLITS, Entry, find_root, find_splits, keep_fraction, scan
+from tfrecords_tools.staging import claim, complete, is_unfinished, publish, stage
 
 
 def check_arguments(
@@ -49,7 +46,7 @@ def check_arguments(
     if out.resolve() in (root.resolve(), (root / "reid").resolve()):
         raise ConfigError(f"{out}: holds the thumbnails; give another folder for the records")
     for folder in (out / split for split in wanted if (out / split).exists()):
-        if not overwrite:
+        if not overwrite and not is_unfinished(out):
             raise ConfigError(f"{folder}: already there; replace it with --overwrite, or give another folder")
         strange = [one.name for one in folder.iterdir() if one.name != INDEX_NAME and one.suffix != ".tfrecord"]
         if strange:
@@ -73,7 +70,8 @@ def convert(
     """Convert splits of a SoccerNet-v3 ReID tree to TFRecords; every image is decoded once to know that it is whole.
 
     Writes `out/<split>/<split>-00003-of-00016.tfrecord` (whole actions, in order, queries first), its index, and
-    `out/info.json`, to which the splits are added. If anything fails, `out` is what it was.
+    `out/info.json`, to which the splits are added. If anything fails, `out` is what it was. If the process is killed
+    while it puts its work in place, whoever opens `out` next completes that: the same conversion again has it done.
 
     Args:
         root: the tree, see `soccernet.find_root`.
@@ -101,31 +99,42 @@ def convert(
     """
     settings = Settings(fraction, shards, resize, image_format)
     root, out = Path(root), Path(out)
-    splits = check_arguments(root, out, splits, fraction, overwrite)
+    check_arguments(root, out, splits, fraction, overwrite)
     root = find_root(root)
-    if (out / INFO_NAME).exists():
-        read_info(out)
-    for leftover in find_leftovers(out):
-        _LOG.warning("%s: left by a run that was killed, or one under way; remove it if none is", leftover)
-    listed = {split: scan(root, split) for split in splits}
+    with claim(out):
+        done = complete(out)
+        wanted = list(dict.fromkeys(find_splits(root) if splits is None else splits))
+        request = json.loads(json.dumps({"root": str(root.resolve()), "splits": wanted, **vars(settings)}))
+        if request in done and not overwrite:
+            return read_info(out)
+        check_arguments(root, out, wanted, fraction, overwrite)  # again, now that nobody else is at work there
+        info: Info = {"schema_version": VERSION, "splits": {}}
+        if (out / INFO_NAME).exists():
+            info = read_info(out)
+        listed = {split: scan(root, split) for split in wanted}
+        with stage(out) as staged:
+            infos = _write_splits(staged, listed, settings, workers, progress)
+            merged = info["splits"] | infos
+            info["splits"] = {split: merged[split] for split in SPLITS if split in merged}
+            (staged / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+            publish(staged, out, [*infos, INFO_NAME], request)
+    return info
 
+
+def _write_splits(
+    staged: Path, listed: dict[str, list[Entry]], settings: Settings, workers: int | None, progress: bool
+) -> dict[str, SplitInfo]:
     from tfrecords_tools.console.progress import Bars
 
     with quiet():
         from tfrecords_tools.split_writer import write_split  # only now, because it imports TensorFlow
 
     infos: dict[str, SplitInfo] = {}
-    with stage(out) as staged, Bars(shown=progress) as bars:
+    with Bars(shown=progress) as bars:
         for split, entries in listed.items():
             mine = settings if split == "train" else replace(settings, fraction=1.0)
             kept = keep_fraction(entries, mine.fraction)
             advance = partial(bars.advance, bars.add(split, len(kept)))
             last_action = entries[-1].thumbnail.action
             infos[split] = write_split(staged / split, kept, last_action, mine, workers, advance)
-        # Read again: another conversion into this folder may have ended meanwhile.
-        info = read_info(out) if (out / INFO_NAME).exists() else {"schema_version": VERSION, "splits": {}}
-        merged = info["splits"] | infos
-        info["splits"] = {split: merged[split] for split in SPLITS if split in merged}
-        (staged / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-        publish(staged, out, [*infos, INFO_NAME])
-    return info
+    return infos

@@ -37,6 +37,9 @@ def score(
     The figures are those of SoccerNet's own scorer. A file that is not a complete ranking of the split is refused, and
     what is wrong with it is named and counted.
     """
+    from tfrecords_tools.staging import recover
+
+    recover(groundtruth.parent if groundtruth.suffix else groundtruth)
     for path, name in ((file, "FILE"), (groundtruth, "GROUNDTRUTH")):
         if not path.exists():
             raise ConfigError(f"{name} {path}: no such file")

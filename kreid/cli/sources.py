@@ -9,10 +9,10 @@ def check_data(data: Path, split: str = "train") -> Path:
     """Return the folder of a split's records; complain at once where they are not there."""
     from tfrecords_tools.index import INDEX_NAME, split_folder
 
+    folder = split_folder(data, split)
     if not data.is_dir():
         what = "a file, expected a folder" if data.exists() else "no such folder"
         raise ConfigError(f"--data {data}: {what}; give the one that kreid-convert wrote")
-    folder = split_folder(data, split)
     if not (folder / INDEX_NAME).is_file():
         found = [data] if (data / INDEX_NAME).is_file() else _splits(data)
         if not found:
@@ -73,6 +73,10 @@ def crop_source(name: str, paths: list[Path], embeddings: bool = True) -> list[P
         paths: what the user gave.
         embeddings: whether a file of embeddings, `.npz` or `.npy`, will do.
     """
+    from tfrecords_tools.staging import recover
+
+    for path in paths:
+        recover(path)
     suffixes = (".npz", ".npy") if embeddings else ()
     stored = [path for path in paths if path.suffix in suffixes or (path / "index.npz").is_file()]
     if stored and len(paths) > 1:

@@ -27,7 +27,8 @@ def test_the_second_is_told_who_is_at_work(tmp_path):
 
 def test_the_folder_is_free_and_empty_afterwards(tmp_path):
     for _ in range(2):
-        with lock_folder(tmp_path, "kreid-convert"):
+        with lock_folder(tmp_path, "kreid-convert") as held:
+            assert held
             assert names(tmp_path) == [LOCK_NAME]
         assert names(tmp_path) == []
 
@@ -79,8 +80,8 @@ def test_where_a_file_system_has_no_locks_it_goes_on_without(tmp_path, monkeypat
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with lock_folder(tmp_path, "kreid-convert"):
-        pass
+    with lock_folder(tmp_path, "kreid-convert") as held:
+        assert not held
     assert f"{tmp_path}: its file system has no locks ({os.strerror(number)})" in caplog.text
 
 

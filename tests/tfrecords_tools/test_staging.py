@@ -1,9 +1,13 @@
+import errno
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from tfrecords_tools.staging import find_leftovers, publish, stage
+from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.locks import LOCK_NAME, lock_folder
+from tfrecords_tools.staging import JOURNAL, claim, complete, find_leftovers, is_unfinished, publish, recover, stage
 
 
 def fill(folder, files):
@@ -17,7 +21,7 @@ def content(folder):
 
 
 def run(out, files, names):
-    with stage(out) as staged:
+    with claim(out), stage(out) as staged:
         fill(staged, files)
         publish(staged, out, names)
 
@@ -38,7 +42,7 @@ def test_error_leaves_nothing(tmp_path):
     out = tmp_path / "a" / "b"
 
     def fail():
-        with stage(out) as staged:
+        with claim(out), stage(out) as staged:
             fill(staged, {"train/x": "1"})
             assert find_leftovers(out) == [staged]
             raise KeyboardInterrupt
@@ -53,7 +57,7 @@ def test_error_leaves_the_folder_that_was_there(tmp_path):
     out.mkdir()
 
     def fail():
-        with stage(out) as staged:
+        with claim(out), stage(out) as staged:
             fill(staged, {"train/x": "1"})
             raise ValueError("stop")
 
@@ -71,7 +75,7 @@ def test_move_that_fails_takes_back_those_before(tmp_path, monkeypatch, failing)
 
     def replace(self, target):
         moves.append(self)
-        if len(moves) == failing + 1:
+        if len(moves) == failing + 2:  # the first one is the journal's
             raise OSError("disk")
         return real(self, target)
 
@@ -81,38 +85,155 @@ def test_move_that_fails_takes_back_those_before(tmp_path, monkeypatch, failing)
         with pytest.raises(OSError, match="disk"):
             publish(staged, tmp_path, ["train", "valid", "info"])
         monkeypatch.undo()
+        assert not is_unfinished(tmp_path)
         assert content(staged) == {"train/new": "1", "valid/new": "1", "info": "1"}
     assert content(tmp_path) == before
 
 
-def test_interruption_right_after_a_move_is_taken_back_too(tmp_path, monkeypatch):
-    fill(tmp_path, {"train/old": "0"})
+@pytest.mark.parametrize("last, published", [(1, False), (2, False), (3, True)])
+def test_interruption_right_after_a_move(tmp_path, monkeypatch, last, published):
+    old, new = {"train/old": "0", "info": "0"}, {"train/new": "1", "info": "1"}
+    fill(tmp_path, old)
     real = Path.replace
     moves = []
 
     def replace(self, target):
         real(self, target)
         moves.append(self)
-        if len(moves) == 2:
+        if len(moves) == last + 1:  # the first one is the journal's
             raise KeyboardInterrupt
 
-    with stage(tmp_path) as staged:
-        fill(staged, {"train/new": "1"})
-        monkeypatch.setattr(Path, "replace", replace)
-        with pytest.raises(KeyboardInterrupt):
-            publish(staged, tmp_path, ["train"])
-    assert content(tmp_path) == {"train/old": "0"}
+    def run():
+        with stage(tmp_path) as staged:
+            fill(staged, new)
+            monkeypatch.setattr(Path, "replace", replace)
+            publish(staged, tmp_path, ["train", "info"])
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    recover(tmp_path)
+    assert content(tmp_path) == (new if published else old)
+
+
+# === What killed runs leave ===
+
+
+def test_a_leftover_of_a_dead_run_is_removed_and_told(tmp_path, caplog):
+    fill(tmp_path, {".kreid-convert-a/train/x": "1", "info": "0"})
+    with claim(tmp_path):
+        assert find_leftovers(tmp_path) == []
+    assert content(tmp_path) == {"info": "0"}
+    assert caplog.messages == [f"{tmp_path}/.kreid-convert-a: removed, it was left by a run that was killed"]
+
+
+def test_the_leftover_of_a_live_run_is_not_touched(tmp_path):
+    fill(tmp_path, {".kreid-convert-a/train/x": "1"})
+    with lock_folder(tmp_path, "kreid-convert"):
+        with pytest.raises(ConfigError, match="another kreid-convert"), claim(tmp_path):
+            pass
+        assert len(find_leftovers(tmp_path)) == 1
+
+
+def test_where_there_are_no_locks_nothing_is_removed(tmp_path, caplog, monkeypatch):
+    fill(tmp_path, {".kreid-convert-a/train/x": "1"})
+    monkeypatch.setattr("fcntl.flock", lambda *arguments: (_ for _ in ()).throw(OSError(errno.ENOSYS, "no locks")))
+    with claim(tmp_path):
+        assert len(find_leftovers(tmp_path)) == 1
+    assert "left by a run that was killed, or one under way; remove it if none is" in caplog.messages[1]
+
+
+def unfinished(out, names=("train", "info")):
+    """What a run leaves that was killed right after it had written down what it would move."""
+    journal = {"names": names, "request": {"of": "mine"}}
+    fill(out, {"train/old": "0", "info": "0"})
+    fill(out, {f".kreid-convert-a/{name}": "1" for name in ("train/new", "info", JOURNAL)})
+    (out / ".kreid-convert-a" / JOURNAL).write_text(json.dumps(journal))
+
+
+@pytest.mark.parametrize("opened", [".", "train", "valid"])
+def test_who_opens_the_folder_or_a_split_of_it_completes_it(tmp_path, caplog, opened):
+    unfinished(tmp_path)
+    assert is_unfinished(tmp_path)
+    recover(tmp_path / opened)
+    assert content(tmp_path) == {"train/new": "1", "info": "1"}
+    assert caplog.messages == [f"{tmp_path}: completed the work of a kreid-convert that was killed: train, info"]
+    recover(tmp_path / opened)
+    assert len(caplog.messages) == 1
+
+
+def test_a_claim_leaves_it_to_be_completed(tmp_path):
+    unfinished(tmp_path)
+    with claim(tmp_path):
+        assert complete(tmp_path) == [{"of": "mine"}]
+        assert complete(tmp_path) == []
+
+
+def test_a_reader_that_may_not_write_is_told_who_can(tmp_path, monkeypatch):
+    unfinished(tmp_path)
+    before = content(tmp_path)
+    monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(errno.EROFS, "Read-only")))
+    with pytest.raises(ValueError, match=r"was killed .*run it once more .*may write there \(Read-only\)"):
+        recover(tmp_path)
+    assert content(tmp_path) == before
+
+
+def test_a_reader_without_locks_leaves_it_to_the_converter(tmp_path, monkeypatch):
+    unfinished(tmp_path)
+    monkeypatch.setattr("fcntl.flock", lambda *arguments: (_ for _ in ()).throw(OSError(errno.ENOSYS, "no locks")))
+    with pytest.raises(ValueError, match="run it once more into this folder$"):
+        recover(tmp_path)
+    assert is_unfinished(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"names": ["../x"], "request": 1}', '{"names": [1], "request": 1}'])
+def test_a_journal_of_something_else_is_refused(tmp_path, text):
+    unfinished(tmp_path)
+    (tmp_path / ".kreid-convert-a" / JOURNAL).write_text(text)
+    with pytest.raises(ValueError, match=rf"{JOURNAL}: not what kreid-convert wrote, .*; remove .*-a and run"):
+        recover(tmp_path)
+
+
+def test_a_claim_locks_and_leaves_no_trace(tmp_path):
+    with claim(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b" / LOCK_NAME).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+# === No room, no right ===
+
+
+@pytest.mark.parametrize(
+    "inside, told", [(None, ""), ("train/x", "train/x"), (f"{JOURNAL}.new", ""), ("/elsewhere/y", "/elsewhere/y")]
+)
+def test_an_error_names_the_place_that_a_file_was_meant_for(tmp_path, inside, told):
+    def run():
+        with stage(tmp_path) as staged:
+            raise OSError(errno.ENOSPC, "full", None if inside is None else str(staged / inside))
+
+    with pytest.raises(OSError, match="full") as failure:
+        run()
+    assert failure.value.filename == str(tmp_path / told)
+
+
+def test_a_folder_that_takes_no_new_one_is_named(tmp_path, monkeypatch):
+    def refuse(path, *mode, **options):
+        raise OSError(errno.ENOSPC, "full", path)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(OSError, match="full") as failure, stage(tmp_path):
+        pass
+    assert failure.value.filename == str(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_folder_that_cannot_be_written(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError), stage(tmp_path / "out"):
+    with pytest.raises(PermissionError), claim(tmp_path / "out"):
         pass
 
 
 def test_parent_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"), stage(tmp_path / "file" / "out"):
+    with pytest.raises(OSError, match="file"), claim(tmp_path / "file" / "out"):
         pass
     assert (tmp_path / "file").is_file()

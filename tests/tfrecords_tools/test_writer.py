@@ -9,6 +9,7 @@ from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import VERSION, read_index, read_info
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.soccernet import SPLITS, scan
+from tfrecords_tools.split_writer import write_split
 from tfrecords_tools.writer import check_arguments, convert
 
 
@@ -107,10 +108,24 @@ def test_wrong_name_is_found_before_anything_is_written(tree, tmp_path, monkeypa
         convert(tree, tmp_path / "out")
 
 
-def test_leftover_of_a_killed_run_is_told(tree, tmp_path, caplog):
-    (tmp_path / "out/.kreid-convert-abc").mkdir(parents=True)
+def test_leftover_of_a_killed_run_is_removed(tree, tmp_path, caplog):
+    (tmp_path / "out/.kreid-convert-abc/test").mkdir(parents=True)
     convert(tree, tmp_path / "out", ["test"])
-    assert [".kreid-convert-abc: left by a run that was killed" in message for message in caplog.messages] == [True]
+    assert [".kreid-convert-abc: removed, it was left by" in message for message in caplog.messages] == [True]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["info.json", "test"]
+
+
+def test_a_second_conversion_into_the_folder_is_refused_whatever_the_splits(tree, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    def second(*arguments, **settings):
+        with pytest.raises(ConfigError, match=r"out: another kreid-convert \(process \d+ on .*\) is at work"):
+            convert(tree, out, ["valid"])
+        return write_split(*arguments, **settings)
+
+    monkeypatch.setattr("tfrecords_tools.split_writer.write_split", second)
+    convert(tree, out, ["test"])
+    assert list(read_info(out)["splits"]) == ["test"]
 
 
 # === Refused ===
