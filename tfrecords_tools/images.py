@@ -5,7 +5,7 @@ import os
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +104,7 @@ def load_images(
     resize: tuple[int, int] | None = None,
     image_format: str = "original",
     workers: int | None = None,
+    check: Callable[[Path, bytes], None] | None = None,
 ) -> Iterator[Encoded | Exception]:
     """Read many thumbnails in threads, a bounded number ahead of the one that is yielded.
 
@@ -112,6 +113,7 @@ def load_images(
         resize: as for `load_image`.
         image_format: as for `load_image`.
         workers: threads; by default one per CPU core, at most 16.
+        check: called in these threads with each file and its bytes; it raises ValueError for one that will not do.
 
     Returns:
         Iterator in the order of `paths`, over what `load_image` returned, or the ValueError or OSError it raised.
@@ -121,13 +123,22 @@ def load_images(
     waiting: deque[Future[Encoded]] = deque()
     try:
         for path in paths:
-            waiting.append(pool.submit(load_image, path, resize, image_format))
+            waiting.append(pool.submit(_load_checked, path, resize, image_format, check))
             if len(waiting) > workers * _AHEAD:
                 yield _outcome(waiting.popleft())
         while waiting:
             yield _outcome(waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _load_checked(
+    path: Path, resize: tuple[int, int] | None, image_format: str, check: Callable[[Path, bytes], None] | None
+) -> Encoded:
+    image = load_image(path, resize, image_format)
+    if check:
+        check(path, path.read_bytes())  # the file's own bytes, whatever is stored of them
+    return image
 
 
 def _outcome(future: Future[Encoded]) -> Encoded | Exception:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 
+from tfrecords_tools.decoding import Decoder
 from tfrecords_tools.images import load_images
 from tfrecords_tools.index import COLUMNS, SplitInfo, write_index
 from tfrecords_tools.records import RecordFile
@@ -67,7 +68,7 @@ def write_split(
         The split's part of `info.json`.
 
     Raises:
-        ValueError: naming the first bad images and the number of all.
+        ValueError: naming the first bad images and the number of all; one that training could not decode is bad too.
         OSError: if something cannot be written.
     """
     folder.mkdir()
@@ -124,7 +125,8 @@ def _checked_images(
     """
     bad: list[str] = []
     missized: list[str] = []
-    loaded = load_images([entry.path for entry in entries], settings.resize, settings.image_format, workers)
+    paths, check = [entry.path for entry in entries], Decoder().check
+    loaded = load_images(paths, settings.resize, settings.image_format, workers, check)
     for entry, image in zip(entries, loaded, strict=True):
         advance()
         if isinstance(image, Exception):

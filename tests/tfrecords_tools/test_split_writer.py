@@ -186,3 +186,26 @@ def test_search_for_bad_images_ends(tmp_path, monkeypatch):
         entry.path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"\(6 or more bad images\)"):
         write(tmp_path / "records", entries)
+
+
+@pytest.mark.parametrize("settings", [{}, {"resize": (8, 4)}, {"image_format": "png"}], ids=str)
+def test_an_image_that_training_could_not_decode_is_refused(tmp_path, settings):
+    root = write_tree(tmp_path / "tree", {"train": LISTS["train"][:4]})
+    entries = scan(root, "train")
+    entries[2].path.write_bytes(make_image(0, image_format="JPEG")[:-1] + b"\xdb")  # which Pillow lets pass
+    with pytest.raises(ValueError, match="is damaged so that training could not decode it") as refused:
+        write(tmp_path / "train", entries, **settings)
+    assert str(refused.value).startswith(f"{entries[2].path}: ")
+
+
+@pytest.mark.parametrize("settings", [{}, {"resize": (8, 4)}, {"image_format": "jpeg"}], ids=str)
+def test_a_jpeg_with_a_second_picture_inside_is_its_first(tmp_path, settings):
+    root = write_tree(tmp_path / "tree", {"train": LISTS["train"][:2]})
+    entries = scan(root, "train")
+    first, second = (Image.open(io.BytesIO(make_image(seed))) for seed in (1, 2))
+    first.save(entries[0].path, "MPO", save_all=True, append_images=[second])
+    write(tmp_path / "train", entries, **settings)
+    ((_, row), _) = read(tmp_path / "train")
+    stored = Image.open(io.BytesIO(row["image"]), formats=["JPEG"])
+    assert stored.size == (settings.get("resize", (12, 6))[::-1])
+    assert row["image"] == entries[0].path.read_bytes() or settings

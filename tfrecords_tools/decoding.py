@@ -1,0 +1,36 @@
+"""Whether training can decode an image: by TensorFlow's decoder, on the processor alone. Imports TensorFlow."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfrecords_tools.errors import one_line
+
+
+class Decoder:
+    """TensorFlow's decoder as training uses it, in a session that leaves the GPU to others. Threads may share one.
+
+    Pillow lets some damage pass that TensorFlow does not, so a file is known to be whole once both have read it.
+
+    Example:
+        >>> Decoder().check(path, path.read_bytes())
+    """
+
+    def __init__(self) -> None:
+        with tf.Graph().as_default() as graph:
+            self._encoded = tf.compat.v1.placeholder(tf.string, ())
+            # The arguments of kreid.data.images.decode.
+            self._shape = tf.shape(tf.io.decode_jpeg(self._encoded, channels=3, dct_method="INTEGER_ACCURATE"))
+        config = tf.compat.v1.ConfigProto(device_count={"GPU": 0}, intra_op_parallelism_threads=1)
+        self._session = tf.compat.v1.Session(graph=graph, config=config)
+
+    def check(self, path: Path, data: bytes) -> None:
+        """Raise ValueError, naming the file, if its bytes cannot be decoded."""
+        try:
+            self._session.run(self._shape, {self._encoded: data})
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
+            reason = one_line(getattr(error, "message", error)).partition("[[")[0].strip()
+            raise ValueError(
+                f"{path}: is damaged so that training could not decode it ({reason}); replace it, or unpack the "
+                "archive again"
+            ) from None
