@@ -7,19 +7,22 @@ inside one action only.
 """
 
 import json
+import logging
 import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from PIL import Image
 
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.locks import LOCK_NAME, lock_folder
 from tfrecords_tools.soccernet import SPLITS, Thumbnail, format_name, parse_name
 from tfrecords_tools.synthetic.crop import draw_crop
 from tfrecords_tools.synthetic.pitch import draw_camera, draw_ground
@@ -34,6 +37,9 @@ from tfrecords_tools.synthetic.plan import (
 )
 
 DEFAULT_ACTIONS = {"train": 60, "valid": 12, "test": 12, "challenge": 4}
+
+INCOMPLETE = ".reid-incomplete"  # the tree until it is complete
+_LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 Label = dict[str, int | str | None]  # what `bbox_info.json` says of a thumbnail
@@ -62,8 +68,8 @@ def draw(
     """Draw a SoccerNet-v3 ReID tree under `root`/reid: folders, file names and JSON files as in the real set.
 
     Same arguments, same bytes (by the same Pillow), with any number of workers; a set with more actions of a split
-    starts with the pictures of a smaller one. The tree appears under its name only when complete. Labels of the
-    challenge split are written nowhere.
+    starts with the pictures of a smaller one. The tree appears under its name only when complete; what a drawing that
+    was killed has left is removed by the next one. Labels of the challenge split are written nowhere.
 
     Args:
         root: Folder to draw into; made if missing, must be empty.
@@ -78,7 +84,7 @@ def draw(
 
     Raises:
         ConfigError: On an unknown split, a count that is no positive integer, a negative seed, or a root that is not an
-            empty folder.
+            empty folder or in which another drawing is at work.
 
     Example:
         >>> draw("synthetic", {"train": 60, "test": 12})
@@ -111,17 +117,43 @@ def check_arguments(counts: Mapping[str, int], seed: int, workers: int) -> None:
 @contextmanager
 def fresh_folder(root: Path) -> Iterator[Path]:
     """Give a folder to draw into that becomes `root`/reid at the end, or vanishes if drawing fails."""
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise ConfigError(f"{root}: expected a folder that is missing or empty, to draw into; give another one")
+    check_free(root)
     made = not root.exists()
-    partial = root / ".reid-incomplete"
-    partial.mkdir(parents=True)
     try:
-        yield partial
-        partial.rename(root / "reid")
-    except BaseException:
-        shutil.rmtree(root if made else partial)
-        raise
+        with lock_folder(root, "kreid-convert --synthetic") as held:
+            check_free(root)
+            partial = root / INCOMPLETE
+            if partial.exists():
+                if not held:
+                    raise ConfigError(
+                        f"{partial}: left by a run that was killed, or one under way; remove it if none is"
+                    )
+                shutil.rmtree(partial)
+                _LOG.warning("%s: removed, it was left by a run that was killed", partial)
+            partial.mkdir()
+            try:
+                yield partial
+                partial.rename(root / "reid")
+            except BaseException as error:
+                shutil.rmtree(partial, ignore_errors=True)
+                if isinstance(error, OSError) and error.errno:
+                    error.filename = str(root)  # a full disk does not say where, and nobody asked for what is hidden
+                raise
+    finally:
+        if made:
+            with suppress(OSError):  # it holds something now, or was never made
+                root.rmdir()
+
+
+def check_free(root: Path) -> None:
+    """Raise ConfigError for a root that is no folder, or holds more than what a drawing that was killed has left."""
+    found = sorted({path.name for path in root.iterdir()} - {INCOMPLETE, LOCK_NAME}) if root.is_dir() else []
+    if found or (root.exists() and not root.is_dir()):
+        what = f"found {', '.join(found[:3])}" if found else "received a file"
+        hint = ", or leave out --synthetic to convert what is there" if "reid" in found else ""
+        raise ConfigError(
+            f"{root}: expected a folder that is missing or empty, to draw into, {what}; give another one{hint}"
+        )
 
 
 def draw_splits(root: Path, counts: Mapping[str, int], seed: int, workers: int, progress: Progress | None) -> None:
@@ -141,13 +173,25 @@ def draw_splits(root: Path, counts: Mapping[str, int], seed: int, workers: int, 
     if workers == 1:
         collect(map(draw_action, jobs))
     else:  # spawned and not forked, since the caller may hold TensorFlow's threads
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent) as pool:
             collect(pool.map(draw_action, jobs))
     for split, lists in found.items():
         if split == "train":
             (root / split / "train_bbox_info.json").write_text(json.dumps(lists["train"]), encoding="utf-8")
         elif split != "challenge":
             (root / split / "bbox_info.json").write_text(json.dumps(lists), encoding="utf-8")
+
+
+def end_with_parent() -> None:
+    """Let this worker end when its parent does, however that ends: one that was killed tells its workers nothing."""
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def plan_jobs(root: Path, counts: Mapping[str, int], seed: int) -> list[Job]:

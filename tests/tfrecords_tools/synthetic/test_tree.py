@@ -1,19 +1,23 @@
 """The drawn set: the real set's layout, labels, mix of people and difficulty; the same bytes for the same arguments."""
 
+import errno
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections import Counter, defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.locks import LOCK_NAME
 from tfrecords_tools.naming import parse_name
 from tfrecords_tools.soccernet import scan
 from tfrecords_tools.synthetic import tree as synthetic
@@ -284,6 +288,81 @@ def test_nothing_is_left_when_drawing_fails(tmp_path, monkeypatch, exists):
         draw(root, {"train": 2})
     assert len(drawn) == 4
     assert list(tmp_path.rglob("*")) == ([root] if exists else [])
+
+
+def test_what_a_killed_drawing_left_is_removed_and_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(synthetic, "draw_crop", lambda *_: Image.new("RGB", (30, 60)))
+    (tmp_path / ".reid-incomplete" / "train").mkdir(parents=True)
+    (tmp_path / LOCK_NAME).touch()
+    draw(tmp_path, {"test": 1})
+    assert caplog.messages == [f"{tmp_path}/.reid-incomplete: removed, it was left by a run that was killed"]
+    assert [path.name for path in tmp_path.iterdir()] == ["reid"]
+    assert not (tmp_path / "reid" / "train").exists()
+
+
+def test_a_drawing_that_is_under_way_is_left_alone(tmp_path, monkeypatch):
+    def second(*arguments):
+        with pytest.raises(ConfigError, match=r"another kreid-convert --synthetic \(process \d+ on .* is at work"):
+            draw(tmp_path, {"test": 1})
+        return Image.new("RGB", (30, 60))
+
+    monkeypatch.setattr(synthetic, "draw_crop", second)
+    draw(tmp_path, {"test": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["reid"]
+
+
+def test_without_locks_a_leftover_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda *arguments: (_ for _ in ()).throw(OSError(errno.ENOSYS, "no locks")))
+    (tmp_path / ".reid-incomplete").mkdir()
+    with pytest.raises(ConfigError, match=r"\.reid-incomplete: left by a run that was killed, or one under way"):
+        draw(tmp_path, {"test": 1})
+    assert (tmp_path / ".reid-incomplete").is_dir()
+
+
+def test_a_set_that_is_there_already_can_be_converted(tmp_path):
+    (tmp_path / "reid").mkdir()
+    with pytest.raises(ConfigError, match="found reid; give another one, or leave out --synthetic"):
+        draw(tmp_path, {"test": 1})
+
+
+def test_a_full_disk_names_the_folder(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(synthetic, "draw_crop", fail)
+    with pytest.raises(OSError, match="No space left") as failure:
+        draw(tmp_path, {"test": 1})
+    assert failure.value.filename == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_ends_when_its_parent_has_died(monkeypatch):
+    died, left = threading.Event(), threading.Event()
+    monkeypatch.setattr(synthetic, "parent_process", lambda: SimpleNamespace(join=lambda: died.wait(60)))
+    monkeypatch.setattr(os, "_exit", lambda code: left.set())
+    synthetic.end_with_parent()
+    assert not left.is_set()
+    died.set()
+    assert left.wait(60)
+
+
+def test_every_worker_waits_for_the_death_of_its_parent(tmp_path, monkeypatch):
+    class Pool:
+        def __init__(self, workers, context, initializer):
+            assert initializer is synthetic.end_with_parent
+            assert context.get_start_method() == "spawn"
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception):
+            pass
+
+        map = staticmethod(map)
+
+    monkeypatch.setattr(synthetic, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(synthetic, "draw_crop", lambda *_: Image.new("RGB", (30, 60)))
+    draw(tmp_path, {"test": 1}, workers=3)
 
 
 def test_progress_counts_actions(tmp_path, monkeypatch):
