@@ -9,7 +9,7 @@ Under `<root>/reid/`, or `<root>` itself:
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -19,6 +19,7 @@ from pathlib import Path
 from tfrecords_tools.bbox_info import check_labels, find_label_files
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.naming import Thumbnail, format_name, parse_name
+from tfrecords_tools.walk import describe, walk, warn_of_skipped
 
 __all__ = [
     "SPLITS",
@@ -41,7 +42,6 @@ SPLITS = {
     "test": ("query", "gallery"),
     "challenge": ("query", "gallery"),
 }
-_DEEPEST = 12  # folders below a subset: a tree nested deeper is a loop of links
 _LOG = logging.getLogger(__name__)
 
 
@@ -138,7 +138,7 @@ def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Ent
     """List the thumbnails of a split, ordered by action, query before gallery, bbox index.
 
     Where label lists (`bbox_info.json`) lie beside them, the files are compared with these; a list with gaps in its
-    indices is logged as a warning. Files that are not PNGs and hidden files (`._x.png`, `.DS_Store`) are ignored.
+    indices is logged as a warning, and so are the files that were left out, see `walk`.
 
     Args:
         root: the tree, see `find_root`.
@@ -183,39 +183,25 @@ def _list_subset(folder: Path, subset: str) -> dict[int, Entry]:
         raise ValueError(f"{place}: the {subset} folder of split {split!r} is missing; was the archive unpacked whole?")
     levels = [] if split == "challenge" else ["<championship>", "<season>", "<game>", "<action>"]
     found: dict[int, Entry] = {}
-    for path, parts, names in _walk(place):
+    walked = walk(place, (".png",))
+    skipped = [one for one in walked.skipped if one.path not in find_label_files(folder)]
+    for path in walked.files:
+        parts = path.parent.relative_to(place).parts
         if len(parts) != len(levels):
             wanted = place.joinpath(*levels, "*.png")
-            raise ValueError(f"{path / names[0]}: this thumbnail is out of place; expected {wanted}")
-        game = "/".join(parts[:-1])
-        for name in names:
-            entry = Entry(_parse_file(path / name, split), path / name, split, subset, game)
-            twin = found.setdefault(entry.thumbnail.bbox, entry)
-            if twin is not entry:
-                raise ValueError(
-                    f"{entry.path}: bbox index {entry.thumbnail.bbox} is also that of {twin.path}; "
-                    "an index stands once in a list, remove one of the two"
-                )
+            raise ValueError(f"{path}: this thumbnail is out of place; expected {wanted}")
+        entry = Entry(_parse_file(path, split), path, split, subset, "/".join(parts[:-1]))
+        twin = found.setdefault(entry.thumbnail.bbox, entry)
+        if twin is not entry:
+            raise ValueError(
+                f"{entry.path}: bbox index {entry.thumbnail.bbox} is also that of {twin.path}; "
+                "an index stands once in a list, remove one of the two"
+            )
     if not found:
-        raise ValueError(f"{place}: split {split!r} is empty, no *.png here; was the archive unpacked whole?")
+        but = f" ({describe(place, skipped)})" if skipped else ""
+        raise ValueError(f"{place}: split {split!r} is empty, no *.png here{but}; was the archive unpacked whole?")
+    warn_of_skipped(place, skipped)
     return found
-
-
-def _walk(place: Path) -> Iterator[tuple[Path, tuple[str, ...], list[str]]]:
-    """Yield the folders with PNG files: path, its parts below `place`, names; in the order of their names."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for folder, folders, files in os.walk(place, onerror=fail, followlinks=True):
-        path = Path(folder)
-        parts = path.relative_to(place).parts
-        if len(parts) > _DEEPEST:
-            raise ValueError(f"{path}: folders nested too deep; does a link lead back to a folder above it?")
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        names = sorted(name for name in files if name.lower().endswith(".png") and not name.startswith("."))
-        if names:
-            yield path, parts, names
 
 
 def _parse_file(path: Path, split: str) -> Thumbnail:

@@ -50,14 +50,18 @@ def check_labels(records: Path) -> None:
 
 
 def image_files(paths: list[Path]) -> list[Path]:
-    """The image files among `paths`, those of folders sorted by name."""
+    """The image files among `paths`, those of folders sorted by name; what a folder holds besides is told."""
+    from tfrecords_tools.walk import describe, walk, warn_of_skipped
+
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-            if not found:
-                raise ConfigError(f"{path}: no PNG or JPEG file in this folder")
-            files += found
+            walked = walk(path)
+            if not walked.files:
+                but = f"; {describe(path, walked.skipped)}" if walked.skipped else ", and nothing else"
+                raise ConfigError(f"{path}: no PNG or JPEG file in this folder{but}")
+            warn_of_skipped(path, walked.skipped)
+            files += walked.files
         elif path.is_file():
             files.append(path)
         else:

@@ -45,13 +45,18 @@ def test_no_records_are_told_alike(command, run_folder, records, tmp_path, monke
         (["{records}/test", "{records}/valid"], "{records}/test: stands alone, without other crops; 2 were given\n"),
         (["{records}/test", "--endpoint", "http://127.0.0.1:9"], "--endpoint takes images, not a folder of records\n"),
         (["nowhere"], "nowhere: no such file or folder\n"),
-        (["{empty}"], "{empty}: no PNG or JPEG file in this folder\n"),
+        (["{empty}"], "{empty}: no PNG or JPEG file in this folder, and nothing else\n"),
+        (["{other}"], "{other}: no PNG or JPEG file in this folder; skipped 2: ._a.png (hidden), b.webp (not .png or"),
     ],
 )
 def test_embed_says_what_to_give(run_folder, records, tmp_path, monkeypatch, capsys, images, message):
     monkeypatch.setattr(embed, "load_tensorflow", None)
     places = {"records": records, "one": tmp_path / "one", "empty": tmp_path / "empty"}
-    places["empty"].mkdir()
+    places["other"] = tmp_path / "other"
+    for name in ("empty", "other"):
+        places[name].mkdir()
+    for name in ("b.webp", "._a.png"):
+        (places["other"] / name).touch()
     (places["one"] / "test").mkdir(parents=True)
     (places["one"] / "test" / "index.npz").touch()
     given = [one.format(**places) for one in images]

@@ -1,0 +1,114 @@
+"""The walk through a folder of images: the same files for every command, and what was left out is told."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from tfrecords_tools.errors import one_line
+
+SUFFIXES = (".png", ".jpg", ".jpeg")  # of the files that are taken from a folder, in any case
+_NAMED = 5  # files that a line names
+_LOG = logging.getLogger(__name__)
+
+
+class Skipped(NamedTuple):
+    """A file or folder that a walk left out, and why."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What lies in a folder and the folders below it.
+
+    Args:
+        files: the images, in the order of their paths.
+        skipped: everything else, in the same order.
+    """
+
+    files: list[Path]
+    skipped: list[Skipped]
+
+
+def walk(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Walked:
+    """List the images in a folder and all folders below it, by their names.
+
+    Links to folders and files are followed, a folder that was seen already is not entered again: links may lead back.
+    Left out is what is hidden (`._a.png`, `.DS_Store`, `__MACOSX`), named otherwise, or neither file nor folder, and a
+    folder that has an image's name.
+
+    Args:
+        folder: where to look.
+        suffixes: endings of the names to take, in small letters.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    files: list[Path] = []
+    skipped: list[Skipped] = []
+    for path, why in _sorted_out(folder, tuple(suffixes)):
+        if why:
+            skipped.append(Skipped(path, why))
+        else:
+            files.append(path)
+    return Walked(sorted(files), sorted(skipped))
+
+
+def describe(folder: Path, skipped: Sequence[Skipped]) -> str:
+    """Say in a line how many were left out, and name the first.
+
+    Example:
+        >>> describe(Path("x"), [Skipped(Path("x/._a.png"), "hidden"), Skipped(Path("x/b.webp"), "not .png")])
+        'skipped 2: ._a.png (hidden), b.webp (not .png)'
+    """
+    named = [f"{path.relative_to(folder)} ({why})" for path, why in skipped[:_NAMED]]
+    more = [f"and {len(skipped) - _NAMED:,} more"] if len(skipped) > _NAMED else []
+    return f"skipped {len(skipped):,}: {', '.join(one_line(name) for name in [*named, *more])}"
+
+
+def warn_of_skipped(folder: Path, skipped: Sequence[Skipped]) -> None:
+    """Log one warning about what a walk left out, none where that is nothing."""
+    if skipped:
+        _LOG.warning("%s: %s", folder, describe(folder, skipped))
+
+
+def _sorted_out(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+    """Yield all there is with why it is left out, "" for an image."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        status = place.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            yield place, "leads to a folder seen already"
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        below = []
+        with os.scandir(place) as entries:
+            for entry in entries:
+                why = _reason(entry, suffixes)
+                if why is None:
+                    below.append(place / entry.name)
+                else:
+                    yield place / entry.name, why
+        waiting += sorted(below, reverse=True)  # by name, so that of two links to one folder it is always the same
+
+
+def _reason(entry: "os.DirEntry[str]", suffixes: tuple[str, ...]) -> str | None:
+    """Return why an entry is left out: "" for an image, None for a folder to enter."""
+    named = entry.name.lower().endswith(suffixes)
+    if entry.name.startswith(".") or entry.name == "__MACOSX":
+        return "hidden"
+    # Of a link that leads to itself an entry raises what a path answers.
+    found = Path(entry.path) if entry.is_symlink() else entry
+    if found.is_dir():
+        return "a folder" if named else None
+    if not named:
+        return f"not {' or '.join(suffixes)}"
+    if found.is_file():
+        return ""
+    return "a link that leads nowhere" if entry.is_symlink() else "not a file"
