@@ -1,6 +1,7 @@
 """From a thumbnail's file to the bytes a record stores: every image is decoded once, to know that it can be."""
 
 import io
+import logging
 import os
 import struct
 import zlib
@@ -13,14 +14,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tfrecords_tools.formats import as_rgb, image_kind, orientation, read_whole
+
 # How a record stores its image -> Pillow's format; None keeps the file's own.
 IMAGE_FORMATS = {"original": None, "png": "PNG", "jpeg": "JPEG", "uncompressed": "PNG"}
 # PNG level 3 is 2.5 times as fast as the default 6, and 5 % larger.
 _SAVE_OPTIONS = {"PNG": {"compress_level": 3}, "JPEG": {"quality": 95}}
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND\xaeB`\x82"  # the last chunk's name and checksum
-_TRAILING = 1 << 16  # bytes behind it that are let pass
 _AHEAD = 32  # images per thread that are read before their turn
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,13 @@ class Encoded:
         data: the encoded image.
         height: of the file's image, in pixels, whatever was made of it.
         width: the same.
+        orientation: of the file, as EXIF has it, 1 to 8; it is not applied.
     """
 
     data: bytes
     height: int
     width: int
+    orientation: int = 1
 
 
 def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: str = "original") -> Encoded:
@@ -50,38 +54,26 @@ def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: 
             a compressed one and read several times as fast.
 
     Raises:
-        ValueError: naming the file, if it is not a PNG or JPEG, or cut short or damaged.
+        ValueError: naming the file, if it is not a PNG or JPEG (see `formats`), or cut short or damaged.
         OSError: if it cannot be read.
     """
     data = path.read_bytes()
-    kind = "PNG" if data.startswith(_PNG_SIGNATURE) else "JPEG"  # Pillow says MPO of a JPEG with a preview inside
     try:
-        # Decoding alone overlooks damage behind the last row of pixels; verify() reads the checksums of a PNG but not
-        # its pixels, and leaves the image unusable.
-        Image.open(io.BytesIO(data), formats=("PNG", "JPEG")).verify()
-        image: Image.Image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-        image.load()
-        # Pillow overlooks a PNG that lacks its last bytes, TensorFlow refuses it.
-        if kind == "PNG" and _PNG_END not in data[-_TRAILING:]:
-            raise ValueError("the end is missing")
-    except Exception as error:
-        # Pillow's decoders raise many types for damaged files: OSError, SyntaxError, ValueError, struct.error, ...
-        what = "is empty" if not data else f"is not a whole PNG or JPEG image ({error})"
-        raise ValueError(f"{path}: {what}; replace it, or unpack the archive again") from error
+        kind, image = image_kind(data), read_whole(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     wanted = IMAGE_FORMATS[image_format] or kind
-    height, width = image.height, image.width
+    shape = {"height": image.height, "width": image.width, "orientation": orientation(image)}
     if resize is None and wanted == kind and image_format != "uncompressed":
-        return Encoded(data, height, width)
-    if image.mode.startswith("I"):  # Pillow would clip it, TensorFlow scales it
-        raise ValueError(f"{path}: has 16 bits a channel; keep its size and format, or store 8 bits")
-    image = image.convert("RGB")
+        return Encoded(data, **shape)
+    image = as_rgb(image)
     if resize is not None:
         image = image.resize(resize[::-1], Image.Resampling.BILINEAR)
     if image_format == "uncompressed":
-        return Encoded(_uncompressed_png(np.asarray(image)), height, width)
+        return Encoded(_uncompressed_png(np.asarray(image)), **shape)
     buffer = io.BytesIO()
     image.save(buffer, wanted, **_SAVE_OPTIONS[wanted])
-    return Encoded(buffer.getvalue(), height, width)
+    return Encoded(buffer.getvalue(), **shape)
 
 
 def _uncompressed_png(pixels: np.ndarray) -> bytes:
@@ -116,20 +108,28 @@ def load_images(
         check: called in these threads with each file and its bytes; it raises ValueError for one that will not do.
 
     Returns:
-        Iterator in the order of `paths`, over what `load_image` returned, or the ValueError or OSError it raised.
+        Iterator in the order of `paths`, over what `load_image` returned, or the ValueError or OSError it raised. At
+        its end it warns of images that have an EXIF orientation other than 1.
     """
     workers = workers or min(os.cpu_count() or 1, 16)
     pool = ThreadPoolExecutor(workers)
-    waiting: deque[Future[Encoded]] = deque()
+    waiting: deque[tuple[Path, Future[Encoded]]] = deque()
+    turned: list[str] = []
     try:
         for path in paths:
-            waiting.append(pool.submit(_load_checked, path, resize, image_format, check))
+            waiting.append((path, pool.submit(_load_checked, path, resize, image_format, check)))
             if len(waiting) > workers * _AHEAD:
-                yield _outcome(waiting.popleft())
+                yield _outcome(*waiting.popleft(), turned)
         while waiting:
-            yield _outcome(waiting.popleft())
+            yield _outcome(*waiting.popleft(), turned)
     finally:
         pool.shutdown(cancel_futures=True)
+    if turned:
+        _LOG.warning(
+            "%d images have an EXIF orientation, which is not applied: a network sees pixels as they are stored; the "
+            "first: %s",
+            len(turned), turned[0],
+        )  # fmt: skip
 
 
 def _load_checked(
@@ -141,8 +141,12 @@ def _load_checked(
     return image
 
 
-def _outcome(future: Future[Encoded]) -> Encoded | Exception:
+def _outcome(path: Path, future: Future[Encoded], turned: list[str]) -> Encoded | Exception:
+    """Return what was made of a file, and name it in `turned` if its pixels are to be turned for showing."""
     try:
-        return future.result()
+        image = future.result()
     except (ValueError, OSError) as error:
         return error
+    if image.orientation != 1:
+        turned.append(f"{path} (orientation {image.orientation})")
+    return image

@@ -52,7 +52,7 @@ def look(
     targets = _targets(files, out, pairs)
     _check_apart(images, out)
     load_tensorflow()
-    from kreid.data.images import read_image
+    from kreid.data.images import check_images
     from kreid.look.viewer import Viewer
     from kreid.runs.folder import load_config_of, load_model
     from tfrecords_tools.console.progress import counted
@@ -62,8 +62,7 @@ def look(
         viewer.check_layers(wanted or ())
     except ConfigError as error:
         raise ConfigError(f"--{error}") from None
-    for file in files:  # before anything is written
-        read_image(file)
+    check_images(files)  # before anything is written
     done, first = 0, None
     with counted("looking") as progress:
         for start in range(0, len(files), _BATCH):

@@ -1,20 +1,21 @@
 """From image files to pixels: one decode-and-resize for training, evaluation and serving."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from kreid.types import Tensor
+from tfrecords_tools.images import load_image, load_images
 
 
 def decode_and_resize(encoded: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Decode one PNG or JPEG and resize it to the network's input.
 
     Args:
-        encoded: scalar string tensor, the file's bytes. Grey and transparent images become RGB.
+        encoded: scalar string tensor, the file's bytes. Grey and transparent images become RGB; an EXIF orientation is
+            not applied.
         image_size: height and width in pixels.
 
     Returns:
@@ -31,17 +32,21 @@ def decode(encoded: Tensor) -> Tensor:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read and decode an image file to its own size: `(h, w, 3)` uint8, RGB.
+    """Read and decode an image file to its own size: `(h, w, 3)` uint8, RGB, as `tfrecords_tools.formats` says.
 
     Raises:
-        ValueError: naming the file, where it is missing or no image.
+        ValueError: naming the file, where it is missing, or no whole PNG or JPEG.
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such image file")
-    try:
-        return decode(tf.io.read_file(os.fsencode(path))).numpy()
-    except tf.errors.OpError:
-        raise ValueError(f"{path}: not a whole PNG or JPEG image; leave it out or get it again") from None
+    return decode(load_image(Path(path)).data).numpy()
+
+
+def check_images(paths: Sequence[str | Path]) -> None:
+    """Read image files, in threads, to know that they can be: ValueError or OSError for the first that cannot."""
+    for image in load_images(map(Path, paths)):
+        if isinstance(image, Exception):
+            raise image
 
 
 def resize(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:
@@ -57,10 +62,21 @@ def resize(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:
 
 
 def file_batches(paths: Sequence[str | Path], image_size: tuple[int, int], batch_size: int = 64) -> tf.data.Dataset:
-    """Images of files in the order given: `(B, height, width, 3)` float32 RGB 0-255."""
-    dataset = tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
+    """Images of files in the order given: `(B, height, width, 3)` float32 RGB 0-255.
+
+    Every file is checked before TensorFlow decodes it, which reads other formats in other shapes, and says more about a
+    damaged one than its error. A bad one ends the batches with `tf.errors.OpError`; `check_images` names it.
+    """
+
+    def checked() -> Iterator[bytes]:
+        for image in load_images(map(Path, paths)):
+            if isinstance(image, Exception):
+                raise image
+            yield image.data
+
+    dataset = tf.data.Dataset.from_generator(checked, output_signature=tf.TensorSpec((), tf.string))
     dataset = dataset.map(
-        lambda path: decode_and_resize(tf.io.read_file(path), image_size),
+        lambda encoded: decode_and_resize(encoded, image_size),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )

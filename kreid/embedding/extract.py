@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.data.images import file_batches, read_image
+from kreid.data.images import check_images, file_batches
 from kreid.data.records import damage_named, record_batches
 from kreid.embedding.views import Picture, cut, pictures
 from kreid.ranking.distances import unit_float32
@@ -126,8 +126,7 @@ def embed_files(
     try:
         return _vectors(model, batches, len(paths), progress, [plain])[plain][0]
     except tf.errors.OpError:
-        for path in paths:
-            read_image(path)  # complains of the first that is none
+        check_images(paths)  # complains of the first that is none
         raise
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from tfrecords_tools.formats import as_rgb, open_image
+
 _WIDEST, _HIGHEST = 4096, 16383  # pixels: a strip continues below, a WebP image ends
 
 
@@ -51,11 +53,14 @@ def webp(image: Image.Image) -> bytes:
 
 
 def shrink(image: bytes, height: int, name: str) -> Image.Image:
-    """Decode an image to RGB, at most `height` tall and twice that wide; ValueError with `name` if that fails."""
+    """Decode a PNG or JPEG to RGB, at most `height` tall and twice that wide; ValueError with `name` if that fails.
+
+    Shown are the pixels that the network gets, as `as_rgb` makes them; no EXIF data goes along that might turn them.
+    """
     try:
-        with Image.open(io.BytesIO(image)) as file:
+        with open_image(image) as file:
             scale = min(1, height / file.height, 2 * height / file.width)
             size = (max(1, round(file.width * scale)), max(1, round(file.height * scale)))
-            return file.convert("RGB").resize(size, Image.Resampling.BICUBIC, reducing_gap=2)
+            return as_rgb(file).resize(size, Image.Resampling.BICUBIC, reducing_gap=2)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: expected an image, {type(error).__name__}: {error!s:.100}") from error

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from odd_images import NO_IMAGE, READ, REFUSED, turned
 from PIL import Image
 from tiny_tree import make_image
 
@@ -123,8 +124,6 @@ def flip(data, place):
 
 
 BAD = {
-    "empty": b"",
-    "text": b"not an image",
     "signature_only": PNG[:8],
     "png_cut_in_the_header": PNG[:20],
     "png_cut_in_the_pixels": PNG[: len(PNG) // 2],
@@ -135,18 +134,25 @@ BAD = {
     "png_damaged_checksum": flip(PNG, len(PNG) - 15),
     "png_damaged_size": flip(PNG, 17),
     "jpeg_cut": JPEG[: len(JPEG) // 2],
-    "gif": make_image(6, image_format="GIF"),
-    "bmp": make_image(6, image_format="BMP"),
-    "webp": make_image(6, image_format="WEBP"),
 }
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
 def test_bad_image_is_named(tmp_path, data):
     path = save(tmp_path, data)
-    with pytest.raises(ValueError, match="is empty" if not data else "is not a whole PNG or JPEG image") as refused:
+    with pytest.raises(ValueError, match="is not a whole PNG or JPEG image") as refused:
         load_image(path)
     assert str(refused.value).startswith(f"{path}: ")
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    for data, message in (
+        (REFUSED["WEBP"], "is a WEBP image; only"),
+        (NO_IMAGE["text"], "is not an image"),
+        (b"", "is empty"),
+    ):
+        with pytest.raises(ValueError, match=rf"a\.png: {message}"):
+            load_image(save(tmp_path, data))
 
 
 @pytest.mark.parametrize("cut", range(1, 13))
@@ -160,13 +166,25 @@ def test_bytes_behind_the_image_do_no_harm(tmp_path, data):
     assert load_image(save(tmp_path, data + b"junk")).data == data + b"junk"
 
 
-def test_16_bits_are_kept_but_not_converted(tmp_path):
-    buffer = io.BytesIO()
-    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(buffer, "PNG")
-    path = save(tmp_path, buffer.getvalue())
-    assert load_image(path).data == buffer.getvalue()
-    with pytest.raises(ValueError, match=r"a\.png: has 16 bits"):
-        load_image(path, resize=(2, 2))
+@pytest.mark.parametrize("name", READ)
+def test_every_kind_is_stored_as_training_sees_it(tmp_path, name):
+    """Whatever the record's format, its pixels are those of the file; an orientation does not go along."""
+    path = save(tmp_path, READ[name])
+    expected = tf.io.decode_jpeg(READ[name], channels=3, dct_method="INTEGER_ACCURATE").numpy()
+    assert load_image(path).data == READ[name]
+    for resize, image_format in ((None, "uncompressed"), (expected.shape[:2], "png")):
+        loaded = load_image(path, resize, image_format)
+        assert (loaded.height, loaded.width) == expected.shape[:2]
+        np.testing.assert_array_equal(tf.io.decode_jpeg(loaded.data, channels=3).numpy(), expected)
+        assert Image.open(io.BytesIO(loaded.data)).getexif() == {}
+
+
+def test_turned_images_are_counted_and_the_first_is_named(tmp_path, caplog):
+    paths = [save(tmp_path, turned(number), f"{number}.jpg") for number in range(1, 9)]
+    assert [image.orientation for image in load_images(paths)] == list(range(1, 9))
+    (message,) = caplog.messages
+    assert message.startswith("7 images have an EXIF orientation, which is not applied: ")
+    assert message.endswith(f"{paths[1]} (orientation 2)")
 
 
 def test_bomb_is_refused(tmp_path, monkeypatch):
@@ -202,11 +220,11 @@ def test_only_a_bounded_number_is_read_ahead(monkeypatch):
 
     def slowly(path, resize, image_format):
         asked.append(path)
-        return path
+        return images.Encoded(b"", path, 1)
 
     monkeypatch.setattr(images, "load_image", slowly)
     stream = load_images(range(10_000), workers=2)
-    assert next(stream) == 0
+    assert next(stream).height == 0
     time.sleep(0.2)
     assert len(asked) <= 2 * 32 + 2
     stream.close()

@@ -22,6 +22,7 @@ from threading import Thread
 from PIL import Image
 
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.formats import as_rgb, open_image
 from tfrecords_tools.locks import LOCK_NAME, lock_folder
 from tfrecords_tools.soccernet import SPLITS, Thumbnail, format_name, parse_name
 from tfrecords_tools.synthetic.crop import draw_crop
@@ -292,9 +293,9 @@ def sheet(images: str | os.PathLike | Iterable[str | os.PathLike], columns: int 
     rows = (len(paths) + columns - 1) // columns
     page = Image.new("RGB", (min(columns, len(paths)) * (width + 2), rows * (height + 2)), (32, 32, 32))
     for i, path in enumerate(paths):
-        with Image.open(path) as image:
+        with open_image(path.read_bytes()) as image:
             size = (max(1, round(image.width * height / image.height)), height)
-            tile = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+            tile = as_rgb(image).resize(size, Image.Resampling.BILINEAR)
         left = max(0, (tile.width - width) // 2)
         row, column = divmod(i, columns)
         tile = tile.crop((left, 0, left + min(width, tile.width), height))

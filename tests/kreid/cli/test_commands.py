@@ -139,7 +139,7 @@ def test_look_says_what_is_wrong(run, records, tmp_path, capsys):
             [run, image, "--out", out, "--layers", "conv3, conv4"],
             "no map 'conv4' in this network; it has conv1, conv2,",
         ),
-        (1, [run, image, file, "--out", out], "cut.png: not a whole PNG or JPEG image"),
+        (1, [run, image, file, "--out", out], "cut.png: is not a whole PNG or JPEG image"),
     ):
         received, lines, err = invoke(capsys, app_of("look"), *arguments)
         assert (received, lines) == (code, []), err

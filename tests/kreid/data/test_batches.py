@@ -50,7 +50,7 @@ def test_one_image_is_read_as_it_is(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), pixels)
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:-40])
-    for name, message in (("b.png", "b.png: not a whole PNG or JPEG image"), ("c.png", "c.png: no such image file")):
+    for name, message in (("b.png", "b.png: is not a whole PNG or JPEG image"), ("c.png", "c.png: no such image file")):
         with pytest.raises(ValueError, match=message):
             read_image(tmp_path / name)
 

@@ -1,0 +1,49 @@
+"""Image files become batches, or are refused in words before TensorFlow meets them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from odd_images import READ, REFUSED, turned
+
+from kreid.data.images import check_images, decode_and_resize, file_batches, read_image
+
+
+def write(folder, contents):
+    paths = []
+    for name, data in contents.items():
+        paths.append(folder / name)
+        paths[-1].write_bytes(data)
+    return paths
+
+
+def test_every_kind_of_file_becomes_the_pixels_that_a_record_becomes(tmp_path):
+    paths = write(tmp_path, {f"{number} \udce9.png": data for number, data in enumerate(READ.values())})  # not UTF-8
+    check_images(paths)
+    images = np.concatenate([batch.numpy() for batch in file_batches(paths, (12, 8), batch_size=5)])
+    np.testing.assert_array_equal(images, [decode_and_resize(data, (12, 8)) for data in READ.values()])
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_another_format_is_refused_whatever_its_name(tmp_path, name):
+    paths = write(tmp_path, {"a.jpg": READ["JPEG RGB"], "b.jpg": REFUSED[name]})
+    for read in (check_images, lambda paths: [read_image(path) for path in paths]):
+        with pytest.raises(ValueError, match=rf"b\.jpg: is a {name} image; only PNG and JPEG are read"):
+            read(paths)
+    with pytest.raises(tf.errors.OpError):
+        list(file_batches(paths, (12, 8)))
+
+
+def test_a_cut_jpeg_is_refused_before_a_decoder_speaks(tmp_path, capfd):
+    (path,) = write(tmp_path, {"a.jpg": READ["JPEG RGB"][:-30]})
+    for read in (read_image, lambda path: check_images([path])):
+        with pytest.raises(ValueError, match=r"a\.jpg: is not a whole PNG or JPEG image"):
+            read(path)
+    with pytest.raises(tf.errors.OpError):
+        list(file_batches([path], (12, 8)))
+    assert "jpeg" not in capfd.readouterr().err.lower()
+
+
+def test_turned_images_are_told_once(tmp_path, caplog):
+    paths = write(tmp_path, {f"{number}.jpg": turned(number) for number in (1, 6, 8)})
+    list(file_batches(paths, (12, 8)))
+    assert [message[:35] for message in caplog.messages] == ["2 images have an EXIF orientation, "]
