@@ -36,13 +36,15 @@ def embed(
     if out.suffix != ".npz":
         raise ConfigError(f"--out {out}: expected a name that ends in .npz")
     source = crop_source("IMAGES", images, embeddings=False)
-    if endpoint and isinstance(source, Path):
+    if endpoint is not None and isinstance(source, Path):
         raise ConfigError("--endpoint takes images, not a folder of records")
-    load_tensorflow()
     from kreid.files.atomic import atomic_file
     from tfrecords_tools.arrays import write_arrays
 
-    arrays = _locally(run_folder, source) if isinstance(source, Path) or not endpoint else _remotely(endpoint, source)
+    if isinstance(source, Path) or endpoint is None:
+        arrays = _locally(run_folder, source)
+    else:
+        arrays = _remotely(endpoint, source)
     with atomic_file(out) as file:
         write_arrays(file, arrays)
     finish(out)
@@ -57,6 +59,7 @@ def _remotely(endpoint: str, files: list[Path]) -> "dict[str, np.ndarray]":
 
 
 def _locally(run_folder: Path, source: list[Path] | Path) -> "dict[str, np.ndarray]":
+    load_tensorflow()
     import numpy as np
 
     from kreid.embedding.extract import embed as embed_records
