@@ -7,11 +7,14 @@ import typer
 
 from kreid.cli.common import RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import crop_source
+from kreid.cli.switches import Flip, search_settings
 from kreid.errors import ConfigError
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from kreid.config.sections import Evaluation
 
 app = make_app()
 
@@ -30,6 +33,7 @@ def embed(
         str | None,
         typer.Option(metavar="URL", help="Ask TensorFlow Serving at http://HOST:8501/v1/models/NAME instead."),
     ] = None,
+    flip: Flip = None,
 ) -> None:
     """Embed image files (arrays: vectors, path) or a folder of records (vectors, person, action, bbox, is_query)."""
     check_run(run_folder)
@@ -38,11 +42,13 @@ def embed(
     source = crop_source("IMAGES", images, embeddings=False)
     if endpoint is not None and isinstance(source, Path):
         raise ConfigError("--endpoint takes images, not a folder of records")
+    if endpoint is not None and flip:
+        raise ConfigError("--flip: a server embeds images as they are; leave out --flip or --endpoint")
     from kreid.files.atomic import atomic_file
     from tfrecords_tools.arrays import write_arrays
 
     if isinstance(source, Path) or endpoint is None:
-        arrays = _locally(run_folder, source)
+        arrays = _locally(run_folder, source, search_settings(flip))
     else:
         arrays = _remotely(endpoint, source)
     with atomic_file(out) as file:
@@ -58,7 +64,7 @@ def _remotely(endpoint: str, files: list[Path]) -> "dict[str, np.ndarray]":
     return {"vectors": embed_remotely(endpoint, files), "path": np.array([str(path) for path in files])}
 
 
-def _locally(run_folder: Path, source: list[Path] | Path) -> "dict[str, np.ndarray]":
+def _locally(run_folder: Path, source: list[Path] | Path, settings: "Evaluation") -> "dict[str, np.ndarray]":
     load_tensorflow()
     import numpy as np
 
@@ -70,9 +76,9 @@ def _locally(run_folder: Path, source: list[Path] | Path) -> "dict[str, np.ndarr
     model = load_model(run_folder)
     with counted("embedding") as progress:
         if isinstance(source, Path):
-            embeddings = embed_records(model, source, progress=progress)
+            embeddings = embed_records(model, source, progress=progress, settings=settings)
             return {name: getattr(embeddings, name) for name in ("vectors", "person", "action", "bbox", "is_query")}
-        vectors = embed_files(model, source, progress=progress)
+        vectors = embed_files(model, source, progress=progress, settings=settings)
     return {"vectors": vectors, "path": np.array([str(path) for path in source])}
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = make_app()
 # What kreid-search takes, which was a second way of this command.
 _SEARCH = ("gallery", "query", "top", "out", "backend")
-_BOTH = ("run_folder", "metric", "help")
+_BOTH = ("run_folder", "metric", "flip", "rerank", "k1", "k2", "weight", "help")
 
 
 @app.command(cls=SeveralValues)
@@ -61,7 +61,8 @@ def rank(
     check_run(run_folder)
     if _is_search(context):
         warn("a search is kreid-search RUN --gallery CROPS... --query CROPS... now; this spelling still works")
-        search_crops(run_folder, gallery or [], query or [], top, metric, out, backend)
+        asked = switches.search_settings(flip, rerank, k1, k2, weight)
+        search_crops(run_folder, gallery or [], query or [], top, metric, out, backend, asked)
         return
     if data is None:
         raise ConfigError("--data: missing; give what kreid-convert wrote, or take kreid-search for a search")

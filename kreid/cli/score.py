@@ -34,6 +34,7 @@ def score(
 ) -> None:
     """Score a ranking file in SoccerNet's form, from any program: mAP and rank-k in percent (--out: as fractions).
 
+    What kreid-search wrote is scored as well, if both sides were the records and --top the size of the gallery.
     The figures are those of SoccerNet's own scorer. A file that is not a complete ranking of the split is refused, and
     what is wrong with it is named and counted.
     """

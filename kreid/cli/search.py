@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand
 
+from kreid.cli import switches
 from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import crop_source
 from kreid.errors import ConfigError
-from tfrecords_tools.console.command import finish, make_app, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 if TYPE_CHECKING:
     import keras
 
+    from kreid.config.sections import Evaluation
     from kreid.search.crops import Crops
+    from kreid.search.nearest import Find
 
 app = make_app()
 
@@ -69,14 +72,20 @@ def search(
         ),
     ] = None,
     backend: Annotated[Backend, typer.Option(help="What computes; faiss needs faiss-cpu.")] = Backend.numpy,
+    flip: switches.Flip = None,
+    rerank: switches.Rerank = None,
+    k1: switches.K1 = None,
+    k2: switches.K2 = None,
+    weight: switches.Weight = None,
 ) -> None:
     """Find, for each query, the nearest crops of a gallery, whatever actions they are of.
 
     Embed a large gallery once by kreid-embed: its .npz is searched without reading it into memory, up to millions of
-    crops.
+    crops. A query that is a crop of the gallery too is left out of its own results.
     """
     check_run(run_folder)
-    search_crops(run_folder, gallery, query, top, metric, out, backend)
+    settings = switches.search_settings(flip, rerank, k1, k2, weight)
+    search_crops(run_folder, gallery, query, top, metric, out, backend, settings)
 
 
 def search_crops(
@@ -87,12 +96,12 @@ def search_crops(
     metric: Metric,
     out: Path | None,
     backend: Backend,
+    settings: "Evaluation",
 ) -> None:
     """Find the nearest crops of `gallery` for each of `query`, and write them to `out`."""
-    from kreid.ranking import neighbours
     from kreid.search.files import check_ending, write_results
+    from kreid.search.nearest import without_themselves
     from kreid.search.results import Results
-    from tfrecords_tools.console.progress import counted
 
     out = out or run_folder / "search.html"
     check_ending(out)
@@ -101,21 +110,59 @@ def search_crops(
         raise ConfigError(
             "--backend faiss: the package faiss-cpu is not installed; pip install faiss-cpu, or leave it out"
         )
+    embedded = [source for source in sources if isinstance(source, list) or source.is_dir()]
+    _check_settings(settings, sources, embedded, backend)
     model = None
-    if any(isinstance(source, list) or source.is_dir() for source in sources):
+    if embedded:
         load_tensorflow()
         from kreid.runs.folder import load_model
 
         model = load_model(run_folder)
-    queries, crops = (_open(source, role, model) for source, role in zip(sources, ("query", "gallery"), strict=True))
+    queries, crops = (
+        _open(source, role, model, settings) for source, role in zip(sources, ("query", "gallery"), strict=True)
+    )
     _check_widths(queries.vectors.shape[1], crops.vectors.shape[1])
-    with counted("searching", "crops") as progress:
-        found = neighbours.search(queries.vectors, crops.vectors, top, metric, backend=backend, progress=progress)
+    found, left_out = without_themselves(_search(queries, crops, metric, backend, settings), queries, crops, top)
+    if left_out:
+        note(f"left out of their own results: {left_out:,} of {len(queries):,} queries, as crops of the gallery too")
     title = f"{run_folder.resolve().name}, search"
-    finish(write_results(Results(title, queries, crops, found, str(metric)), out))
+    shown = f"{metric}, re-ranked" if settings.rerank else str(metric)
+    finish(write_results(Results(title, queries, crops, found, shown, left_out), out))
 
 
-def _open(source: list[Path] | Path, role: str, model: "keras.Model | None") -> "Crops":
+def _check_settings(
+    settings: "Evaluation", sources: "list[list[Path] | Path]", embedded: "list[list[Path] | Path]", backend: Backend
+) -> None:
+    """Complain before the network works about what cannot be done."""
+    from kreid.search.nearest import check_rerankable
+
+    if settings.flip and not embedded:
+        raise ConfigError("--flip: both sides are files of embeddings, so nothing is embedded; leave it out")
+    if settings.rerank:
+        if backend == Backend.faiss:
+            raise ConfigError(
+                "--backend faiss: has no part in --rerank, which compares all crops; leave one of them out"
+            )
+        check_rerankable(sum(len(source) for source in sources if isinstance(source, list)))
+
+
+def _search(queries: "Crops", gallery: "Crops", metric: Metric, backend: Backend, settings: "Evaluation") -> "Find":
+    """Return the search asked for, from how many to find to what was found."""
+    from kreid.ranking import neighbours
+    from kreid.search.nearest import reranked
+    from tfrecords_tools.console.progress import counted
+
+    if settings.rerank:
+        return reranked(queries, gallery, metric, **settings.rerank.model_dump())
+
+    def find(k: int) -> neighbours.Found:
+        with counted("searching", "crops") as progress:
+            return neighbours.search(queries.vectors, gallery.vectors, k, metric, backend=backend, progress=progress)
+
+    return find
+
+
+def _open(source: list[Path] | Path, role: str, model: "keras.Model | None", settings: "Evaluation") -> "Crops":
     from kreid.search import crops
     from tfrecords_tools.console.progress import counted
 
@@ -123,8 +170,8 @@ def _open(source: list[Path] | Path, role: str, model: "keras.Model | None") -> 
         return crops.crops_of_embeddings(source, role == "query")
     with counted(f"embedding {role}") as progress:
         if isinstance(source, list):
-            return crops.crops_of_files(model, source, progress)
-        return crops.crops_of_records(model, source, role == "query", progress)
+            return crops.crops_of_files(model, source, progress, settings)
+        return crops.crops_of_records(model, source, role == "query", progress, settings)
 
 
 def _check_widths(queries: int, gallery: int) -> None:

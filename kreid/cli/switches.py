@@ -1,9 +1,9 @@
-"""The switches of kreid-evaluate and kreid-rank for better rankings than the plain one."""
+"""The switches of kreid-evaluate, kreid-rank and kreid-search for better rankings than the plain one."""
 
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,7 +28,10 @@ Expand = Annotated[
     int | None, typer.Option(metavar="K", min=0, help="Move each query towards its K nearest gallery images.")
 ]
 Rerank = Annotated[
-    bool | None, typer.Option("--rerank/--no-rerank", help="k-reciprocal re-ranking inside each action.")
+    bool | None,
+    typer.Option(
+        "--rerank/--no-rerank", help="k-reciprocal re-ranking inside each action; in a search, among all crops."
+    ),
 ]
 K1 = Annotated[int | None, typer.Option("--k1", metavar="K", min=1, help="Of --rerank: neighbours that are near; 3.")]
 K2 = Annotated[int | None, typer.Option("--k2", metavar="K", min=1, help="Of --rerank: neighbours averaged over; 2.")]
@@ -54,6 +57,19 @@ class Join(StrEnum):
 JoinBy = Annotated[
     Join, typer.Option("--join", help="How --with joins: side by side, or averaged (of one network's checkpoints).")
 ]
+
+
+def search_settings(
+    flip: bool | None,
+    rerank: bool | None = None,
+    k1: int | None = None,
+    k2: int | None = None,
+    weight: float | None = None,
+) -> "Evaluation":
+    """Return what the switches of kreid-search and kreid-embed ask for; a run's configuration has no say."""
+    from kreid.config.sections import Evaluation
+
+    return Evaluation.model_validate({"flip": bool(flip), "rerank": _rerank(None, rerank, k1, k2, weight)})
 
 
 def check_settings(
@@ -84,13 +100,7 @@ def check_settings(
     embedding = None if concat is None else "concat" if concat else "final"
     switches = {"flip": flip, "crops": crops, "embedding": embedding, "expand": expand}
     tree = configs[0].evaluation.model_dump() | {key: value for key, value in switches.items() if value is not None}
-    options = {key: value for key, value in {"k1": k1, "k2": k2, "weight": weight}.items() if value is not None}
-    if rerank is False and options:
-        raise ConfigError(f"--no-rerank: expected without --{next(iter(options))}, which is an option of --rerank")
-    if rerank or options:
-        tree["rerank"] = {**(tree["rerank"] or {}), **options}
-    elif rerank is False:
-        tree["rerank"] = None
+    tree["rerank"] = _rerank(tree["rerank"], rerank, k1, k2, weight)
     settings = Evaluation.model_validate(tree)
     for run, config in zip(runs, configs, strict=True):
         if settings.embedding == "concat" and not config.model.heads.layers:
@@ -99,3 +109,15 @@ def check_settings(
                 "leave out --concat, or evaluation.embedding of its configuration"
             )
     return settings
+
+
+def _rerank(
+    before: dict[str, Any] | None, rerank: bool | None, k1: int | None, k2: int | None, weight: float | None
+) -> dict[str, Any] | None:
+    """Return the key `rerank` of the settings: what a configuration says, changed by the switches."""
+    options = {key: value for key, value in {"k1": k1, "k2": k2, "weight": weight}.items() if value is not None}
+    if rerank is False and options:
+        raise ConfigError(f"--no-rerank: expected without --{next(iter(options))}, which is an option of --rerank")
+    if rerank or options:
+        return {**(before or {}), **options}
+    return None if rerank is False else before

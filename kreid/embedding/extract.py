@@ -112,8 +112,16 @@ def embed_files(
     paths: Sequence[str | Path],
     batch_size: int = 64,
     progress: Progress | None = None,
+    settings: Evaluation = PLAIN,
 ) -> np.ndarray:
     """Embed image files: `(M, D)` float32, in the order of `paths`.
+
+    Args:
+        model: see `embed`.
+        paths: the files.
+        batch_size: images at a time.
+        progress: called with the images done and their total.
+        settings: see `embed`.
 
     Raises:
         ValueError: naming the first file that is missing or no image.
@@ -122,9 +130,9 @@ def embed_files(
     if missing:
         raise ValueError(f"{missing[0]}: no such image file")
     batches = file_batches(paths, model.input_shape[1:3], batch_size)
-    plain = _Recipe(pictures(PLAIN), False)
+    recipe = _Recipe(pictures(settings), settings.embedding == "concat")
     try:
-        return _vectors(model, batches, len(paths), progress, [plain])[plain][0]
+        return _vectors(model, batches, len(paths), progress, [recipe])[recipe][0]
     except tf.errors.OpError:
         check_images(paths)  # complains of the first that is none
         raise

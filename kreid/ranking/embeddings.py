@@ -1,5 +1,6 @@
 """Embeddings and the labels of the images they stand for; NumPy only."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise as neighbours
@@ -155,6 +156,17 @@ class Embeddings:
 def describe(images: Images, row: int) -> str:
     """Return words for one image, for messages: "query 17 of action 3"."""
     return f"{'query' if images.is_query[row] else 'gallery'} {images.bbox[row]} of action {images.action[row]}"
+
+
+def parse_description(text: str) -> tuple[bool, int, int] | None:
+    """Return what words that end as `describe` has them say: whether it is a query, its bbox index and its action.
+
+    Example:
+        >>> parse_description("records/test: query 17 of action 3")
+        (True, 17, 3)
+    """
+    match = re.search(r"(?:^| )(query|gallery) ([0-9]{1,18}) of action ([0-9]{1,18})$", text)
+    return (match[1] == "query", int(match[2]), int(match[3])) if match else None
 
 
 def check_labelled(images: Images, rows: np.ndarray) -> None:

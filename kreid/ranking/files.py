@@ -16,9 +16,12 @@ from kreid.files.atomic import atomic_file
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import Metrics, MetricsOf, evaluate
+from kreid.ranking.searches import answers_of, is_search
 from kreid.ranking.truth import parse_json, read_groundtruth
 
 _SHOWN = 3  # faults of a kind that are named, the rest are counted
+_SEARCH = b'{"metric"'  # how kreid-search's file begins
+_LARGEST = 1 << 31  # bytes of such a file
 
 
 def to_json(ranking: Ranking) -> dict[str, list[int]]:
@@ -55,7 +58,7 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
     """Read a ranking file and check it against the images it ranks. Labels may be withheld.
 
     Args:
-        path: the ranking file, from any program.
+        path: the ranking file, from any program, or what kreid-search found, see `kreid.ranking.searches`.
         groundtruth: the images: an `Images`, an `Embeddings`, or a file that `read_groundtruth` reads.
 
     Returns:
@@ -66,7 +69,7 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
             line says for each kind of fault how many there are, and names the first few.
     """
     images = _images(groundtruth)
-    answers = _parse(Path(path), _most_bytes(images))
+    answers = _parse(Path(path), images)
     faults = _Faults(images)
     queries, rows, sizes = [], [], []
     for members, gallery in images.actions():
@@ -189,10 +192,18 @@ def _most_bytes(images: Images) -> int:
     return 32 * entries + 128 * len(images) + (1 << 20)
 
 
-def _parse(path: Path, most: int) -> dict[str, Any]:
+def _most_of_search(images: Images) -> int:
+    """Return a generous bound on what kreid-search writes of all queries and the gallery: 512 bytes an entry."""
+    queries = int(images.is_query.sum())
+    return 512 * queries * (len(images) - queries + 1) + (1 << 20)
+
+
+def _parse(path: Path, images: Images) -> dict[str, Any]:
     """Return the file's object; what is too large is not read, so nonsense costs little time and memory."""
     with path.open("rb") as file:
-        data = file.read(most + 1)
+        data = file.read(len(_SEARCH))
+        most = _most_bytes(images) if data != _SEARCH else min(_LARGEST, _most_of_search(images))
+        data += file.read(most + 1 - len(data))
     if len(data) > most:
         size = max(path.stat().st_size, len(data))
         raise ValueError(f"{path}: {size:,} bytes; a ranking of these images has at most {most:,}; is it another file?")
@@ -204,6 +215,11 @@ def _parse(path: Path, most: int) -> dict[str, Any]:
         raise ValueError(
             f'{path}: expected {{"<query bbox>": [gallery bbox, ...]}}, received a {type(answers).__name__}'
         )
+    if is_search(answers):
+        try:
+            return answers_of(answers, images)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
     if repeated:
         first = _some(map(_brief, repeated[:_SHOWN]), len(repeated))
         raise ValueError(f"{path}: queries that stand twice: {len(repeated):,} ({first})")

@@ -57,11 +57,36 @@ def rerank(
     vectors = embeddings.vectors
 
     def distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-        both = vectors[np.concatenate([query, gallery])]
-        most = max(1, int(limit * len(both)))
-        return k_reciprocal(pairwise(both, both, metric), len(query), min(k1, most), min(k2, most), weight)
+        return reciprocal(vectors[np.concatenate([query, gallery])], len(query), k1, k2, weight, metric, limit)
 
     return rank_by(embeddings.images, distances)
+
+
+def reciprocal(
+    vectors: np.ndarray,
+    queries: int,
+    k1: int = 3,
+    k2: int = 2,
+    weight: float = 0.3,
+    metric: str = "euclidean",
+    limit: float = 0.25,
+) -> np.ndarray:
+    """Return re-ranked distances from the first vectors of a set to the others, as `rerank` measures in an action.
+
+    Args:
+        vectors: (n, D), the queries first; n x n distances are held several times over.
+        queries: how many of them are queries.
+        k1: see `rerank`, as all after it.
+        k2: the same.
+        weight: the same.
+        metric: the same.
+        limit: the same, of these n.
+
+    Returns:
+        (queries, n - queries) float64.
+    """
+    most = max(1, int(limit * len(vectors)))
+    return k_reciprocal(pairwise(vectors, vectors, metric), queries, min(k1, most), min(k2, most), weight)
 
 
 def k_reciprocal(distances: np.ndarray, queries: int, k1: int = 20, k2: int = 6, weight: float = 0.3) -> np.ndarray:

@@ -1,12 +1,14 @@
 """Search beyond one action: crops from files, records or embeddings, their vectors, names and pictures."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kreid.config.sections import PLAIN, Evaluation
 from kreid.ranking.embeddings import Images, describe
 from kreid.types import Progress
 from tfrecords_tools.arrays import map_arrays
@@ -54,27 +56,39 @@ class Crops:
         vectors: (N, D) embeddings; may be a memory map or `Rows`.
         name: of a row, for people: the file's path, or where the crop stands in its records.
         picture: of a row, encoded, or None where there is none.
+        key: of a row, equal for the same file, or the same row of the same file, on both sides of a search; None for a
+            crop that is never the same as another.
     """
 
     vectors: np.ndarray | Rows
     name: Callable[[int], str]
     picture: Callable[[int], bytes | None]
+    key: Callable[[int], Hashable] = lambda row: None
 
     def __len__(self) -> int:
         return len(self.vectors)
 
 
-def crops_of_files(model: "keras.Model", files: Sequence[Path], progress: Progress | None = None) -> Crops:
+def crops_of_files(
+    model: "keras.Model", files: Sequence[Path], progress: Progress | None = None, settings: Evaluation = PLAIN
+) -> Crops:
     """Embed image files; see `kreid.embedding.embed_files`."""
     from kreid.embedding.extract import embed_files
 
     return Crops(
-        embed_files(model, files, progress=progress), lambda row: str(files[row]), lambda row: _read(files[row])
+        embed_files(model, files, progress=progress, settings=settings),
+        lambda row: str(files[row]),
+        lambda row: _read(files[row]),
+        lambda row: os.path.realpath(files[row]),
     )
 
 
 def crops_of_records(
-    model: "keras.Model", folder: str | Path, queries: bool, progress: Progress | None = None
+    model: "keras.Model",
+    folder: str | Path,
+    queries: bool,
+    progress: Progress | None = None,
+    settings: Evaluation = PLAIN,
 ) -> Crops:
     """Embed a folder of records and take its queries, or its gallery.
 
@@ -83,6 +97,7 @@ def crops_of_records(
         folder: of one split, such as `records/test`; all images of the training set are gallery images.
         queries: take the queries, not the gallery.
         progress: called with the images done and their total.
+        settings: see `kreid.embedding.embed`.
 
     Raises:
         ValueError: where it has none of them, or as `kreid.embedding.embed`.
@@ -94,7 +109,7 @@ def crops_of_records(
     index = read_index(folder)
     images = Images(index.person, index.action, index.bbox, index.is_query)
     rows = _chosen(folder, images, queries)
-    vectors = embed(model, folder, progress=progress).vectors
+    vectors = embed(model, folder, progress=progress, settings=settings).vectors
     return Crops(
         Rows(vectors, rows),
         lambda row: f"{folder}: {describe(images, rows[row])}",
@@ -129,7 +144,12 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
         raise ValueError(f"{path}: expected {len(vectors)} of each, as there are vectors, received {lengths}")
     if "path" in lengths:
         paths = arrays["path"]
-        return Crops(vectors, lambda row: str(paths[row]), lambda row: _read(Path(str(paths[row]))))
+        return Crops(
+            vectors,
+            lambda row: str(paths[row]),
+            lambda row: _read(Path(str(paths[row]))),
+            lambda row: os.path.realpath(str(paths[row])),
+        )
     if lengths.keys() >= set(_LABELS):
         try:
             person, action, bbox, is_query = (np.array(arrays[name]) for name in _LABELS)
@@ -138,7 +158,8 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
             raise ValueError(f"{path}: {error}") from error
         rows = _chosen(path, images, queries)
         return Crops(Rows(vectors, rows), lambda row: f"{path}: {describe(images, rows[row])}", lambda row: None)
-    return Crops(vectors, lambda row: f"{path}: row {row}", lambda row: None)
+    place = os.path.realpath(path)
+    return Crops(vectors, lambda row: f"{path}: row {row}", lambda row: None, lambda row: (place, row))
 
 
 def _chosen(where: str | Path, images: Images, queries: bool) -> np.ndarray:

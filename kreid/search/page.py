@@ -39,16 +39,16 @@ def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
         budget: bytes that pictures may take; queries beyond are left out, and the page says so.
     """
     cards: list[Markup] = []
-    used, total = 0, len(results.queries)
+    used = 0
     query_picture = _pictures(results.queries.picture, _QUERY_HEIGHT, 1)
     picture = _pictures(results.gallery.picture, _HEIGHT, 4096)
     for row, (query, found) in enumerate(results.rows()):
-        places = zip(results.found.index[row].tolist(), found, strict=True)
+        places = zip(results.places(row), found, strict=True)
         card = fill(
             "card.html",
             label=f"Query {row + 1}",
             query=_crop(query_picture(row), query),
-            found=[(_crop(picture(index), name), _brief(distance)) for index, (name, distance) in places],
+            found=[(_crop(picture(index), name), _brief(distance)) for (index, _), (name, distance) in places],
         )
         used += len(card)
         if cards and used > budget:
@@ -60,7 +60,7 @@ def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
         (),
         title=_plain(results.title),
         counts=_counts(results),
-        notes=[_SHORTENED.format(len(cards), total)] if len(cards) < total else [],
+        notes=_notes(results, len(cards)),
         cards=cards,
     )
 
@@ -69,6 +69,15 @@ _SHORTENED = (
     "To keep this file small, it shows the first {:,} of {:,} queries; write the results to a .json or .csv file to "
     "have them all."
 )
+
+
+_LEFT_OUT = "{:,} of the queries are crops of the gallery too: each is left out of its own results."
+
+
+def _notes(results: Results, shown: int) -> list[str]:
+    total = len(results.queries)
+    notes = [_LEFT_OUT.format(results.left_out)] if results.left_out else []
+    return [*notes, _SHORTENED.format(shown, total)] if shown < total else notes
 
 
 def _counts(results: Results) -> str:

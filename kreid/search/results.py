@@ -15,8 +15,9 @@ class Results:
         title: heading of the page.
         queries: what was looked for.
         gallery: what was looked through.
-        found: rows of `gallery` and their distances for each row of `queries`, from `kreid.ranking.search`.
+        found: rows of `gallery` and their distances for each row of `queries`, as `kreid.search.nearest` gives them.
         metric: of the distances.
+        left_out: queries that were left out of their own results, being crops of the gallery too.
     """
 
     title: str
@@ -24,9 +25,15 @@ class Results:
     gallery: Crops
     found: Found
     metric: str
+    left_out: int = 0
 
     def rows(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
         """Yield the name of each query, and names and distances of what was found, nearest first."""
-        for query, (index, distance) in enumerate(zip(self.found.index, self.found.distance, strict=True)):
-            names = map(self.gallery.name, index.tolist())
-            yield self.queries.name(query), list(zip(names, distance.tolist(), strict=True))
+        for query in range(len(self.queries)):
+            found = [(self.gallery.name(member), distance) for member, distance in self.places(query)]
+            yield self.queries.name(query), found
+
+    def places(self, query: int) -> list[tuple[int, float]]:
+        """Return rows of `gallery` and distances of what was found for a query, nearest first."""
+        pairs = zip(self.found.index[query].tolist(), self.found.distance[query].tolist(), strict=True)
+        return [(member, distance) for member, distance in pairs if member >= 0]

@@ -60,7 +60,7 @@ ARROWS = {
     "kreid.serving": ("data", "errors", "types"),
     "kreid.evaluation": ("config", "embedding", "errors", "models", "ranking", "runs", "types"),
     "kreid.look": ("data", "errors", "models", "pictures", "types"),
-    "kreid.search": ("embedding", "errors", "files", "pages", "pictures", "ranking", "types"),
+    "kreid.search": ("config", "embedding", "errors", "files", "pages", "pictures", "ranking", "types"),
     "kreid.training": (
         "config",
         "data",

@@ -7,8 +7,10 @@ import pytest
 from tiny_report import picture
 from tiny_runs import invoke
 
+from kreid.cli.embed import app as embed_app
 from kreid.cli.rank import app as rank_app
 from kreid.cli.search import app as search_app
+from kreid.ranking.reranking import reciprocal
 
 ODD = "a [bold], <script>\udce9.png"  # as a name is shown, whatever it holds; and not UTF-8
 FORMER = "warning: a search is kreid-search RUN --gallery CROPS... --query CROPS... now; this spelling still works\n"
@@ -37,15 +39,54 @@ def places(records, tmp_path):
 
 def test_files_among_files(run_folder, folder, tmp_path, capsys):
     queries, out = [folder / "3.png", folder / ODD], tmp_path / "x.json"
-    line = [run_folder, "--query", *queries, "--gallery", folder, "--out", out, "--top", 9]
-    assert invoke(capsys, search_app, *line) == (0, [str(out)], "")
+    (tmp_path / "link").symlink_to(folder)
+    line = [run_folder, "--query", *queries, "--gallery", tmp_path / "link", "--out", out, "--top", 9]
+    said = "left out of their own results: 2 of 2 queries, as crops of the gallery too\n"
+    assert invoke(capsys, search_app, *line) == (0, [str(out)], said)
     found = json.loads(out.read_text())["queries"]
     assert [one["query"] for one in found] == list(map(str, queries))
-    for query in found:
-        assert query["ranking"][0] == {"image": query["query"], "distance": pytest.approx(0, abs=1e-3)}
-        assert {one["image"] for one in query["ranking"]} == set(map(str, folder.iterdir()))
+    for query, file in zip(found, queries, strict=True):
+        others = {path.name for path in folder.iterdir()} - {file.name}
+        assert {one["image"].rpartition("/")[2] for one in query["ranking"]} == others
+        assert len(query["ranking"]) == 5
         distances = [one["distance"] for one in query["ranking"]]
         assert distances == sorted(distances)
+
+
+@pytest.fixture
+def mirrored(run_folder, folder):
+    """Vectors of the crops, each averaged with its mirror image's."""
+    from kreid.config.sections import Evaluation
+    from kreid.embedding.extract import embed_files
+    from kreid.runs.folder import load_model
+
+    return embed_files(load_model(run_folder), sorted(folder.iterdir()), settings=Evaluation(flip=True))
+
+
+def test_switches_flip_and_re_rank(run_folder, folder, mirrored, tmp_path, capsys):
+    for app in (search_app, rank_app):
+        out = tmp_path / "x.json"
+        line = [run_folder, "--query", folder / "3.png", "--gallery", folder, "--out", out, "--flip", "--rerank"]
+        code, lines, err = invoke(capsys, app, *line, "--k1", 2)
+        assert (code, lines) == (0, [str(out)]), err
+        tree = json.loads(out.read_text())
+        assert tree["metric"] == "euclidean, re-ranked"
+        (query,) = tree["queries"]
+        expected = reciprocal(np.concatenate([mirrored[3:4], mirrored]), 1, 2, 2, 0.3)[0]
+        names = [str(path) for path in sorted(folder.iterdir())]
+        assert len(query["ranking"]) == 5
+        for one in query["ranking"]:
+            assert one["distance"] == pytest.approx(expected[names.index(one["image"])], abs=1e-4)
+
+
+def test_embed_flips_too(run_folder, folder, mirrored, tmp_path, capsys):
+    assert invoke(capsys, embed_app, run_folder, folder, "--out", tmp_path / "x.npz", "--flip")[0] == 0
+    with np.load(tmp_path / "x.npz") as written:
+        np.testing.assert_allclose(written["vectors"], mirrored, atol=1e-5)
+        assert written["path"].tolist() == list(map(str, sorted(folder.iterdir())))
+    line = [run_folder, folder, "--out", tmp_path / "y.npz", "--flip", "--endpoint", "http://127.0.0.1:9/v1"]
+    code, _, err = invoke(capsys, embed_app, *line)
+    assert (code, err[:37]) == (2, "error: --flip: a server embeds images")
 
 
 def test_records_become_a_page_beside_the_run(run_folder, records, folder, capsys):
@@ -90,6 +131,8 @@ def check_mistake(capsys, app, run_folder, places, arguments, code, message):
         (["--gallery", "{wide}", "--query", "{x}"], 1, "--query has embeddings of 4 numbers, --gallery of 5"),
         (["--gallery", "{nan}", "--query", "{x}"], 1, "gallery: row 1 is not finite"),
         (["--gallery", "{x}", "--query", "{x}", "--backend", "faiss"], 2, "the package faiss-cpu is not installed"),
+        (["--gallery", "{x}", "--query", "{x}", "--flip"], 2, "--flip: both sides are files of embeddings"),
+        (["--gallery", "{x}", "--query", "{x}", "--no-rerank", "--k1", "3"], 2, "--no-rerank: expected without --k1"),
     ],
 )
 def test_mistakes_are_told_in_a_line(run_folder, places, monkeypatch, capsys, arguments, code, message):
@@ -110,7 +153,8 @@ def test_a_folder_that_is_no_run(places, tmp_path, capsys):
 
 def test_the_old_spelling_finds_the_same_and_says_the_new_one(run_folder, places, tmp_path, capsys):
     written = []
-    for app, said in ((search_app, ""), (rank_app, FORMER)):
+    left_out = "left out of their own results: 4 of 4 queries, as crops of the gallery too\n"
+    for app, said in ((search_app, left_out), (rank_app, FORMER + left_out)):
         out = tmp_path / f"{len(written)}.csv"
         line = [run_folder, "--gallery", places["x"], "--query", places["x"], "--top", 2, "--out", out]
         assert invoke(capsys, app, *line) == (0, [str(out)], said)
