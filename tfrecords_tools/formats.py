@@ -71,6 +71,11 @@ def as_rgb(image: Image.Image) -> Image.Image:
     """Return the pixels that a network gets, RGB, and nothing else: no orientation, colour profile or comment."""
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode == "CMYK":
+        # Pillow reads every file as Adobe writes it, with light in place of ink, and rounds to the nearest.
+        inks = np.asarray(image).astype(np.uint16)
+        light = 255 - inks if "adobe" in image.info else inks
+        image = Image.fromarray((light[..., :3] * light[..., 3:] // 255).astype(np.uint8))
     elif image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # which Pillow advises, as it warns of doing both at once
     rgb = image.convert("RGB")

@@ -39,14 +39,22 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such image file")
-    return decode(load_image(Path(path)).data).numpy()
+    return _decoded(path, load_image(Path(path)).data)
 
 
 def check_images(paths: Sequence[str | Path]) -> None:
     """Read image files, in threads, to know that they can be: ValueError or OSError for the first that cannot."""
-    for image in load_images(map(Path, paths)):
+    for path, image in zip(paths, load_images(map(Path, paths)), strict=True):
         if isinstance(image, Exception):
             raise image
+        _decoded(path, image.data)
+
+
+def _decoded(path: str | Path, data: bytes) -> np.ndarray:
+    try:
+        return decode(data).numpy()
+    except tf.errors.OpError:  # a decoder that is stricter than Pillow's
+        raise ValueError(f"{path}: is not a PNG or JPEG image that TensorFlow reads; replace it") from None
 
 
 def resize(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:

@@ -46,6 +46,10 @@ def _transparent():
     return Image.fromarray(pixels)
 
 
+def _printed():
+    return Image.merge("CMYK", [*smooth().split(), smooth(1).convert("L")])
+
+
 _OTHER = [smooth(1)]
 READ = {
     **{f"PNG {mode}": encode(smooth().convert(mode), "PNG") for mode in ("1", "L", "P", "RGB")},
@@ -63,7 +67,8 @@ READ = {
     ),
     "JPEG L": encode(smooth().convert("L"), "JPEG"),
     "JPEG RGB": encode(smooth(), "JPEG"),
-    "JPEG CMYK": encode(smooth().convert("CMYK"), "JPEG"),
+    "JPEG CMYK": encode(_printed(), "JPEG"),
+    "JPEG CMYK without Adobe's marker": encode(_printed(), "JPEG").replace(b"Adobe", b"Other"),
     "JPEG progressive": encode(smooth(), "JPEG", progressive=True),
     "JPEG with a second picture (MPO)": encode(smooth(), "MPO", save_all=True, append_images=_OTHER),
     **{f"JPEG, orientation {number}": turned(number) for number in range(1, 9)},

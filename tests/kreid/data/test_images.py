@@ -6,6 +6,7 @@ import tensorflow as tf
 from odd_images import READ, REFUSED, turned
 
 from kreid.data.images import check_images, decode_and_resize, file_batches, read_image
+from tfrecords_tools.images import load_image
 
 
 def write(folder, contents):
@@ -41,6 +42,19 @@ def test_a_cut_jpeg_is_refused_before_a_decoder_speaks(tmp_path, capfd):
     with pytest.raises(tf.errors.OpError):
         list(file_batches([path], (12, 8)))
     assert "jpeg" not in capfd.readouterr().err.lower()
+
+
+def test_what_tensorflow_alone_refuses_is_named(tmp_path):
+    """A PNG whose last chunk claims to be long, which Pillow overlooks."""
+    data = bytearray(READ["PNG P"])
+    data[-12] = 108  # the first byte of its length
+    (path,) = write(tmp_path, {"a.png": bytes(data)})
+    load_image(path)
+    with pytest.raises(tf.errors.OpError):
+        list(file_batches([path], (12, 8)))
+    for read in (read_image, lambda path: check_images([path])):
+        with pytest.raises(ValueError, match=r"a\.png: is not a PNG or JPEG image that TensorFlow reads"):
+            read(path)
 
 
 def test_turned_images_are_told_once(tmp_path, caplog):
