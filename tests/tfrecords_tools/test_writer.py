@@ -76,7 +76,7 @@ def test_existing_split_is_kept_unless_told(tree, tmp_path):
 @pytest.mark.parametrize("below", ["out", "a/b/out"])
 def test_bad_image_in_the_last_split_leaves_nothing(broken, tmp_path, below):
     before = snapshot(tmp_path)
-    with pytest.raises(ValueError, match="is not a whole PNG"):
+    with pytest.raises(ValueError, match="is not an image"):
         convert(broken, tmp_path / below)
     assert snapshot(tmp_path) == before
 
@@ -85,7 +85,7 @@ def test_bad_image_leaves_what_was_there(broken, tmp_path):
     out = tmp_path / "out"
     convert(broken, out, ["train"])
     before = snapshot(out)
-    with pytest.raises(ValueError, match="is not a whole PNG"):
+    with pytest.raises(ValueError, match="is not an image"):
         convert(broken, out, ["train", "challenge"], overwrite=True)
     assert snapshot(out) == before
 
