@@ -126,9 +126,8 @@ def load_images(
         pool.shutdown(cancel_futures=True)
     if turned:
         _LOG.warning(
-            "%d images have an EXIF orientation, which is not applied: a network sees pixels as they are stored; the "
-            "first: %s",
-            len(turned), turned[0],
+            "%s an EXIF orientation, which is not applied: a network sees pixels as they are stored; the first: %s",
+            "1 image has" if len(turned) == 1 else f"{len(turned):,} images have", turned[0],
         )  # fmt: skip
 
 
