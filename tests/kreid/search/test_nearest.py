@@ -46,9 +46,10 @@ def test_a_crop_that_stands_in_the_gallery_many_times_is_left_out_each_time():
 
 def test_nobody_is_left_out_without_a_key_or_with_another_vector():
     queries, gallery = crops(LINE[:2], [None, "b"]), crops(LINE + np.array([[0], [5], [0], [0]]), [None, "b", "c", "d"])
-    found, left_out = without_themselves(plainly(queries, gallery), queries, gallery, 2)
+    found, left_out = without_themselves(plainly(queries, gallery), queries, gallery, 4)
     assert left_out == 0
     assert found.index[0, 0] == 0
+    assert 1 in found.index[1]
 
 
 def test_only_themselves_are_there():
