@@ -1,13 +1,17 @@
 """From image files to pixels: one decode-and-resize for training, evaluation and serving."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from kreid.types import Tensor
+from tfrecords_tools.decoding import Decoder
 from tfrecords_tools.images import load_image, load_images
+
+_decoder = cache(Decoder)
 
 
 def decode_and_resize(encoded: Tensor, image_size: tuple[int, int]) -> Tensor:
@@ -39,22 +43,16 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such image file")
-    return _decoded(path, load_image(Path(path)).data)
+    data = load_image(Path(path)).data
+    _decoder().check(Path(path), data)
+    return decode(data).numpy()
 
 
 def check_images(paths: Sequence[str | Path]) -> None:
     """Read image files, in threads, to know that they can be: ValueError or OSError for the first that cannot."""
-    for path, image in zip(paths, load_images(map(Path, paths)), strict=True):
+    for image in load_images(map(Path, paths), check=_decoder().check):
         if isinstance(image, Exception):
             raise image
-        _decoded(path, image.data)
-
-
-def _decoded(path: str | Path, data: bytes) -> np.ndarray:
-    try:
-        return decode(data).numpy()
-    except tf.errors.OpError:  # a decoder that is stricter than Pillow's
-        raise ValueError(f"{path}: is not a PNG or JPEG image that TensorFlow reads; replace it") from None
 
 
 def resize(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:

@@ -53,7 +53,7 @@ def test_what_tensorflow_alone_refuses_is_named(tmp_path):
     with pytest.raises(tf.errors.OpError):
         list(file_batches([path], (12, 8)))
     for read in (read_image, lambda path: check_images([path])):
-        with pytest.raises(ValueError, match=r"a\.png: is not a PNG or JPEG image that TensorFlow reads"):
+        with pytest.raises(ValueError, match=r"a\.png: is damaged so that training could not decode it"):
             read(path)
 
 
