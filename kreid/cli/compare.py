@@ -94,7 +94,7 @@ def _is_current(path: Path, run_folder: Path, records: Path | None) -> bool:
     """Return whether metrics are of the run's weights and of `records`; without these a bad file is an error."""
     from kreid.evaluation.comparison import of_same_queries, read_metrics
     from kreid.ranking.truth import read_groundtruth
-    from kreid.runs.folder import weights_digest
+    from kreid.runs.weights import weights_digest
 
     try:
         metrics = read_metrics(path)

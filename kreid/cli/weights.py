@@ -50,13 +50,11 @@ def convert(
     _check_file(file)
     load_tensorflow()
     from kreid import weights as files
-    from kreid.files.atomic import atomic_path
     from kreid.models import build_backbone
 
     build = partial(build_backbone, to, width_divisor=width_divisor)
     backbone = build(variant=variant) if variant else build()
-    with atomic_path(out) as temporary:
-        report = files.convert(file, backbone, temporary, prefix=prefix)
+    report = files.convert(file, backbone, out, prefix=prefix)
     note(f"{file}: {files.identify(file) or 'not one of the known files'}")
     note(f"{file}: {report}")
     finish(out)

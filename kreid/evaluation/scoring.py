@@ -16,7 +16,8 @@ from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import rank
 from kreid.ranking.scores import Fractions, Metrics, evaluate
 from kreid.ranking.statistics import compare, intervals
-from kreid.runs.folder import load_config_of, load_model, run_names, weights_digest
+from kreid.runs.folder import load_config_of, load_model, run_names
+from kreid.runs.weights import weights_digest
 from kreid.types import Progress
 
 

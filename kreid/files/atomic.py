@@ -63,10 +63,11 @@ def is_partial(path: Path) -> bool:
     return path.name.startswith(_PARTIAL)
 
 
-def remove_partial(folder: str | Path, name: str) -> None:
-    """Remove what processes that were killed left of files called `name`, a pattern such as `state-*.npz`."""
-    for path in Path(folder).glob(f"{_PARTIAL}*-{name}"):
-        path.unlink(missing_ok=True)
+def remove_partial(path: str | Path) -> None:
+    """Remove what processes that were killed left of a file, or of all whose names fit, as of `run/state-*.npz`."""
+    path = Path(path)
+    for left in path.parent.glob(f"{_PARTIAL}*-{path.name}"):
+        left.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> Path:

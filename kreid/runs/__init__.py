@@ -1,6 +1,6 @@
 """The run folder and the states in it.
 
-Imports `kreid.config` and `kreid.files`, and `kreid.models` once a model is asked for.
+Imports `kreid.config` and `kreid.files`; `kreid.models` and `kreid.weights` once a model is asked for.
 """
 
 from kreid.runs.folder import (
@@ -9,7 +9,6 @@ from kreid.runs.folder import (
     LOG,
     SUMMARY,
     TENSORBOARD,
-    WEIGHTS,
     check_new,
     check_resume,
     load_config_of,
@@ -17,12 +16,13 @@ from kreid.runs.folder import (
     remove,
     result_path,
     run_names,
-    weights_digest,
 )
+from kreid.runs.weights import DIGEST, WEIGHTS, read_weights, weights_digest, write_weights
 
 __all__ = [
     "CHECKPOINTS",
     "CONFIG",
+    "DIGEST",
     "LOG",
     "SUMMARY",
     "TENSORBOARD",
@@ -31,8 +31,10 @@ __all__ = [
     "check_resume",
     "load_config_of",
     "load_model",
+    "read_weights",
     "remove",
     "result_path",
     "run_names",
     "weights_digest",
+    "write_weights",
 ]

@@ -2,6 +2,7 @@
 
 <run>/config.yaml          the resolved configuration
 <run>/model.weights.h5     the weights to use: best by validation mAP, or the last where nothing validates
+<run>/model.weights.sha256 their digest, which every reader holds them against, see `kreid.runs.weights`
 <run>/log.csv              one row an epoch
 <run>/summary.json         how the run ended: best epoch, images, seconds, versions
 <run>/tensorboard/         event files: figures, ranked galleries, histograms on request
@@ -14,7 +15,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +27,12 @@ from kreid.config.sections import Config
 from kreid.errors import ConfigError
 from kreid.files.atomic import is_partial, remove_partial
 from kreid.runs import checkpoints
+from kreid.runs.weights import DIGEST, WEIGHTS, read_weights
 
 if TYPE_CHECKING:
     import keras
 
 CONFIG = "config.yaml"
-WEIGHTS = "model.weights.h5"
 LOG = "log.csv"
 SUMMARY = "summary.json"
 CHECKPOINTS = "checkpoints"
@@ -71,8 +71,8 @@ def check_resume(run: str | Path, config: Config) -> None:
     left = [name for name in (WEIGHTS, LOG, SUMMARY) if (Path(run) / name).exists()]
     if left and not checkpoints.newest(Path(run) / CHECKPOINTS):
         raise ConfigError(f"{run}: has {left[0]}, but no state in {CHECKPOINTS} to go on from; give another --out")
-    for folder, name in ((".", CONFIG), (".", WEIGHTS), (".", LOG), (".", SUMMARY), (CHECKPOINTS, "state-*.npz")):
-        remove_partial(Path(run) / folder, name)
+    for name in (CONFIG, WEIGHTS, DIGEST, LOG, SUMMARY, f"{CHECKPOINTS}/state-*.npz"):
+        remove_partial(Path(run) / name)
 
 
 def run_names(runs: Sequence[str | Path]) -> list[str]:
@@ -86,7 +86,7 @@ def run_names(runs: Sequence[str | Path]) -> list[str]:
 
 def remove(run: str | Path, folder: bool) -> None:
     """Remove what a run that came to nothing has left, and its folder if that was made for it and is empty now."""
-    for name in (CONFIG, WEIGHTS, LOG, SUMMARY):
+    for name in (CONFIG, WEIGHTS, DIGEST, LOG, SUMMARY):
         (Path(run) / name).unlink(missing_ok=True)
     for name in (CHECKPOINTS, TENSORBOARD):
         shutil.rmtree(Path(run) / name, ignore_errors=True)
@@ -107,12 +107,6 @@ def result_path(runs: Sequence[str | Path], name: str) -> Path:
         others = f"{len(runs) - 1}_runs-{_digest(others)}"
     path = Path(name)
     return Path(runs[0]) / (f"{path.stem}_with_{others}{path.suffix}" if others else path)
-
-
-def weights_digest(run: str | Path) -> str:
-    """The SHA-256 of a run's weights: whether figures are of the weights that are there."""
-    with (Path(run) / WEIGHTS).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_config_of(run: str | Path) -> Config:
@@ -138,27 +132,26 @@ def load_model(run: str | Path) -> "keras.Model":
 
     Raises:
         ConfigError: where the folder is no run.
-        ValueError: where it has no weights yet, or holds weights of another model.
+        ValueError: where it has no weights yet, holds others than were written, or weights of another model.
 
     Example:
         >>> model = load_model("saved_models/two_stream")
     """
     from kreid.models.embedders import build_model
+    from kreid.weights.memory import from_bytes
 
     config = load_config_of(run)
     path = Path(run) / WEIGHTS
     if not path.is_file():
         raise ValueError(f"{run}: no {WEIGHTS} yet; wait for the first epoch, or go on with kreid-train --resume")
+    content = read_weights(run)
     model = build_model(config.model, pretrained=False)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras lists every variable that does not fit
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())[:150]
+        from_bytes(model, content)
+    except ValueError as error:
         raise ValueError(
             f"{path}: not weights of the model that {CONFIG} beside it describes; restore the pair that belongs "
-            f"together ({reason})"
+            f"together ({error})"
         ) from None
     broken = [variable.path for variable in model.variables if not np.isfinite(np.asarray(variable)).all()]
     if broken:

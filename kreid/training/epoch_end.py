@@ -1,16 +1,11 @@
 """What the end of an epoch brings: a validation, the weights worth keeping, a row of the log."""
 
-import errno
-import os
-import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from kreid import runs
 from kreid.config.sections import Config
-from kreid.files.atomic import atomic_path
 from kreid.pictures.galleries import gallery_picture
 from kreid.training.collapse import CollapseWatch
 from kreid.training.log import RunLog
@@ -48,7 +43,7 @@ class EpochEnd:
                 scores, picture = self._validate(valid)
                 logs |= scores
             if state.keeps(logs.get("valid_mAP")):
-                write_weights(self.step.model, self.out / runs.WEIGHTS)
+                runs.write_weights(self.step.model, self.out)
         collapse.validation(logs.get("valid_spread", 1.0))
         rate = learning_rate(self.config.train, state.epoch - 1 + (state.steps - 1) / state.steps)
         row = {"epoch": state.epoch, "images": state.images, "learning_rate": rate, **logs}
@@ -69,17 +64,3 @@ class EpochEnd:
         if not settings.pictures or not len(ranking) or self.held_out is not None:
             return scores, None
         return scores, gallery_picture(ranking, valid, settings.pictures)
-
-
-def write_weights(model: keras.Model, path: Path) -> None:
-    """Write the weights of a model, whole or not at all.
-
-    Raises:
-        OSError: where the disk has no room for them.
-    """
-    room = sum(np.prod(weight.shape) * np.dtype(weight.dtype).itemsize for weight in model.weights)
-    disk = shutil.disk_usage(path.parent)
-    if disk.free < room and disk.total:  # HDF5 would end the process; some file systems do not tell
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    with atomic_path(path) as temporary:
-        model.save_weights(temporary)

@@ -76,8 +76,11 @@ class Trainer:
 
         Raises:
             ConfigError: where the run was trained on other records.
+            ValueError: where the weights of the best epoch are not what was written.
         """
         self.state = self.saved.restore(self.state.data) or self.state
+        if self.state.best_epoch is not None:  # weights that no later epoch may replace
+            runs.read_weights(self.out)
 
     def run(self, valid: Path | None, quiet: bool = False, on_validation: Hook | None = None) -> None:
         """Train to the last epoch; validate on the record folder `valid` if there is one, then call the hook."""

@@ -60,7 +60,7 @@ def read_h5(path: Path) -> dict[str, np.ndarray]:
 
 
 # What h5py raises for changed or missing bytes, depending on where they are.
-_DAMAGE = (
+DAMAGE = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -91,7 +91,7 @@ def _read(source: Path | BinaryIO, path: Path) -> dict[str, np.ndarray]:
             f"{path}: {one_line(error)} does not tell its layer's name, as in files of early Keras 3: "
             "load it with model.load_weights and save it again with a newer Keras"
         ) from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(f"{path}: no readable HDF5 file: {one_line(error)}") from None
     if not tensors:
         raise ValueError(f"{path}: HDF5, but it holds no layer's variables in either of Keras's forms")

@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kreid.files.atomic import atomic_file
 from kreid.weights.assignment import Names, Report, assign
 from kreid.weights.files import identify, read
+from kreid.weights.memory import to_bytes
 
 if TYPE_CHECKING:
     import keras
@@ -75,6 +77,7 @@ def convert(
 
     Raises:
         ValueError: as `load`, or for another ending of `out`; nothing is written then.
+        OSError: where `out` cannot be written; what stood there stays.
 
     Example:
         >>> report = convert("body_pose_model.pth", build_backbone("openpose_coco"), "coco.weights.h5")
@@ -82,5 +85,6 @@ def convert(
     if not Path(out).name.endswith(".weights.h5"):
         raise ValueError(f"out: expected a name ending in .weights.h5, received {out}")
     report = load(model, path, names=names, prefix=prefix, strict=strict)
-    model.save_weights(out)
+    with atomic_file(Path(out)) as file:
+        file.write(to_bytes(model))
     return report

@@ -1,7 +1,5 @@
 """What the end of an epoch keeps: the average's weights where they are best, and a row of the log."""
 
-import errno
-import shutil
 from types import SimpleNamespace
 
 import keras
@@ -12,7 +10,7 @@ from configurations import changed
 from kreid.config.sections import Train
 from kreid.training import epoch_end as module
 from kreid.training.collapse import CollapseWatch
-from kreid.training.epoch_end import EpochEnd, write_weights
+from kreid.training.epoch_end import EpochEnd
 from kreid.training.state import State
 from kreid.training.updater import Updater
 
@@ -87,11 +85,11 @@ def test_the_average_is_validated_and_kept_and_training_goes_on_from_its_own(tin
 @pytest.mark.parametrize(("coming", "kept"), [([0.5, 0.3, 0.7], [1, 3]), ([0.5, 0.4, 0.3], [1]), (None, [1, 2, 3])])
 def test_the_best_weights_are_kept_or_the_last(tiny_one, tmp_path, scores, monkeypatch, coming, kept):
     written, state = [], State(busy=1.0)
-    monkeypatch.setattr(module, "write_weights", lambda model, path: written.append((state.epoch, path)))
+    monkeypatch.setattr(module.runs, "write_weights", lambda model, run: written.append((state.epoch, run)))
     valid = tmp_path / "valid" if coming else None
     scores.coming = coming
     finish(EpochEnd(tiny_one, step_of(), tmp_path, valid, None), 1, 2, 3, state=state)
-    assert written == [(epoch, tmp_path / "model.weights.h5") for epoch in kept]
+    assert written == [(epoch, tmp_path) for epoch in kept]
 
 
 def test_some_epochs_are_validated_and_the_last_always(tiny_one, tmp_path, scores):
@@ -135,19 +133,3 @@ def test_a_validation_says_that_distances_are_alike(tiny_one, tmp_path, scores, 
     monkeypatch.setattr(module, "validate", lambda *_: ({"valid_mAP": 0.5, "valid_spread": 0.001}, []))
     finish(EpochEnd(tiny_one, step_of(), tmp_path, tmp_path / "valid", None), 1)
     assert "the embedding has collapsed: all distances are alike, to 0.0010" in caplog.text
-
-
-def test_weights_without_room_are_not_begun(tmp_path, monkeypatch):
-    path, model = tmp_path / "model.weights.h5", network()
-    size = 4 * (3 * 2 + 2)  # bytes of the float32 kernel and bias
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=size - 1))
-    with pytest.raises(OSError, match="No space left on device") as error:
-        write_weights(model, path)
-    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
-    assert not list(tmp_path.iterdir())
-    for told in ({"free": size}, {"free": 0, "total": 0}):  # just enough; a file system that does not tell
-        monkeypatch.setattr(shutil, "disk_usage", lambda folder, told=told: usage._replace(**told))
-        write_weights(model, path)
-        assert [file.name for file in tmp_path.iterdir()] == [path.name]
-        path.unlink()

@@ -1,5 +1,7 @@
 """What ends a run, and how it goes on: killed, out of disk, with records or weights that do not fit."""
 
+import errno
+import os
 import re
 import resource
 import shutil
@@ -57,6 +59,10 @@ def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, tmp_path):
     assert [path.name for path in run.rglob(".partial*")] == [".partial-1-report_test.html"]
 
 
+def full_disk(model, run):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run / runs.WEIGHTS))
+
+
 def test_what_stops_a_run_names_the_last_good_state(records, tiny_one, tmp_path, monkeypatch):
     """A gradient that is not finite, a full disk, a vanished file, each after the first epoch; then it goes on."""
     copy = tmp_path / "records"
@@ -81,9 +87,8 @@ def test_what_stops_a_run_names_the_last_good_state(records, tiny_one, tmp_path,
         lambda: weight.assign(np.full(weight.shape, np.nan)),
         rf"the loss is nan at epoch 2 step 1 \(batch: ({name}, ){{8}}\.\.\.\); lower train.learning_rate .*",
     )
-    no_room = shutil.disk_usage(tmp_path)._replace(free=1000)
     with monkeypatch.context() as patched:
-        patched.setattr(shutil, "disk_usage", lambda path: no_room)
+        patched.setattr(runs, "write_weights", full_disk)
         trainer.state.best = -1.0
         with pytest.raises(ValueError, match=r"run/model.weights.h5: No space left on device; the last"):
             trainer.run(copy / "valid", quiet=True)
