@@ -23,11 +23,14 @@ def export(
     Signatures: "encoded" (image_bytes: PNG or JPEG files) and "pixels" (image: RGB 0-255), output "embedding".
     """
     check_run(run_folder)
+    from kreid.serving.versions import check_versions
+
+    versions = check_versions(out or run_folder / "serving")
     load_tensorflow()
     from kreid.runs.folder import load_model
     from kreid.serving.export import export as export_model
 
-    finish(export_model(load_model(run_folder), out or run_folder / "serving"))
+    finish(export_model(load_model(run_folder), versions))
 
 
 def main() -> None:

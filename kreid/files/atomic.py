@@ -22,12 +22,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         path: the file to write. Folders above it are made.
 
     Example:
-        with atomic_path("model.weights.h5") as temporary:
-            model.save_weights(temporary)
+        with atomic_path("sheet.png") as temporary:
+            sheet.save(temporary)
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The whole name stays at the end: writers such as Keras choose the format by it.
+    # The whole name stays at the end: writers such as Pillow choose the format by it.
     partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
     try:
         yield partial

@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from kreid.errors import ConfigError
 from kreid.files.atomic import is_partial, remove_partial
 from kreid.runs import checkpoints
 from kreid.runs.weights import DIGEST, WEIGHTS, read_weights
+from tfrecords_tools.locks import LOCK_NAME, lock_folder
 
 if TYPE_CHECKING:
     import keras
@@ -51,12 +52,12 @@ def check_new(run: str | Path) -> None:
         ConfigError: where `run` exists and is not an empty folder.
     """
     run = Path(run)
-    if run.exists() and (not run.is_dir() or any(not is_partial(path) for path in run.iterdir())):
+    if run.exists() and (not run.is_dir() or not all(map(_is_passing, run.iterdir()))):
         raise ConfigError(f"{run}: exists already; give another --out, remove it, or go on with --resume")
 
 
 def check_resume(run: str | Path, config: Config) -> None:
-    """Complain where a run cannot go on with this configuration; remove what a killed process left half-written.
+    """Complain where a run cannot go on with this configuration.
 
     Raises:
         ConfigError: where the folder is no run. Where keys differ that decide the weights; it names them. Where a run
@@ -71,8 +72,37 @@ def check_resume(run: str | Path, config: Config) -> None:
     left = [name for name in (WEIGHTS, LOG, SUMMARY) if (Path(run) / name).exists()]
     if left and not checkpoints.newest(Path(run) / CHECKPOINTS):
         raise ConfigError(f"{run}: has {left[0]}, but no state in {CHECKPOINTS} to go on from; give another --out")
+
+
+@contextlib.contextmanager
+def hold(run: str | Path) -> Iterator[None]:
+    """Keep every other training out of a run folder while the block runs, and remove what a killed one left of files.
+
+    A folder that is made for it and is still empty at the end goes with it.
+
+    Raises:
+        ConfigError: where another training is at work there.
+    """
+    run = Path(run)
+    made = not run.exists()
+    try:
+        with lock_folder(run, "kreid-train"):
+            _remove_partial(run)
+            yield
+    finally:
+        if made:
+            with contextlib.suppress(OSError):
+                run.rmdir()
+
+
+def _is_passing(path: Path) -> bool:
+    """Whether a file is there while another command is at work, or after it was killed, and says nothing else."""
+    return is_partial(path) or path.name == LOCK_NAME
+
+
+def _remove_partial(run: Path) -> None:
     for name in (CONFIG, WEIGHTS, DIGEST, LOG, SUMMARY, f"{CHECKPOINTS}/state-*.npz"):
-        remove_partial(Path(run) / name)
+        remove_partial(run / name)
 
 
 def run_names(runs: Sequence[str | Path]) -> list[str]:
@@ -84,15 +114,12 @@ def run_names(runs: Sequence[str | Path]) -> list[str]:
     return [first.name, *(os.path.relpath(other, first.parent) for other in others)]
 
 
-def remove(run: str | Path, folder: bool) -> None:
-    """Remove what a run that came to nothing has left, and its folder if that was made for it and is empty now."""
+def remove(run: str | Path) -> None:
+    """Remove what a run that came to nothing has left."""
     for name in (CONFIG, WEIGHTS, DIGEST, LOG, SUMMARY):
         (Path(run) / name).unlink(missing_ok=True)
     for name in (CHECKPOINTS, TENSORBOARD):
         shutil.rmtree(Path(run) / name, ignore_errors=True)
-    if folder:
-        with contextlib.suppress(OSError):
-            Path(run).rmdir()
 
 
 def result_path(runs: Sequence[str | Path], name: str) -> Path:

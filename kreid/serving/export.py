@@ -1,14 +1,13 @@
 """SavedModels for TensorFlow Serving."""
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from kreid.data.file_errors import as_os_error
 from kreid.data.images import decode_and_resize, resize
-from kreid.errors import ConfigError
+from kreid.serving.versions import check_versions, write_version
 from kreid.types import Tensor
 
 
@@ -27,13 +26,14 @@ def export(model: keras.Model, out: str | Path) -> Path:
     Returns:
         The version's folder.
 
+    Raises:
+        ConfigError: where there can be no versions, or TensorFlow could not load them from there.
+        OSError: where it cannot be written; nothing half-written stays.
+
     Example:
         >>> export(load_model("saved_models/demo"), "saved_models/demo/serving")
     """
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out}: is a file; give a folder for versions")
-    out.mkdir(parents=True, exist_ok=True)
+    out = check_versions(out)
     image_size = model.input_shape[1:3]
     single = keras.Model(model.input, model.output["embedding"])
 
@@ -53,15 +53,13 @@ def export(model: keras.Model, out: str | Path) -> Path:
     archive.track(single)
     archive.add_endpoint("encoded", encoded, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
     archive.add_endpoint("pixels", pixels, [tf.TensorSpec((None, None, None, 3), tf.float32, name="image")])
-    # Written beside and renamed: a server that polls the folder must never see half a version.
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+    return write_version(out, lambda folder: _write(archive, folder, out))
+
+
+def _write(archive: keras.export.ExportArchive, folder: Path, out: Path) -> None:
     try:
-        archive.write_out(str(partial), verbose=False)
-        partial.chmod(0o755)
-        return partial.rename(out / str(_next_version(out)))
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _next_version(out: Path) -> int:
-    return 1 + max((int(path.name) for path in out.iterdir() if path.name.isdecimal()), default=0)
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:
+        raise as_os_error(error, out) from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(out)) from None  # the hidden folder's name says nothing

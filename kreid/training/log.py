@@ -2,10 +2,8 @@
 
 import contextlib
 import csv
-import errno
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,8 +14,8 @@ import tensorflow as tf
 
 from kreid import runs
 from kreid.config.sections import Config
+from kreid.data.file_errors import as_os_error
 from kreid.files.atomic import atomic_path, write_json
-from kreid.training.failures import first_line
 from kreid.training.state import Logs, State
 
 
@@ -105,9 +103,7 @@ class RunLog:
             with self._writer.as_default(step=step):
                 yield
         except tf.errors.OpError as error:
-            reason = first_line(error).rpartition("; ")[2]  # behind the file's name
-            code = {os.strerror(known): known for known in errno.errorcode}.get(reason, errno.EIO)
-            raise OSError(code, reason, str(self.out / runs.TENSORBOARD)) from None
+            raise as_os_error(error, self.out / runs.TENSORBOARD) from None
 
 
 def append_row(path: Path, row: Logs) -> None:

@@ -1,5 +1,6 @@
 """The training loop: one for a single device, all GPUs of a machine, and several machines."""
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def train(
 
     Raises:
         ValueError: where `out` exists (or does not, to resume), data or weights cannot be used, another machine does
-            not come, the disk is full, or the loss is not finite.
+            not come, another training is at work in `out`, the disk is full, or the loss is not finite.
 
     Example:
         >>> train(load_config("configs/demo.yaml"), "records", "saved_models/demo")
@@ -61,16 +62,17 @@ def train(
     valid = _find_valid(data, config, training_set)
     _check_length(config, training_set)
     config = resolve(config, training_set)
-    runs.check_resume(out, config) if resume else runs.check_new(out)
-    trainer = _start(config, training_set, out, cluster, resume)
-    made = not out.exists()
-    trainer.write_config()
-    try:
-        trainer.run(valid, quiet, on_validation)
-    except ValueError:
-        if trainer.is_chief and not resume and not checkpoints.newest(out / runs.CHECKPOINTS):
-            runs.remove(out, made)  # nothing to go on from, and nothing in the way of another try
-        raise
+    _check_out(out, config, resume)
+    with contextlib.nullcontext() if cluster and cluster.index else runs.hold(out):
+        _check_out(out, config, resume)  # of two that began at once, the second finds what the first has made
+        trainer = _start(config, training_set, out, cluster, resume)
+        trainer.write_config()
+        try:
+            trainer.run(valid, quiet, on_validation)
+        except ValueError:
+            if trainer.is_chief and not resume and not checkpoints.newest(out / runs.CHECKPOINTS):
+                runs.remove(out)  # nothing to go on from, and nothing in the way of another try
+            raise
     return out
 
 
@@ -78,6 +80,10 @@ def resolve(config: Config, training_set: TrainingSet) -> Config:
     """Fill in what the training data decides: the number of classes, where a loss of the logits has a weight."""
     classes = training_set.num_classes if config.loss.weights("logits") else None
     return config.model_copy(update={"model": config.model.model_copy(update={"num_classes": classes})})
+
+
+def _check_out(out: Path, config: Config, resume: bool) -> None:
+    runs.check_resume(out, config) if resume else runs.check_new(out)
 
 
 def _start(config: Config, training_set: TrainingSet, out: Path, cluster: Cluster | None, resume: bool) -> Trainer:

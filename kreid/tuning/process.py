@@ -2,8 +2,8 @@
 
 TensorFlow never frees a compiled training step: the gradient of the `all_reduce` that Keras's optimisers call is
 registered for good, and holds the step's graph, the weights and the optimiser's state (measured: 115 of 120 MB stay). A
-search of some hundred trainings would fill any GPU. Besides, what the system ends for its memory's sake, or what HDF5
-crashes on a full disk, is the training and not the search, which can say so.
+search of some hundred trainings would fill any GPU. Besides, what the system ends for its memory's sake is the training
+and not the search, which can say so.
 """
 
 import logging

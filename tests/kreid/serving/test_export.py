@@ -1,7 +1,9 @@
 """The SavedModel, loaded as TensorFlow Serving loads it: by the C++ loader, not by Python."""
 
 import ctypes
+import errno
 import io
+import resource
 from pathlib import Path
 
 import keras
@@ -10,6 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from kreid.data.file_errors import as_os_error
 from kreid.data.images import decode_and_resize
 from kreid.layers.bilinear import CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
@@ -57,6 +60,37 @@ def test_versions_count_up_and_nothing_half_written_stays(model, tmp_path):
     (tmp_path / "serving" / "7").mkdir(parents=True)
     assert export(model, tmp_path / "serving").name == "8"
     assert sorted(path.name for path in (tmp_path / "serving").iterdir()) == ["7", "8"]
+
+
+@pytest.mark.parametrize("most", [1000, 100_000])
+def test_a_full_disk_leaves_no_version(model, tmp_path, most):
+    """The file with the graph, or the one with the weights, becomes too large."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as error:
+            export(model, tmp_path / "serving")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.filename == str(tmp_path / "serving")
+    assert not list((tmp_path / "serving").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (
+            tf.errors.ResourceExhaustedError(None, None, "/x/a.data; No space left on device"),
+            errno.ENOSPC,
+            "No space left",
+        ),
+        (tf.errors.UnknownError(None, None, "{{node Save}} /x/.partial-1/b; Disc on fire"), errno.EIO, "Disc on fire"),
+    ],
+)
+def test_what_tensorflow_says_of_a_file_names_the_users(error, code, reason):
+    told = as_os_error(error, "serving")
+    assert (told.errno, told.filename) == (code, "serving")
+    assert told.strerror.startswith(reason)
 
 
 def test_the_cpp_loader_runs_it(exported):
