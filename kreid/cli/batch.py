@@ -8,6 +8,7 @@ import typer
 from kreid.cli.common import ConfigFile, DataFolder, Overrides, load_tensorflow
 from kreid.cli.sources import check_data
 from kreid.errors import ConfigError
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 app = make_app()
@@ -33,6 +34,7 @@ def batch(
     if out.suffix != ".png":
         raise ConfigError(f"--out {out}: expected a name that ends in .png")
     check_data(data)
+    check_output(out)
     load_tensorflow()
     from kreid.files.atomic import atomic_path
     from kreid.pictures.batch import contact_sheet, draw_batch, settings

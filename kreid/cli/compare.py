@@ -8,6 +8,7 @@ import typer
 from kreid.cli.common import check_run, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from kreid.errors import ConfigError
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
 
 app = make_app()
@@ -44,6 +45,8 @@ def compare(
     out = out or Path(f"comparison_{split}.md")
     if out.suffix != ".md":
         raise ConfigError(f"--out {out}: expected a name that ends in .md; the JSON file goes beside it")
+    for written in (out, out.with_suffix(".json")):
+        check_output(written)
     records = check_split(data, split) if data else None
     paths = [run_folder if run_folder.is_file() else _scored(run_folder, records, split) for run_folder in runs]
 
@@ -77,6 +80,7 @@ def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
         warn(f"{path}: of other weights than {run_folder} has now; run kreid-evaluate again, or give --data")
         return path
     check_labels(records)
+    check_output(path)
     load_tensorflow()
     from kreid.evaluation.scoring import evaluate_runs
     from kreid.files.atomic import write_json

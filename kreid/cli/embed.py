@@ -9,6 +9,7 @@ from kreid.cli.common import RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import crop_source
 from kreid.cli.switches import Flip, search_settings
 from kreid.errors import ConfigError
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def embed(
     check_run(run_folder)
     if out.suffix != ".npz":
         raise ConfigError(f"--out {out}: expected a name that ends in .npz")
+    check_output(out)
     source = crop_source("IMAGES", images, embeddings=False)
     if endpoint is not None and isinstance(source, Path):
         raise ConfigError("--endpoint takes images, not a folder of records")

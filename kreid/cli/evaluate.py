@@ -8,6 +8,7 @@ import typer
 from kreid.cli import switches
 from kreid.cli.common import DataFolder, Metric, RunFolder, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, run
 from tfrecords_tools.tables import aligned
 
@@ -50,13 +51,15 @@ def evaluate(
     paired test of mAP against the first row.
     """
     runs = [run_folder, *(with_ or [])]
+    from kreid.runs.folder import result_path
+
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
     records = check_split(data, split)
     check_labels(records)
+    out = check_output(result_path(runs, f"metrics_{split}.json"))
     load_tensorflow()
     from kreid.evaluation.scoring import evaluate_runs, score_baselines
     from kreid.files.atomic import write_json
-    from kreid.runs.folder import result_path
     from tfrecords_tools.console.progress import counted
 
     with counted("embedding") as progress:
@@ -64,9 +67,11 @@ def evaluate(
     if baselines:
         with counted("untrained") as progress:
             metrics["baselines"] = score_baselines(run_folder, records, metric, progress)
-    path = write_json(result_path(runs, f"metrics_{split}.json"), metrics)
-    _print_table(metrics, ties)
-    finish(path)
+    try:
+        write_json(out, metrics)
+    finally:  # what took hours is shown, whatever has become of the disk
+        _print_table(metrics, ties)
+    finish(out)
 
 
 def _print_table(metrics: "RunMetrics", ties: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kreid.cli.common import RunFolder, check_run, load_tensorflow
+from kreid.files.trial import check_folder
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 app = make_app()
@@ -26,6 +27,7 @@ def export(
     from kreid.serving.versions import check_versions
 
     versions = check_versions(out or run_folder / "serving")
+    check_folder(versions)
     load_tensorflow()
     from kreid.runs.folder import load_model
     from kreid.serving.export import export as export_model

@@ -1,5 +1,6 @@
 """kreid-look: from a run and images to pictures of what the network sees."""
 
+import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from kreid.cli.common import RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import image_files
 from kreid.errors import ConfigError
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ def look(
     files = image_files(images)
     targets = _targets(files, out, pairs)
     _check_apart(images, out)
+    for path in filter(None, itertools.chain.from_iterable(targets)):
+        check_output(path)
     load_tensorflow()
     from kreid.data.images import check_images
     from kreid.look.viewer import Viewer

@@ -10,6 +10,7 @@ from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
 from kreid.cli.search import Backend, SeveralValues, search_crops
 from kreid.cli.sources import check_split
 from kreid.errors import ConfigError
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, parse_path, run, warn
 
 if TYPE_CHECKING:
@@ -69,10 +70,13 @@ def rank(
     runs = [run_folder, *(with_ or [])]
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
     records = check_split(data, split, scored=False)
+    from kreid.runs.folder import load_model, result_path
+
+    written = check_output(result_path(runs, f"ranking_{split}.json"))
+    check_output(result_path(runs, f"report_{split}.html"))
     load_tensorflow()
     from kreid.evaluation.records import rank_records
     from kreid.ranking import files as ranking_files
-    from kreid.runs.folder import load_model, result_path
     from tfrecords_tools.console.progress import counted
 
     models = [load_model(folder) for folder in runs]
@@ -81,7 +85,7 @@ def rank(
     alone = int((ranking.sizes == 0).sum())
     if alone:
         warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
-    print(ranking_files.write(ranking, result_path(runs, f"ranking_{split}.json")))
+    print(ranking_files.write(ranking, written))
     finish(_write_report(runs, models[0], ranking, records, split, settings, look))
 
 

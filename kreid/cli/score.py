@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kreid.errors import ConfigError
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 from tfrecords_tools.tables import aligned
 
@@ -46,6 +47,8 @@ def score(
             raise ConfigError(f"{name} {path}: no such file")
     if file.is_dir():
         raise ConfigError(f"FILE {file}: expected a ranking file, received a folder; the split's folder comes second")
+    if out:
+        check_output(out)
     from kreid.files.atomic import write_json
     from kreid.ranking import files as ranking_files
 

@@ -12,6 +12,7 @@ from kreid.cli import switches
 from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import crop_source
 from kreid.errors import ConfigError
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def search_crops(
 
     out = out or run_folder / "search.html"
     check_ending(out)
+    check_output(out)
     sources = [crop_source("--query", query), crop_source("--gallery", gallery)]
     if backend == Backend.faiss and importlib.util.find_spec("faiss") is None:
         raise ConfigError(

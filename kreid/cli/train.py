@@ -8,6 +8,7 @@ import typer
 from kreid.cli.common import ConfigFile, DataFolder, Overrides, load_tensorflow, logged
 from kreid.cli.sources import check_data
 from kreid.errors import ConfigError
+from kreid.files.trial import check_folder
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 app = make_app()
@@ -37,6 +38,8 @@ def train(
     cluster = read_cluster()
     check_data(data)
     _check_out(out, resume)
+    if not (cluster and cluster.index):
+        check_folder(out)
     load_tensorflow()
     from kreid.training.run import train as train_run
 

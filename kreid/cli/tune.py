@@ -12,6 +12,7 @@ import typer
 from kreid.cli.common import ConfigFile, DataFolder, Overrides, logged
 from kreid.cli.sources import check_data
 from kreid.errors import ConfigError
+from kreid.files.trial import check_folder
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 app = make_app()
@@ -53,6 +54,7 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise ConfigError("kreid-tune needs Optuna, which is not installed: pip install 'kreid[tune]'")
     check_data(data)
+    check_folder(out)
     from kreid.tuning.search import TABLE
     from kreid.tuning.search import tune as search
     from kreid.tuning.space import read_space

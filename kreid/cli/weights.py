@@ -8,6 +8,7 @@ import typer
 
 from kreid.cli.common import load_tensorflow
 from kreid.errors import ConfigError
+from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 app = make_app()
@@ -48,6 +49,7 @@ def convert(
     if not out.name.endswith(".weights.h5"):
         raise ConfigError(f"--out {out}: expected a name that ends in .weights.h5")
     _check_file(file)
+    check_output(out)
     load_tensorflow()
     from kreid import weights as files
     from kreid.models import build_backbone

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _PARTIAL = ".partial-"
+_SHORT = 100  # bytes of a name that every file system takes
 
 
 @contextmanager
@@ -27,8 +28,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The whole name stays at the end: writers such as Pillow choose the format by it.
-    partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
+    partial = partial_path(path)
     try:
         yield partial
         with partial.open("rb") as written:
@@ -56,6 +56,16 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """
     with atomic_path(path) as partial, partial.open("wb") as file:
         yield file
+
+
+def partial_path(path: Path) -> Path:
+    """The temporary neighbour of a file, whose name ends like the file's: writers such as Pillow go by that.
+
+    It is no longer than the file's own name if that is long, as some file systems take 255 bytes and others fewer.
+    """
+    start, name = f"{_PARTIAL}{os.getpid()}-", os.fsencode(path.name)
+    room = max(len(name), _SHORT) - len(start)
+    return path.with_name(start + (path.name if len(name) <= room else name[-room:].decode(errors="ignore")))
 
 
 def is_partial(path: Path) -> bool:

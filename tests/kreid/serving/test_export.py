@@ -80,7 +80,7 @@ def test_a_full_disk_leaves_no_version(model, tmp_path, most):
     ("error", "code", "reason"),
     [
         (
-            tf.errors.ResourceExhaustedError(None, None, "/x/a.data; No space left on device"),
+            tf.errors.ResourceExhaustedError(None, None, "/x/a; No space left on device"),
             errno.ENOSPC,
             "No space left",
         ),
