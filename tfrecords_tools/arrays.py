@@ -1,5 +1,6 @@
 """Named arrays in `.npz` and `.npy` files: every one is written and read here, with one set of errors. NumPy only."""
 
+import os
 import struct
 import tokenize
 import zipfile
@@ -30,6 +31,8 @@ DAMAGE = (
     ValueError,
     tokenize.TokenError,
 )
+_PIECE = 1 << 22  # bytes of an array that are in memory while they are checked
+_END = struct.Struct("<4s6xH10x")  # of a zip file: magic, then how many members it has; 0xFFFF for more than fit
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip member: magic, then the lengths of its name and extra field
 
 
@@ -70,7 +73,7 @@ def read_arrays(path: str | Path, names: Sequence[str] = ()) -> dict[str, np.nda
     with Path(path).open("rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                arrays = {_name(member): _read_member(archive, member) for member in archive.infolist()}
+                arrays = {_name(member): _read_member(archive, member) for member in _members(file, archive)}
         except DAMAGE as error:
             raise ValueError(f"{path}: {expected}: {one_line(error)}") from None
     missing = [name for name in names if name not in arrays]
@@ -80,16 +83,17 @@ def read_arrays(path: str | Path, names: Sequence[str] = ()) -> dict[str, np.nda
 
 
 def map_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a file without reading them, so that one larger than memory can be searched.
+    """Return the arrays of a file without holding them in memory, so that one larger than it can be searched.
 
     Args:
-        path: a `.npz`, whose arrays come by their names, or a `.npy`, whose array comes as "vectors".
+        path: a `.npz`, whose arrays come by their names, or a `.npy`, whose array comes as "vectors". The former is
+            read once, a piece at a time, and held against its checksums; the latter has none.
 
     Returns:
         Read-only memory maps; arrays of a compressed `.npz` (`np.savez_compressed`) are read into memory instead.
 
     Raises:
-        ValueError: naming the file, if it is neither.
+        ValueError: naming the file, if it is neither, or damaged.
         OSError: where it cannot be opened.
     """
     path = Path(path)
@@ -98,9 +102,19 @@ def map_arrays(path: str | Path) -> dict[str, np.ndarray]:
             if path.suffix == ".npy":
                 return {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
             with zipfile.ZipFile(file) as archive:
-                return {_name(member): _map_member(path, archive, member) for member in archive.infolist()}
+                return {_name(member): _map_member(path, archive, member) for member in _members(file, archive)}
         except DAMAGE as error:
             raise ValueError(f"{path}: not a whole .npz or .npy file of arrays: {one_line(error)}") from None
+
+
+def _members(file: IO[bytes], archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The members of an archive, as many as its end says: a changed length in its list can hide some."""
+    members = archive.infolist()
+    file.seek(-_END.size - len(archive.comment), os.SEEK_END)
+    magic, count = _END.unpack(file.read(_END.size))
+    if magic == b"PK\5\6" and count not in (len(members), 0xFFFF):
+        raise zipfile.BadZipFile(f"{count} members were written, {len(members)} are listed")
+    return members
 
 
 def _name(member: zipfile.ZipInfo) -> str:
@@ -123,6 +137,9 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
 def _map_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     if member.compress_type != zipfile.ZIP_STORED:
         return _read_member(archive, member)
+    with archive.open(member) as content:
+        while content.read(_PIECE):
+            pass  # at the end the checksum is held against what was read
     with archive.open(member) as content:
         version = np.lib.format.read_magic(content)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

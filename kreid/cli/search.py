@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kreid.search.nearest import Find
 
 app = make_app()
+_LARGE = 1e9  # bytes of vectors whose checksums take a second or more
 
 
 class Backend(StrEnum):
@@ -169,6 +170,8 @@ def _open(source: list[Path] | Path, role: str, model: "keras.Model | None", set
     from tfrecords_tools.console.progress import counted
 
     if isinstance(source, Path) and not source.is_dir():
+        if source.suffix == ".npz" and (size := source.stat().st_size) > _LARGE:
+            note(f"checking {size / 1e9:.1f} GB of {source}")
         return crops.crops_of_embeddings(source, role == "query")
     with counted(f"embedding {role}") as progress:
         if isinstance(source, list):

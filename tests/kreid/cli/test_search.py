@@ -140,6 +140,23 @@ def test_mistakes_are_told_in_a_line(run_folder, places, monkeypatch, capsys, ar
     check_mistake(capsys, search_app, run_folder, places, arguments, code, message)
 
 
+def test_vectors_are_checked_before_they_are_searched(run_folder, places, tmp_path, monkeypatch, capsys):
+    line = [run_folder, "--gallery", places["x"], "--query", places["x"], "--out", tmp_path / "x.csv"]
+    monkeypatch.setattr("kreid.cli.search._LARGE", 10)
+    code, _, said = invoke(capsys, search_app, *line)
+    assert (code, said) == (0, 2 * f"checking 0.0 GB of {places['x']}\n")
+    content = bytearray(places["x"].read_bytes())
+    content[content.index(np.eye(4).tobytes()) + 40] ^= 1
+    places["x"].write_bytes(content)
+    (tmp_path / "x.csv").unlink()
+    code, _, said = invoke(capsys, search_app, *line)
+    assert code == 1
+    assert said.splitlines()[-1].startswith(
+        f"error: {places['x']}: not a whole .npz or .npy file of arrays: Bad CRC-32"
+    )
+    assert not (tmp_path / "x.csv").exists()
+
+
 def test_a_folder_that_is_no_run(places, tmp_path, capsys):
     code, lines, err = invoke(capsys, search_app, tmp_path, "--gallery", places["x"], "--query", places["x"])
     assert (code, lines) == (2, [])
