@@ -31,7 +31,7 @@ DAMAGE = (
     ValueError,
     tokenize.TokenError,
 )
-_PIECE = 1 << 22  # bytes of an array that are in memory while they are checked
+_PIECE = 1 << 20  # bytes of an array that are in memory while they are checked
 _END = struct.Struct("<4s6xH10x")  # of a zip file: magic, then how many members it has; 0xFFFF for more than fit
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip member: magic, then the lengths of its name and extra field
 
