@@ -3,14 +3,18 @@
 import json
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kreid.files.atomic import atomic_file
 from tfrecords_tools.arrays import read_arrays, write_arrays
+from tfrecords_tools.errors import one_line
+
+Place = TypeVar("Place")
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +22,7 @@ _NAME = re.compile(r"state-(\d+)-(\d+)\.npz")
 
 
 def save(folder: str | Path, variables: list, progress: dict[str, Any], keep: int = 2) -> Path:
-    """Write a state and remove all but the newest `keep`.
+    """Write a state and remove all but the newest `keep` until then.
 
     Args:
         folder: the run's `checkpoints` folder.
@@ -34,8 +38,10 @@ def save(folder: str | Path, variables: list, progress: dict[str, Any], keep: in
     path = Path(folder) / f"state-{progress['epoch']:05d}-{progress['step']:07d}.npz"
     with atomic_file(path) as file:
         write_arrays(file, arrays)
-    for old in _states(folder)[:-keep]:
-        old.unlink(missing_ok=True)
+    states = _states(folder)
+    done = states.index(path) + 1
+    for other in [*states[: max(0, done - keep)], *states[done:]]:  # the later ones could not be read
+        other.unlink(missing_ok=True)
     return path
 
 
@@ -44,8 +50,24 @@ def newest(folder: str | Path) -> Path | None:
     return next(reversed(_states(folder)), None)
 
 
-def restore(folder: str | Path, variables: list) -> dict[str, Any] | None:
+def plain(progress: Any) -> dict[str, Any]:
+    """Return the place in a run as it was saved.
+
+    Raises:
+        ValueError: where it is no object of JSON.
+    """
+    if not isinstance(progress, dict):
+        raise ValueError(f"progress: expected an object, received {one_line(progress)}")
+    return progress
+
+
+def restore(folder: str | Path, variables: list, parse: Callable[[Any], Place]) -> Place | None:
     """Put the newest readable state into `variables` and return its progress; None where there is no state.
+
+    Args:
+        folder: the run's `checkpoints` folder.
+        variables: as for `save`.
+        parse: turns the progress into what is returned, see `plain`; it raises ValueError where that is damaged.
 
     Raises:
         ValueError: where the newest state belongs to another network, or there are states and none can be read.
@@ -54,9 +76,11 @@ def restore(folder: str | Path, variables: list) -> dict[str, Any] | None:
     for path in reversed(states):
         try:
             arrays = read_arrays(path, ["progress"])
-            progress = json.loads(str(arrays.pop("progress")))
+            progress = parse(json.loads(str(arrays.pop("progress"))))
         except (OSError, ValueError) as error:
-            log.warning("%s: damaged (%s), looking for an older state", path, error)
+            log.warning(
+                "%s: damaged (%s), looking for an older state", path, one_line(str(error).removeprefix(f"{path}: "))
+            )
             continue
         _assign(path, arrays, variables)
         log.info("resuming from %s", path)

@@ -1,12 +1,15 @@
 """Where a run stands: counted after every step, written to its folder, and put back by a resumed run."""
 
 import hashlib
+import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any, Self
 
 import keras
 import numpy as np
+from pydantic import TypeAdapter
 
 from kreid import runs
 from kreid.config.sections import Train
@@ -51,6 +54,19 @@ class State:
     seconds: float = 0.0
     busy: float = 0.0
     data: str = ""
+
+    @classmethod
+    def parse(cls, progress: Any) -> Self:
+        """Return a state as `asdict` has it.
+
+        Raises:
+            ValueError: where a field is missing, is none of a state's, or has a value of another type.
+        """
+        names = {known.name for known in fields(cls)}
+        wrong = names ^ set(checkpoints.plain(progress))
+        if wrong:
+            raise ValueError(f"progress: expected {', '.join(sorted(names))}, differs in {', '.join(sorted(wrong))}")
+        return TypeAdapter(cls).validate_json(json.dumps(progress), strict=True)
 
     def count(self, figures: Logs, images: int) -> None:
         """A step of so many images was done."""
@@ -124,12 +140,12 @@ class SavedStates:
         Raises:
             ConfigError: where the run was trained on other records.
         """
-        progress = checkpoints.restore(self.out / runs.CHECKPOINTS, self.variables)
-        if not progress:
+        state = checkpoints.restore(self.out / runs.CHECKPOINTS, self.variables, State.parse)
+        if not state:
             return None
-        if progress["data"] != data:
+        if state.data != data:
             raise ConfigError(
-                f"--data: {self.out} was trained on {progress['data']}, received {data}; give the same records, or "
+                f"--data: {self.out} was trained on {state.data}, received {data}; give the same records, or "
                 "start a new run"
             )
-        return State(**progress)
+        return state

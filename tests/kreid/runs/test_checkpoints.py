@@ -29,7 +29,7 @@ def test_the_newest_stay_by_epoch_and_step(tmp_path):
 def test_values_and_place_come_back_exactly(tmp_path):
     kept = save_some(tmp_path, [(0, 7)])
     others = variables((2, 3), ())
-    assert checkpoints.restore(tmp_path, others) == {"epoch": 0, "step": 7, "sums": {"loss": 0.1}}
+    assert checkpoints.restore(tmp_path, others, checkpoints.plain) == {"epoch": 0, "step": 7, "sums": {"loss": 0.1}}
     for one, other in zip(kept, others, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -47,7 +47,7 @@ def test_a_state_of_another_network_is_refused_and_nothing_assigned(tmp_path, ot
     save_some(tmp_path, [(1, 0)])
     before = [np.asarray(variable) for variable in others]
     with pytest.raises(ValueError, match=message) as error:
-        checkpoints.restore(tmp_path, others)
+        checkpoints.restore(tmp_path, others, checkpoints.plain)
     assert "\n" not in str(error.value)
     for variable, value in zip(others, before, strict=True):
         np.testing.assert_array_equal(variable, value)

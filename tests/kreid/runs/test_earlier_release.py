@@ -47,7 +47,7 @@ def test_a_run_folder_gives_the_same_vectors(run):
 def test_a_state_goes_back_into_network_and_optimiser(run):
     """Its variables have the same names in the same order; the moving average is what the run's weights were."""
     step = Step(runs.load_config_of(run), make_strategy(), pretrained=False)
-    progress = runs.checkpoints.restore(run / runs.CHECKPOINTS, step.variables)
+    progress = runs.checkpoints.restore(run / runs.CHECKPOINTS, step.variables, runs.checkpoints.plain)
     assert (progress["epoch"], progress["step"], progress["images"]) == (1, 0, 32)
     (state,) = (run / runs.CHECKPOINTS).glob("state-*.npz")
     saved = read_arrays(state)

@@ -10,9 +10,10 @@ import pytest
 
 from kreid.config.sections import Train
 from kreid.errors import ConfigError
+from kreid.runs import checkpoints
 from kreid.training import state as module
 from kreid.training.state import SavedStates, State, fingerprint
-from tfrecords_tools.arrays import read_arrays
+from tfrecords_tools.arrays import read_arrays, write_arrays
 
 # Every field otherwise than at the start.
 SOMEWHERE = {
@@ -89,6 +90,65 @@ def test_every_field_and_variable_comes_back(tmp_path, clock):
     assert SavedStates(tmp_path, Train(), others).restore(SOMEWHERE["data"]) == State(**SOMEWHERE)
     for old, new in zip(kept, others, strict=True):
         assert np.asarray(new).tobytes() == np.asarray(old).tobytes(), new.path
+
+
+def test_any_damage_of_the_newest_state_leads_to_the_one_before(tmp_path, caplog):
+    """Every byte changed in its turn, cut anywhere: an older state and a warning, or the newest one as it was."""
+    older, newer = variables([1.0, 2.0]), variables([3.0, 4.0])
+    SavedStates(tmp_path, Train(), older).save(State(epoch=1, data="here"))
+    SavedStates(tmp_path, Train(), newer).save(State(epoch=2, data="here"))
+    newest = tmp_path / "checkpoints" / "state-00002-0000000.npz"
+    whole, found = newest.read_bytes(), []
+    places = [*range(0, len(whole), 17), *range(30, 110), *range(len(whole) - 180, len(whole))]
+    damages = [whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :] for at in places]
+    damages += [whole[:length] for length in range(0, len(whole), 97)]
+    for damage in damages:
+        newest.write_bytes(damage)
+        others = variables([0.0, 0.0])
+        caplog.clear()
+        state = SavedStates(tmp_path, Train(), others).restore("here")
+        assert np.asarray(others[0]).tolist() == {1: [1.0, 2.0], 2: [3.0, 4.0]}[state.epoch]
+        assert ("damaged" in caplog.text) == (state.epoch == 1)
+        found.append(state.epoch)
+    assert found.count(1) > 0.7 * len(found), "the rest are dates and the like, which nothing reads"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda progress: [1, 2],
+        lambda progress: None,
+        lambda progress: {key: value for key, value in progress.items() if key != "step"},
+        lambda progress: {**progress, "more": 1},
+        lambda progress: {**progress, "step": "7"},
+        lambda progress: {**progress, "step": 7.5},
+        lambda progress: {**progress, "sums": {"loss": "high"}},
+        lambda progress: {**progress, "data": None},
+        lambda progress: {**progress, "best_epoch": [1]},
+    ],
+)
+def test_a_place_that_is_none_leads_to_the_state_before(tmp_path, caplog, change):
+    saved = SavedStates(tmp_path, Train(), variables(1.0))
+    saved.save(State(epoch=1, data="here"))
+    progress = {**asdict(State(data="here")), "epoch": 2}
+    checkpoints.save(tmp_path / "checkpoints", variables(2.0), progress)
+    path = tmp_path / "checkpoints" / "state-00002-0000000.npz"
+    write_arrays(path, {**read_arrays(path), "progress": json.dumps(change(progress))})
+    others = variables(0.0)
+    assert SavedStates(tmp_path, Train(), others).restore("here").epoch == 1
+    assert float(others[0]) == 1.0
+    assert f"{path}: damaged (" in caplog.text
+    assert len([line for line in caplog.text.splitlines() if "damaged" in line]) == 1
+
+
+def test_a_state_that_could_not_be_read_does_not_outlive_the_next(tmp_path):
+    """With one state kept, the one just written is not removed in favour of a damaged one with a later name."""
+    saved = SavedStates(tmp_path, Train(keep=1), variables(1))
+    saved.save(State(epoch=1))
+    damaged = tmp_path / "checkpoints" / "state-00002-0000000.npz"
+    damaged.write_bytes(b"")
+    saved.save(State(epoch=1, step=3))
+    assert [path.name for path in damaged.parent.iterdir()] == ["state-00001-0000003.npz"]
 
 
 def test_there_may_be_no_state_yet(tmp_path, caplog):
