@@ -7,9 +7,15 @@ from kreid.types import Tensor
 
 
 def l2_normalize(x: Tensor, epsilon: float = 1e-12) -> Tensor:
-    """Divide each row of `x` (N, D) by its L2 norm, or by `epsilon` where that is larger: the gradient stays finite."""
+    """Divide each row of `x` (N, D) by its L2 norm; a row up to `epsilon` long becomes zeros and has the gradient 0.
+
+    It has no direction. To divide by `epsilon` would multiply its gradient by 1e12, which float16 does not hold, nor an
+    optimiser's mean of squares.
+    """
     x = ops.cast(x, "float32")
-    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), epsilon**2))
+    squared = ops.sum(ops.square(x), axis=-1, keepdims=True)
+    is_short = squared <= epsilon**2
+    return ops.where(is_short, 0.0, x * ops.rsqrt(ops.where(is_short, 1.0, squared)))
 
 
 @keras.saving.register_keras_serializable(package="kreid")

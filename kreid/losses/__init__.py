@@ -1,7 +1,7 @@
 """Losses over a batch of embeddings, in `keras.ops`: they run on every backend.
 
 A new one is a file beside this one, a line in `LOSSES` and its keys: docs/adding_a_loss.md. Imports `kreid.errors`,
-`kreid.types` and Keras; the table of losses none of them, for configurations are read without Keras.
+`kreid.layers`, `kreid.types` and Keras; the table of losses none of them, for configurations are read without Keras.
 
 Keras finds the classes of a saved model by their registered names, which they have once their modules are imported. So
 any loss that is asked for brings all of them, and so does this package where Keras is there already.

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kreid.losses.pairs import FAR, PairLoss, mean_over, pair_masks, unit
+from kreid.layers.normalization import l2_normalize
+from kreid.losses.pairs import FAR, PairLoss, mean_over, pair_masks
 from kreid.types import Tensor
 
 
@@ -57,7 +58,7 @@ class CircleLoss(PairLoss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each anchor (N,)."""
         positive, negative = pair_masks(y_true, self.same_action)
-        rows = unit(y_pred)
+        rows = l2_normalize(y_pred)
         similarity = ops.matmul(rows, ops.transpose(rows))
         to_pull = ops.stop_gradient(ops.relu(1.0 + self.margin - similarity))
         to_push = ops.stop_gradient(ops.relu(similarity + self.margin))

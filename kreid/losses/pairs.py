@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kreid.layers.normalization import l2_normalize
 from kreid.types import Tensor
 
 DISTANCES = ("euclidean", "squared_euclidean", "cosine")
@@ -24,7 +25,7 @@ def pairwise_distances(x: Tensor, y: Tensor, distance: str = "euclidean") -> Ten
     rows are alike, as they are when an embedding collapses, and on GPUs that multiply in TensorFloat-32.
     """
     if distance == "cosine":
-        return 1.0 - ops.matmul(unit(x), ops.transpose(unit(y)))
+        return 1.0 - ops.matmul(l2_normalize(x), ops.transpose(l2_normalize(y)))
     centre = ops.stop_gradient(ops.mean(y, axis=0, keepdims=True))
     x, y = x - centre, y - centre
     xx = ops.sum(ops.square(x), axis=1, keepdims=True)
@@ -35,11 +36,6 @@ def pairwise_distances(x: Tensor, y: Tensor, distance: str = "euclidean") -> Ten
     # sqrt has no finite gradient at 0: equal rows get distance 0 and gradient 0.
     is_zero = squared <= 1e-12
     return ops.where(is_zero, 0.0, ops.sqrt(ops.where(is_zero, 1.0, squared)))
-
-
-def unit(x: Tensor) -> Tensor:
-    """Scale each row of `x` (N, D) to length one; rows shorter than 1e-12 stay shorter."""
-    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=1, keepdims=True), 1e-24))
 
 
 def pair_masks(labels: Tensor, same_action: bool = True) -> tuple[Tensor, Tensor]:

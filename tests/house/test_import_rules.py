@@ -49,7 +49,7 @@ ARROWS = {
     "kreid.types": (),
     "kreid.weights": ("files",),
     "kreid.layers": ("types",),
-    "kreid.losses": ("errors", "types"),
+    "kreid.losses": ("errors", "layers", "types"),
     "kreid.ranking": ("files",),
     "kreid.config": ("errors", "losses"),
     "kreid.models": ("errors", "layers", "types", "weights"),

@@ -6,7 +6,9 @@ import paths
 import pytest
 from gradients import gradient
 
+from kreid.layers.normalization import L2Normalization
 from kreid.losses.centroid import CentroidTripletLoss
+from kreid.losses.circle import CircleLoss
 from kreid.losses.identity import IdentityLoss
 from kreid.losses.info_nce import InfoNCELoss
 from kreid.losses.pairs import pairwise_distances
@@ -227,3 +229,47 @@ def test_errors_name_the_argument():
         InfoNCELoss(temperature=0)
     with pytest.raises(ValueError, match="label_smoothing: .*1"):
         IdentityLoss(label_smoothing=1)
+
+
+# --- rows of zeros, as a narrow layer behind a ReLU gives them -------------------------------------------------------
+
+OF_DIRECTIONS = {
+    "info_nce": InfoNCELoss(),
+    "cosine": TripletLoss(distance="cosine"),
+    "cosine, all": TripletLoss(distance="cosine", mining="all"),
+    "circle": CircleLoss(),
+}
+
+
+@pytest.mark.parametrize("name", OF_DIRECTIONS)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_a_row_of_zeros_has_no_direction_and_no_gradient(name, dtype):
+    """The others have the gradient that they have, and half precision holds all of it."""
+    x = np.random.default_rng(3).standard_normal((6, 4)).astype("float32")
+    x[[1, 4]] = 0.0
+    labels = labels_of([1, 1, 1, 2, 2, 3])
+
+    def rounded(x):
+        return OF_DIRECTIONS[name](labels, keras.ops.cast(keras.ops.cast(x, dtype), "float32"))
+
+    value, (found,) = gradient(rounded, x)
+    assert np.isfinite(value)
+    assert np.isfinite(found).all()
+    assert not found[[1, 4]].any()
+    assert found[[0, 2, 3]].any(axis=1).all()
+
+
+@pytest.mark.parametrize("name", ["info_nce", "cosine"])
+def test_a_row_of_zeros_leaves_an_optimiser_finite(name):
+    """Four units behind a ReLU, all at rest for some images, and both a head and a loss that divide by the length."""
+    x = np.float32([[1, 2], [2, 1], [-1, -2], [-2, -1], [1, 1], [-3, -3]])
+    image = keras.Input((2,))
+    units = keras.layers.Dense(4, activation="relu")(image)
+    model = keras.Model(image, L2Normalization()(keras.layers.Dense(3)(units)))
+    model.layers[1].kernel.assign([[1.0, 2.0, 0.5, 1.0], [1.0, 0.5, 2.0, 1.0]])
+    model.compile(keras.optimizers.Adam(1e-3), OF_DIRECTIONS[name], jit_compile=False)
+    for _ in range(3):
+        loss = model.train_on_batch(x, labels_of([1, 1, 1, 2, 2, 2]))
+    assert np.isfinite(loss)
+    for variable in (*model.variables, *model.optimizer.variables):
+        assert np.isfinite(np.asarray(variable)).all(), variable.path
