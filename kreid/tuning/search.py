@@ -85,7 +85,7 @@ class _Search:
     def __init__(
         self, space: Space, data: Path, out: Path, folds: int, objective: str, prune: bool, progress: Progress
     ) -> None:
-        base = space.config({})
+        base = space.base()
         if objective not in OBJECTIVES:
             raise ConfigError(f"objective: expected one of {', '.join(OBJECTIVES)}, received {objective!r}")
         if "TF_CONFIG" in os.environ:

@@ -153,10 +153,32 @@ class Space:
         """
         return check(_changed(self.tree, values, where), where)
 
+    def base(self) -> Config:
+        """The configuration as it is; where it is none without values of the space, with some that make it one."""
+        return self.config(self._base_values())
+
+    def draws(self) -> Iterator[dict[str, Any]]:
+        """Combinations to look at for one that is a configuration, always the same ones."""
+        rng = random.Random(0)
+        for _ in range(_DRAWS):
+            yield {key: rng.choice(entry.samples()) for key, entry in self.entries.items()}
+
+    def _base_values(self) -> dict[str, Any]:
+        refused: ConfigError | None = None
+        for values in itertools.chain([{}], self.draws()):
+            try:
+                self.config(values)
+            except ConfigError as error:
+                refused = refused or error
+            else:
+                return values
+        raise refused or ConfigError("space: no combination is a configuration")
+
     def samples(self) -> Iterator[Config]:
-        """The configuration as it is, and with each value that is checked before anything runs, where that is one."""
-        alone = [{key: value} for key, entry in self.entries.items() for value in entry.samples()]
-        for values in [{}, *alone]:
+        """The base, and with each value that is checked before anything runs, where that is one."""
+        base = self._base_values()
+        alone = [{**base, key: value} for key, entry in self.entries.items() for value in entry.samples()]
+        for values in [base, *alone]:
             try:
                 config = self.config(values)
             except ConfigError:  # a value that needs another one beside it
@@ -208,14 +230,30 @@ def read_space(path: str | Path, config: str | Path, overrides: list[str] | tupl
         >>> space = read_space("configs/spaces/layerwise.yaml", "configs/layerwise.yaml")
     """
     tree = load_tree(config, overrides)
-    check(tree, f"configuration {config}")
     found = read_yaml(path, "space", _SUCH_AS)
+    _check_base(tree, list(found), f"configuration {config}")
     if not found:
         raise ConfigError(f"space {path}: no keys, expected such as {_SUCH_AS}")
     space = Space(tree, {key: _entry(tree, key, value, f"space {path}") for key, value in found.items()})
-    _check_used(space, f"space {path}")
     _check_together(space, f"space {path}")
+    _check_used(space, f"space {path}")
     return space
+
+
+def _check_base(tree: dict, keys: Sequence[str], where: str) -> None:
+    """Complain about a configuration, but not about what the space gives other values: `_check_together` looks there."""
+    try:
+        Config.model_validate(tree)
+    except ValidationError as error:
+        given = [key.split(".") for key in keys]
+        own = [item for item in error.errors() if not any(_is_above(place_of(item), parts) for parts in given)]
+        if own:
+            raise ConfigError(f"{where}: {complaints(own, functools.partial(known_keys, tree=tree))}") from None
+
+
+def _is_above(place: list[int | str], parts: list[str]) -> bool:
+    """Whether what pydantic complains about is a key or a section that it stands in."""
+    return parts[: len(place)] == place
 
 
 def _entry(tree: dict, key: str, value: Any, where: str) -> Choice | Range:
@@ -301,7 +339,7 @@ def _is_whole(tree: dict, key: str, number: float, where: str) -> bool:
 
 def _check_used(space: Space, where: str) -> None:
     """Complain about a key that no score depends on, because others that are not searched leave out what it is of."""
-    config = space.config({})
+    config = space.base()
     searched = {name for key, entry in space.entries.items() for one in entry.samples() for name in _names(key, one)}
 
     def is_met(need: str) -> bool:
@@ -320,13 +358,11 @@ def _check_used(space: Space, where: str) -> None:
 
 def _check_together(space: Space, where: str) -> None:
     """Complain where no combination that is looked at is a configuration."""
-    rng = random.Random(0)
-    for number in range(_DRAWS):
-        values = {key: rng.choice(entry.samples()) for key, entry in space.entries.items()}
+    for number, values in enumerate(space.draws(), start=1):
         try:
             space.config(values, where)
         except ConfigError:
-            if number == _DRAWS - 1:
+            if number == _DRAWS:
                 raise
         else:
             return

@@ -46,6 +46,23 @@ def test_whole_numbers_are_known_by_their_key_not_by_how_they_are_written(tmp_pa
     assert {"model.heads.dim": 128, "loss.head_weight": 1.5, "data.flip": 0} in every
 
 
+def test_the_space_may_give_what_the_configuration_lacks(tmp_path):
+    """Nothing would be trained as it stands; with each value of the space something is."""
+    untrained = ["loss.triplet_weight=0"]
+    weights = "loss.circle_weight: {choice: [0.5, 1]}\n"
+    space = read(tmp_path, weights + "loss.circle_scale: {choice: [64, 128]}", overrides=untrained)
+    assert space.base().loss.weights() == {"circle": pytest.approx(0.75, abs=0.25)}
+    assert {(c.loss.circle_weight > 0, c.loss.circle_scale) for c in space.samples()} == {(True, 64), (True, 128)}
+    assert space.config({"loss.circle_weight": 1}).loss.triplet_weight == 0
+    assert read(tmp_path, "loss: {choice: [{circle_weight: 1}]}", overrides=untrained).base().loss.circle_weight == 1
+    with pytest.raises(ValueError, match=r"configuration .*base.yaml: loss: every weight is 0"):
+        read(tmp_path, "data.flip: {choice: [0, 1]}", overrides=untrained)
+    with pytest.raises(ValueError, match=r"configuration .*base.yaml: loss.margn: unknown key"):
+        read(tmp_path, weights, overrides=[*untrained, "loss.margn=1"])
+    with pytest.raises(ValueError, match="every weight is 0"):
+        read(tmp_path, "loss.centroid_weight: {choice: [0]}", overrides=untrained)
+
+
 def test_the_papers_space_fits_its_configuration():
     path = ROOT / "configs" / "spaces" / "layerwise.yaml"
     space = read_space(path, ROOT / "configs" / "layerwise.yaml")
