@@ -60,7 +60,7 @@ def check_labels(path: Path, found: Mapping[str, Mapping[int, Labelled]]) -> Non
 def _read(path: Path, subsets: list[str]) -> dict[str, dict[int, dict[str, Any]]]:
     flat = subsets == ["train"]
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         lists = {"train": content} if flat else {subset: content[subset] for subset in subsets}
         labels = {subset: {int(key): dict(entry) for key, entry in one.items()} for subset, one in lists.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -22,8 +22,11 @@ def _least_first(values: tuple[float, float]) -> tuple[float, float]:
 
 Integer = Annotated[int, BeforeValidator(_no_truth_value)]
 Number = Annotated[float, BeforeValidator(_no_truth_value)]
-Positive = Annotated[Integer, Field(gt=0)]
-Count = Annotated[Integer, Field(ge=0)]
+# TensorFlow counts in 32 bits or 64, and memory ends long before: what is larger is a slip of the finger.
+Positive = Annotated[Integer, Field(gt=0, lt=2**31)]
+Count = Annotated[Integer, Field(ge=0, lt=2**31)]
+Width = Annotated[Integer, Field(gt=0, le=2**20)]  # numbers of a vector: the largest is 4 MB an image
+Pixels = Annotated[Integer, Field(gt=0, le=2**14)]
 Share = Annotated[Number, Field(gt=0, le=1)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_least_first)]
 Weight = Annotated[Number, Field(ge=0)]
@@ -50,8 +53,8 @@ class Appearance(Section):
     last_stride: Literal[1, 2] | None = None
     variant: Literal["keras", "torchvision"] | None = None
     width_divisor: Positive = 1
-    reduce_dim: Positive | None = None
-    reduce_kernel: Positive = 7
+    reduce_dim: Width | None = None
+    reduce_kernel: Pixels = 7
 
 
 class Part(Section):
@@ -67,7 +70,7 @@ class Part(Section):
     paf_stages: Annotated[Integer, Field(ge=1, le=6)] = 4
     confidence_stages: Annotated[Integer, Field(ge=1, le=6)] = 2
     features: Literal["confidence", "confidence+paf", "concat"] = "confidence"
-    embed_dim: Positive | None = None
+    embed_dim: Width | None = None
     width_divisor: Positive = 1
 
     @model_validator(mode="before")
@@ -90,7 +93,7 @@ class Bilinear(Section):
     """How the two streams are fused (paper II.C): tensor sketch (`compact`) or outer product (`full`)."""
 
     mode: Literal["compact", "full"] = "compact"
-    output_dim: Positive = 8192
+    output_dim: Width = 8192
     seed: Seed = 0
     pool: Literal["mean", "sum"] = "mean"
     signed_sqrt: bool = False
@@ -100,15 +103,15 @@ class Heads(Section):
     """Layer-wise heads (paper II.D): map -> average over places -> Dense `hidden`, ReLU -> Dense `dim` -> L2."""
 
     layers: tuple[str, ...] = ()
-    hidden: tuple[Positive, ...] = (512,)
-    dim: Positive = 256
+    hidden: tuple[Width, ...] = (512,)
+    dim: Width = 256
 
 
 class Mid(Section):
     """Mid-level fusion of ResNet50-mid: `layers` averaged, joined, through `dim` units, beside the last map."""
 
     layers: tuple[str, ...]
-    dim: Positive = 1024
+    dim: Width = 1024
 
 
 class Model(Section):
@@ -118,7 +121,7 @@ class Model(Section):
     embedding and all layer-wise heads together.
     """
 
-    image_size: tuple[Positive, Positive] = (256, 128)
+    image_size: tuple[Pixels, Pixels] = (256, 128)
     heads: Heads = Heads()
     neck: bool = False
     num_classes: Positive | None = None
@@ -140,7 +143,7 @@ class OneStream(Model):
 
     embedder: Literal["one_stream"]
     appearance: Appearance = Appearance()
-    fc: tuple[Positive, ...] = ()
+    fc: tuple[Width, ...] = ()
     mid: Mid | None = None
 
 
@@ -199,7 +202,7 @@ class Data(Section):
     """
 
     persons: Positive = 8
-    views: Annotated[Integer, Field(ge=2)] = 4
+    views: Annotated[Integer, Field(ge=2, lt=2**31)] = 4
     fraction: Share = 1.0
     sampler: Literal["same_action", "persons", "uniform"] = "same_action"
     flip: Probability = 0.5
@@ -207,7 +210,7 @@ class Data(Section):
     saturation: Probability = 0.0
     contrast: Probability = 0.0
     brightness: Probability = 0.0
-    crop_padding: Annotated[Integer, Field(ge=0)] = 0
+    crop_padding: Annotated[Integer, Field(ge=0, le=2**14)] = 0
     erase: Probability = 0.0
     erase_area: ShareRange = (0.02, 0.4)
     erase_aspect: Share = 0.3
@@ -258,7 +261,7 @@ class Train(Section):
     log_steps: Count = 50
     pictures: Count = 4
     histograms: bool = False
-    worker_minutes: Annotated[Number, Field(gt=0)] = 10.0
+    worker_minutes: Annotated[Number, Field(gt=0, le=525_600)] = 10.0
 
     @model_validator(mode="after")
     def _decay_has_a_place(self) -> "Train":
@@ -293,7 +296,7 @@ class Evaluation(Section):
     flip: bool = False
     crops: Annotated[Integer, Field(ge=1, le=6)] = 1
     embedding: Literal["final", "concat"] = "final"
-    expand: Annotated[Integer, Field(ge=0)] = 0
+    expand: Count = 0
     rerank: Rerank | None = None
 
     @field_validator("rerank", mode="before")

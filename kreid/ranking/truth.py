@@ -84,7 +84,7 @@ def parse_json(data: bytes) -> tuple[Any, list[str]]:
         return members
 
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=collect), repeated
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=collect), repeated
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{error!s:.100}") from error
 

@@ -1,6 +1,7 @@
 """What is said of a training that fails: why, what to do about it, and the state to go on from."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from kreid.runs import checkpoints
 from kreid.training.state import State
 from tfrecords_tools.index import Index
 from tfrecords_tools.naming import Thumbnail, format_name
+
+log = logging.getLogger(__name__)
 
 _NAMED = 8  # images of a bad batch that a message names
 
@@ -63,6 +66,15 @@ class Failures:
         if not reason and self.several:
             return error
         return ValueError(f"{reason or first_line(error)}; {self.last_good()}")
+
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Say where the run can go on from, where a signal ends the block."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            log.warning("stopped; %s", self.last_good())
+            raise
 
     @contextlib.contextmanager
     def named(self) -> Iterator[None]:

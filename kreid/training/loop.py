@@ -95,7 +95,8 @@ class Trainer:
                 with self.failures.named():
                     if not state.steps:  # a resumed run may have an epoch to finish
                         self._train_epoch(batches, writer, progress)
-                    logs = ending.finish(state, writer, self.collapse) if self.is_chief else state.mean_figures()
+                    with self.failures.interrupted():
+                        logs = ending.finish(state, writer, self.collapse) if self.is_chief else state.mean_figures()
                     progress.epoch_done(state, logs)
                     state.finish_epoch()
                 if on_validation and "valid_mAP" in logs:

@@ -241,7 +241,7 @@ def read_space(path: str | Path, config: str | Path, overrides: list[str] | tupl
 
 
 def _check_base(tree: dict, keys: Sequence[str], where: str) -> None:
-    """Complain about a configuration, but not about what the space gives other values: `_check_together` looks there."""
+    """Complain about a configuration, but not about what the space changes: `_check_together` does."""
     try:
         Config.model_validate(tree)
     except ValidationError as error:

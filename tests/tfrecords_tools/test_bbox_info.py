@@ -43,6 +43,10 @@ def test_flat_list_of_the_training_set(tmp_path):
     check(tmp_path, entries(), train=found())
 
 
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    check(tmp_path, "\ufeff" + json.dumps(entries()), train=found())
+
+
 def test_list_by_subset(tmp_path):
     check(tmp_path, {"query": entries(), "gallery": {}}, query=found(), gallery={})
 

@@ -24,6 +24,7 @@ from tfrecords_tools.console.lines import printable, say
 from tfrecords_tools.errors import ConfigError
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention
+TERMINATED = 128 + signal.SIGTERM
 
 
 def make_app() -> typer.Typer:
@@ -131,6 +132,10 @@ def _exit_code(app: typer.Typer, args: Sequence[str] | None) -> int:
         return _fail("interrupted", code) if code == INTERRUPTED else code
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
+    except SystemExit as error:
+        if error.code != TERMINATED:
+            raise
+        return _fail("terminated", TERMINATED)
     except BrokenPipeError:  # the reader (`| head`) has gone
         return 1
     except ConfigError as error:

@@ -100,6 +100,15 @@ def test_overrides_reach_any_depth(tmp_path):
         (TWO_STREAM + "train: {weight_decay: 5e-4}", [], "adamw"),
         (TWO_STREAM + "train: {seed: -1}", [], "train.seed: .*greater than or equal to 0.*-1"),
         (TWO_STREAM + "train: {seed: 4294967296}", [], "train.seed: .*less than 4294967296"),
+        (TWO_STREAM, ["train.steps_per_epoch=99999999999999999999"], "train.steps_per_epoch: .*less than 2147483648"),
+        (TWO_STREAM, ["data.views=4294967296"], "data.views: .*less than 2147483648"),
+        (
+            "model: {embedder: two_stream, bilinear: {output_dim: 100000000}}",
+            [],
+            "model.bilinear.output_dim: .*less than or equal to 1048576, received 100000000",
+        ),
+        ("model: {embedder: one_stream, fc: [512, 9999999]}", [], "model.fc.1: .*1048576, received 9999999"),
+        ("model: {embedder: one_stream, image_size: [99999, 128]}", [], "image_size.0: .*16384, received 99999"),
         (TWO_STREAM + "train: {freeze_epochs: 2}", [], "train: freeze_epochs says when .* train.freeze learn again"),
         ("model: {embedder: two_stream, part: {paf_stages: 5}}", [], "body_25 has at most 4 paf_stages"),
         ("model: {embedder: two_stream, part: {arch: coco, paf_stages: 2}}", [], "must be equal"),
@@ -119,6 +128,10 @@ def test_mistakes_name_the_key(tmp_path, text, overrides, message):
     with pytest.raises(ValueError, match=message) as error:
         load(tmp_path, text, overrides)
     assert "\n" not in str(error.value)
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    assert load(tmp_path, "\ufeff" + TWO_STREAM) == load(tmp_path, TWO_STREAM)
 
 
 def test_missing_and_binary_files(tmp_path):

@@ -58,6 +58,14 @@ def test_what_the_official_scorer_refuses_is_refused(tmp_path, fault):
         score(path, truth)
 
 
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    embeddings = drawn(1)
+    truth, path = tmp_path / "bbox_info.json", tmp_path / "ranking.json"
+    truth.write_text("\ufeff" + json.dumps(bbox_info(embeddings)), encoding="utf-8")
+    path.write_text("\ufeff" + json.dumps(to_json(rank(embeddings))), encoding="utf-8")
+    assert score(path, truth) == evaluate(rank(embeddings))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_recorded_scores_of_the_official_scorer(tmp_path, case):
     arrays, embeddings = golden(case)
@@ -146,7 +154,6 @@ def test_a_wrong_ranking_is_named(tmp_path, name, changes, message):
         ("number", b"12", "received a int"),
         ("zeros", bytes(10_000), "expected a JSON ranking file"),
         ("latin", b'{"\xe9": []}', "expected a JSON ranking file: 'utf-8' codec"),
-        ("byte_order_mark", b'\xef\xbb\xbf{"0": []}', "expected a JSON ranking file"),
         ("deep", b"[" * 500_000, "expected a JSON ranking file: maximum recursion depth"),
         ("digits", b"[" + b"9" * 5000 + b"]", "expected a JSON ranking file: Exceeds the limit"),
         ("key_twice", b'{"0": [0], "1": [100], "0": [0]}', r"queries that stand twice: 1 \('0'\)"),

@@ -139,6 +139,22 @@ def test_a_run_goes_on_within_an_epoch(make, done):
     assert done[:5] == ["epoch 0", f"rate {rate:.3f}", "step", "batch 2", "save 1/0"]
 
 
+@pytest.mark.parametrize("signalled", [KeyboardInterrupt, SystemExit])
+def test_a_signal_while_an_epoch_is_validated_tells_where_to_go_on_from(make, caplog, monkeypatch, signalled):
+    trainer = make()
+    state = trainer.out / "checkpoints" / "state-00001-0000000.npz"
+    state.parent.mkdir(parents=True)
+    state.touch()
+
+    def validating(self, *arguments):
+        raise signalled
+
+    monkeypatch.setattr(type(trainer.step), "finish", validating)
+    with pytest.raises(signalled):
+        trainer.run(None, quiet=True)
+    assert f"stopped; the last good state is {state}, to go on from with --resume" in caplog.text
+
+
 def test_what_a_hook_raises_ends_the_run_after_the_epoch_is_kept(make, done):
     trainer = make()
 
