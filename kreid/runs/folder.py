@@ -86,8 +86,9 @@ def hold(run: str | Path) -> Iterator[None]:
     run = Path(run)
     made = not run.exists()
     try:
-        with lock_folder(run, "kreid-train"):
-            _remove_partial(run)
+        with lock_folder(run, "kreid-train") as locked:
+            if locked:  # else what is half-written may be of one who is at work
+                _remove_partial(run)
             yield
     finally:
         if made:

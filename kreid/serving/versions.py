@@ -47,8 +47,8 @@ def write_version(out: str | Path, write: Callable[[Path], object]) -> Path:
         >>> write_version("serving", lambda folder: shutil.copy("saved_model.pb", folder))
     """
     out = check_versions(out)
-    with lock_folder(out, "kreid-export", wait=True):
-        for left in out.glob(f"{_PARTIAL}*"):
+    with lock_folder(out, "kreid-export", wait=True) as locked:
+        for left in out.glob(f"{_PARTIAL}*") if locked else ():  # else they may be of one who is at work
             shutil.rmtree(left, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=out))
         try:

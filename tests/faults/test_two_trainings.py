@@ -9,6 +9,7 @@ from configurations import changed
 
 from kreid import runs
 from kreid.errors import ConfigError
+from kreid.serving.versions import write_version
 from kreid.training import run as module
 from kreid.training.run import train
 from tfrecords_tools.locks import LOCK_NAME
@@ -67,3 +68,17 @@ def test_the_lock_of_a_killed_one_holds_nobody_up(tmp_path):
     with runs.hold(run):
         assert names(run) == [LOCK_NAME]
     assert names(run) == [], "a folder that was there stays"
+
+
+def test_without_locks_nobodys_files_are_removed(tmp_path, monkeypatch):
+    """On a file system without locks another may be at work: what is half-written stays."""
+    run, out = tmp_path / "run", tmp_path / "serving"
+    for folder in (run, out / ".partial-x1y2"):
+        folder.mkdir(parents=True)
+    (run / ".partial-1-config.yaml").write_text("half")
+    monkeypatch.setattr("kreid.runs.folder.lock_folder", lambda *arguments: contextlib.nullcontext(False))
+    monkeypatch.setattr("kreid.serving.versions.lock_folder", lambda *arguments, wait: contextlib.nullcontext(False))
+    with runs.hold(run):
+        assert names(run) == [".partial-1-config.yaml"]
+    write_version(out, lambda folder: None)
+    assert names(out) == [".partial-x1y2", "1"]
