@@ -43,8 +43,12 @@ def open_image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=(image_kind(data),))
 
 
-def read_whole(data: bytes) -> Image.Image:
-    """Open a PNG or JPEG and read all of it, pixels and checksums.
+def read_whole(data: bytes, pixels: bool = True) -> Image.Image:
+    """Open a PNG or JPEG and read all of it, checksums and pixels.
+
+    Args:
+        data: the file.
+        pixels: decode them; without, a PNG's checksums alone tell whether it is whole, and nothing does for a JPEG.
 
     Raises:
         ValueError: it is of another kind, cut short or damaged.
@@ -55,7 +59,8 @@ def read_whole(data: bytes) -> Image.Image:
         # its pixels, and leaves the image unusable.
         open_image(data).verify()
         image = open_image(data)
-        image.load()
+        if pixels:
+            image.load()
         # Pillow overlooks a PNG that lacks its last bytes, TensorFlow refuses it.
         if kind == "PNG" and _PNG_END not in data[-_TRAILING:]:
             raise ValueError("the end is missing")

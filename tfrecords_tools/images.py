@@ -42,7 +42,12 @@ class Encoded:
     orientation: int = 1
 
 
-def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: str = "original") -> Encoded:
+def load_image(
+    path: Path,
+    resize: tuple[int, int] | None = None,
+    image_format: str = "original",
+    check: Callable[[Path, bytes], None] | None = None,
+) -> Encoded:
     """Read a thumbnail, check that it is a whole PNG or JPEG, and encode it as wanted.
 
     Args:
@@ -52,6 +57,8 @@ def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: 
         image_format: "original" keeps the file's format, and its very bytes where the size is kept; "png" and "jpeg"
             (quality 95) store that format; "uncompressed" stores a PNG whose pixels lie as they are, twice as large as
             a compressed one and read several times as fast.
+        check: a decoder that is called with the file and its bytes, and raises ValueError for what it does not take.
+            Where a PNG is kept as it is, it alone decodes: of all else its checksums tell.
 
     Raises:
         ValueError: naming the file, if it is not a PNG or JPEG (see `formats`), or cut short or damaged.
@@ -59,12 +66,16 @@ def load_image(path: Path, resize: tuple[int, int] | None = None, image_format: 
     """
     data = path.read_bytes()
     try:
-        kind, image = image_kind(data), read_whole(data)
+        kind = image_kind(data)
+        wanted = IMAGE_FORMATS[image_format] or kind
+        kept = resize is None and wanted == kind and image_format != "uncompressed"
+        image = read_whole(data, pixels=not (check and kept and kind == "PNG"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    wanted = IMAGE_FORMATS[image_format] or kind
+    if check:
+        check(path, data)
     shape = {"height": image.height, "width": image.width, "orientation": orientation(image)}
-    if resize is None and wanted == kind and image_format != "uncompressed":
+    if kept:
         return Encoded(data, **shape)
     image = as_rgb(image)
     if resize is not None:
@@ -105,7 +116,7 @@ def load_images(
         resize: as for `load_image`.
         image_format: as for `load_image`.
         workers: threads; by default one per CPU core, at most 16.
-        check: called in these threads with each file and its bytes; it raises ValueError for one that will not do.
+        check: as for `load_image`; called in these threads.
 
     Returns:
         Iterator in the order of `paths`, over what `load_image` returned, or the ValueError or OSError it raised. At
@@ -117,7 +128,7 @@ def load_images(
     turned: list[str] = []
     try:
         for path in paths:
-            waiting.append((path, pool.submit(_load_checked, path, resize, image_format, check)))
+            waiting.append((path, pool.submit(load_image, path, resize, image_format, check)))
             if len(waiting) > workers * _AHEAD:
                 yield _outcome(*waiting.popleft(), turned)
         while waiting:
@@ -129,15 +140,6 @@ def load_images(
             "%s an EXIF orientation, which is not applied: a network sees pixels as they are stored; the first: %s",
             "1 image has" if len(turned) == 1 else f"{len(turned):,} images have", turned[0],
         )  # fmt: skip
-
-
-def _load_checked(
-    path: Path, resize: tuple[int, int] | None, image_format: str, check: Callable[[Path, bytes], None] | None
-) -> Encoded:
-    image = load_image(path, resize, image_format)
-    if check:
-        check(path, path.read_bytes())  # the file's own bytes, whatever is stored of them
-    return image
 
 
 def _outcome(path: Path, future: Future[Encoded], turned: list[str]) -> Encoded | Exception:

@@ -218,7 +218,7 @@ def test_no_images():
 def test_only_a_bounded_number_is_read_ahead(monkeypatch):
     asked = []
 
-    def slowly(path, resize, image_format):
+    def slowly(path, resize, image_format, check):
         asked.append(path)
         return images.Encoded(b"", path, 1)
 
@@ -232,7 +232,7 @@ def test_only_a_bounded_number_is_read_ahead(monkeypatch):
 
 
 def test_fault_of_the_program_is_not_kept_quiet(monkeypatch):
-    def fail(path, resize, image_format):
+    def fail(path, resize, image_format, check):
         raise KeyError("bug")
 
     monkeypatch.setattr(images, "load_image", fail)

@@ -144,7 +144,8 @@ def test_vectors_are_checked_before_they_are_searched(run_folder, places, tmp_pa
     line = [run_folder, "--gallery", places["x"], "--query", places["x"], "--out", tmp_path / "x.csv"]
     monkeypatch.setattr("kreid.cli.search._LARGE", 10)
     code, _, said = invoke(capsys, search_app, *line)
-    assert (code, said) == (0, 2 * f"checking 0.0 GB of {places['x']}\n")
+    assert code == 0
+    assert said.startswith(2 * f"checking 0.0 GB of {places['x']}\n")
     content = bytearray(places["x"].read_bytes())
     content[content.index(np.eye(4).tobytes()) + 40] ^= 1
     places["x"].write_bytes(content)
