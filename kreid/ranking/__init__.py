@@ -7,13 +7,15 @@ from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.figures import GroupMeans, QueryFigures, group_means
 from kreid.ranking.lists import Ranking
 from kreid.ranking.neighbours import Found, search
-from kreid.ranking.ordering import rank, rank_by
+from kreid.ranking.ordering import figures_by_ties, figures_of, rank, rank_by
+from kreid.ranking.protocols import PROTOCOLS, gallery_sizes
 from kreid.ranking.reranking import combine, expand_queries, rerank
 from kreid.ranking.scores import Metrics, average_precision, evaluate, first_hit
 from kreid.ranking.statistics import Comparison, Interval, compare, intervals
 from kreid.ranking.truth import read_groundtruth
 
 __all__ = [
+    "PROTOCOLS",
     "Comparison",
     "Embeddings",
     "Found",
@@ -28,7 +30,10 @@ __all__ = [
     "compare",
     "evaluate",
     "expand_queries",
+    "figures_by_ties",
+    "figures_of",
     "first_hit",
+    "gallery_sizes",
     "group_means",
     "intervals",
     "rank",

@@ -12,6 +12,7 @@ from kreid.files.atomic import atomic_file
 from tfrecords_tools.arrays import read_arrays, write_arrays
 
 _ARRAYS = ("vectors", "person", "action", "bbox", "is_query")
+_CAMERA = "camera"  # in files whose images have one
 _RECORD = "records/"
 
 
@@ -26,6 +27,7 @@ class Images:
             index orders each list and decides between equal distances.
         is_query: (M,) bool, True for a query and False for a gallery image.
         records: further arrays of M values for reports, such as role, height, width, game.
+        camera: (M,) integers, -1 for an image whose camera is unknown; None (the default) where all are.
 
     Raises:
         ValueError: an array has another length or dtype, or an index occurs twice in one list; it names a row.
@@ -36,6 +38,7 @@ class Images:
     bbox: np.ndarray
     is_query: np.ndarray
     records: Mapping[str, np.ndarray] = field(default_factory=dict)
+    camera: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         is_query = np.asarray(self.is_query)
@@ -45,7 +48,11 @@ class Images:
         _keep(self, "is_query", is_query.astype(bool))
         for name in ("person", "action", "bbox"):
             _keep(self, name, _integers(name, getattr(self, name), count))
-        for name, least in (("person", -1), ("bbox", 0)):
+        if self.camera is not None:
+            _keep(self, "camera", _integers("camera", self.camera, count))
+        for name, least in (("person", -1), ("bbox", 0), ("camera", -1)):
+            if getattr(self, name) is None:
+                continue
             low = np.flatnonzero(getattr(self, name) < least)
             if len(low):
                 raise ValueError(
@@ -80,6 +87,7 @@ class Embeddings:
         bbox: (M,) integers, each once among the queries and once among the gallery.
         is_query: (M,) bool.
         records: further arrays of M values for reports (role, height, width, game, ...).
+        camera: (M,) integers, -1 where unknown; None (the default) where all are.
 
     The same labels stand in `images`, an `Images`, without the vectors.
 
@@ -97,12 +105,13 @@ class Embeddings:
     bbox: np.ndarray
     is_query: np.ndarray
     records: Mapping[str, np.ndarray] = field(default_factory=dict)
+    camera: np.ndarray | None = None
     images: Images = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        images = Images(self.person, self.action, self.bbox, self.is_query, self.records)
+        images = Images(self.person, self.action, self.bbox, self.is_query, self.records, self.camera)
         object.__setattr__(self, "images", images)
-        for name in ("person", "action", "bbox", "is_query", "records"):
+        for name in ("person", "action", "bbox", "is_query", "records", "camera"):
             object.__setattr__(self, name, getattr(images, name))
         vectors = np.asarray(self.vectors)
         if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
@@ -128,9 +137,11 @@ class Embeddings:
         """Write everything to an uncompressed `.npz`, whole or not at all.
 
         Args:
-            path: the file; it gets `vectors`, `person`, `action`, `bbox`, `is_query`, and `records/<name>` per record.
+            path: the file; it gets `vectors`, `person`, `action`, `bbox`, `is_query`, `camera` where known, and
+                `records/<name>` per record.
         """
         arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {} if self.camera is None else {_CAMERA: self.camera}
         arrays |= {_RECORD + name: values for name, values in self.records.items()}
         with atomic_file(path) as file:
             write_arrays(file, arrays)
@@ -148,7 +159,7 @@ class Embeddings:
         arrays = read_arrays(path, _ARRAYS)
         records = {name[len(_RECORD) :]: values for name, values in arrays.items() if name.startswith(_RECORD)}
         try:
-            return cls(**{name: arrays[name] for name in _ARRAYS}, records=records)
+            return cls(**{name: arrays[name] for name in _ARRAYS}, records=records, camera=arrays.get(_CAMERA))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

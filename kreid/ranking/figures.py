@@ -6,7 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
-from kreid.ranking.lists import Ranking
+from kreid.ranking.embeddings import Images
+from kreid.ranking.lists import Lists, Ranking, matches
+from kreid.ranking.protocols import protocol_of
+
+TIES = ("order", "optimistic", "pessimistic")
 
 # What kreid-evaluate's files call each of the figures.
 _COLUMNS = {
@@ -16,6 +20,7 @@ _COLUMNS = {
     "AP": "average_precision",
     "first": "first_match",
 }
+_UNIT = "unit"  # a column only where it is not the action
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +43,8 @@ class QueryFigures:
         average_precision: (Q,) numbers from 0 to 1, the mean, over the query's matches, of the precision at the match;
             NaN for a query without a match.
         first_match: (Q,) integers, the place of its first match, from 1; 0 for a query without one.
+        unit: (Q,) integers, the group that is drawn whole where scores are resampled: the action (the default), or the
+            person where one action is the whole set.
 
     Raises:
         ValueError: an array has another length or dtype, or a query's figures cannot be; names the query.
@@ -52,10 +59,13 @@ class QueryFigures:
     gallery_size: np.ndarray
     average_precision: np.ndarray
     first_match: np.ndarray
+    unit: np.ndarray = None  # type: ignore[assignment]  # the action
 
     def __post_init__(self) -> None:
         count = np.size(self.bbox)
-        for name in _COLUMNS.values():
+        if self.unit is None:
+            object.__setattr__(self, "unit", self.action)
+        for name in (*_COLUMNS.values(), _UNIT):
             object.__setattr__(self, name, _numbers(name, getattr(self, name), count))
         _check_figures(self)
 
@@ -71,18 +81,26 @@ class QueryFigures:
             A value for each query, in the order of `ranking.query`.
 
         Raises:
-            ValueError: labels are withheld, or `ties` is unknown or comes too late.
+            ValueError: labels are withheld, `ties` is unknown or comes too late, or the ranking's lists were cut.
         """
         if isinstance(ranking, QueryFigures):
             if ties != "order":
                 raise ValueError(f"ties: figures have broken their ties already, received {ties!r}; give the ranking")
             return ranking
-        owner, place = _hits(ranking, ties)
-        first = np.zeros(len(ranking), np.int64)
-        first[owner[::-1]] = place[::-1]  # of several writes the last one, the best place, stays
-        precision = _average_precision(owner, place, len(ranking))
-        images = ranking.images
-        return cls(images.bbox[ranking.query], images.action[ranking.query], ranking.sizes, precision, first)
+        if ranking.nearest is not None:
+            raise ValueError(
+                f"ranking: holds the nearest {ranking.nearest} images of each query, and scores need all; take "
+                "`figures_of` the embeddings, or rank them without nearest"
+            )
+        unit = protocol_of(ranking.protocol, ranking.images).unit(ranking.images)
+        return figures_of_lists(ranking.images, ranking, unit, (ties,))[0]
+
+    @classmethod
+    def joined(cls, blocks: "Sequence[QueryFigures]") -> "QueryFigures":
+        """Return the figures of several sets of queries as one, in their order."""
+        empty = [] if blocks else [np.zeros(0, np.int64)]
+        columns = {one.name: [getattr(block, one.name) for block in blocks] + empty for one in fields(cls)}
+        return cls(**{name: np.concatenate(arrays) for name, arrays in columns.items()})
 
     @classmethod
     def from_json(cls, columns: Mapping[str, Sequence]) -> "QueryFigures":
@@ -100,19 +118,22 @@ class QueryFigures:
             name: np.array([absent.get(key) if one is None else one for one in known[key]])
             for key, name in _COLUMNS.items()
         }
+        if _UNIT in known:
+            values[_UNIT] = np.array(known[_UNIT])
         return cls(**values)
 
     def to_json(self) -> dict[str, list]:
         """Return plain lists: "query" (bbox index), "action", "gallery" (how many images), "AP" and "first".
 
-        "AP" and "first", the place of the first match, are None for a query without a match.
+        "AP" and "first", the place of the first match, are None for a query without a match. "unit", what is drawn
+        whole, stands there too where it is not the action.
         """
         columns = {key: getattr(self, name).tolist() for key, name in _COLUMNS.items()}
         for key in ("AP", "first"):
             columns[key] = [
                 value if matched else None for value, matched in zip(columns[key], self.matched.tolist(), strict=True)
             ]
-        return columns
+        return columns if np.array_equal(self.unit, self.action) else columns | {_UNIT: self.unit.tolist()}
 
     def __len__(self) -> int:
         return len(self.bbox)
@@ -126,6 +147,11 @@ class QueryFigures:
     def scored_actions(self) -> int:
         """How many actions have a query that counts; a single one says nothing about how sure a score is."""
         return len(np.unique(self.action[self.matched]))
+
+    @cached_property
+    def scored_units(self) -> int:
+        """How many of the groups drawn whole have a query that counts; a single one says nothing about a score."""
+        return len(np.unique(self.unit[self.matched]))
 
     def scores(self, ranks: Sequence[int] = (1,)) -> dict[str, np.ndarray]:
         """Return every query's part in the scores, whose means `kreid.ranking.evaluate` gives.
@@ -181,7 +207,8 @@ def same_queries(
         names: what to call the two in an error.
 
     Raises:
-        ValueError: the queries, their actions, the sizes of their galleries or who has a match differ; names a query.
+        ValueError: the queries, their actions, the sizes of their galleries, who has a match or what is drawn whole
+            differ; names a query.
     """
     again = "score all of them on the same records"
     if len(first) != len(other):
@@ -192,6 +219,7 @@ def same_queries(
         ("action", "another action"),
         ("gallery_size", "a gallery of another size"),
         ("matched", "other labels"),
+        ("unit", "another group to be drawn with"),
     ):
         differ = np.flatnonzero(getattr(first, name) != getattr(other, name))
         if len(differ):
@@ -199,17 +227,57 @@ def same_queries(
     return first, other
 
 
-def _hits(ranking: Ranking, ties: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for all matches in ranked order, their query and their place from 1."""
-    if ties not in ("order", "optimistic", "pessimistic"):
-        raise ValueError(f"ties: expected order, optimistic or pessimistic, received {ties!r}")
-    match = ranking.match
-    if ties != "order":
-        last = ~match if ties == "optimistic" else match
-        match = match[np.lexsort((last, ranking.distance, ranking.owner))]
+def check_ties(ties: str) -> None:
+    """Raise ValueError unless `ties` is one of `TIES`."""
+    if ties not in TIES:
+        raise ValueError(f"ties: expected {', '.join(TIES[:-1])} or {TIES[-1]}, received {ties!r}")
+
+
+def figures_of_lists(
+    images: Images, lists: Ranking | Lists, unit: np.ndarray, ties: Sequence[str] = TIES
+) -> list[QueryFigures]:
+    """Compute the figures of whole lists, once for each way of breaking ties.
+
+    Args:
+        images: the labels.
+        lists: all images that count for some queries, nearest first.
+        unit: (M,) integers, the group of each image that is drawn whole.
+        ties: the ways.
+
+    Raises:
+        ValueError: labels are withheld, or a way is unknown.
+    """
+    for how in ties:
+        check_ties(how)
+    match = lists.match if isinstance(lists, Ranking) else matches(images, lists)
     hits = np.flatnonzero(match)
-    owner = np.searchsorted(ranking.offsets, hits, side="right") - 1
-    return owner, hits - ranking.offsets[owner] + 1
+    query, sizes = lists.query, np.diff(lists.offsets)
+    owner = np.searchsorted(lists.offsets, hits, side="right") - 1
+    found = []
+    for how in ties:
+        place = _broken(lists, hits, how) - lists.offsets[owner] + 1
+        first = np.zeros(len(query), np.int64)
+        first[owner[::-1]] = place[::-1]  # of several writes the last one, the best place, stays
+        precision = _average_precision(owner, place, len(query))
+        found.append(QueryFigures(images.bbox[query], images.action[query], sizes, precision, first, unit[query]))
+    return found
+
+
+def _broken(lists: Ranking | Lists, hits: np.ndarray, ties: str) -> np.ndarray:
+    """Return where the entries that match, in ranked order, stand once ties are broken."""
+    if ties == "order" or not len(hits):
+        return hits
+    distance = lists.distance
+    new = np.append(True, distance[1:] != distance[:-1])  # begins a run of equal distances
+    new[lists.offsets[:-1][np.diff(lists.offsets) > 0]] = True
+    begin = np.flatnonzero(new)
+    run = np.searchsorted(begin, hits, side="right") - 1
+    number = np.arange(len(hits)) - np.searchsorted(run, run)  # among the matches of its run
+    place = begin[run] + number
+    if ties == "pessimistic":
+        length = np.diff(np.append(begin, len(distance)))
+        place += (length - np.bincount(run, minlength=len(begin)))[run]  # behind all that do not match
+    return place
 
 
 def _average_precision(owner: np.ndarray, place: np.ndarray, queries: int) -> np.ndarray:

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from kreid.ranking.embeddings import Images, check_labelled, describe
+from kreid.ranking.protocols import gallery_sizes, protocol_of
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """For every query the gallery of its action, best first; checked.
+    """For every query the gallery images of its action that count, best first; checked.
 
     Query i's list is `gallery[offsets[i]:offsets[i + 1]]`. Rows mean rows of `images`: `images.bbox[ranking.gallery]`
     are the ranked indices, `embeddings.vectors[ranking.query]` the queries' vectors.
@@ -19,11 +21,14 @@ class Ranking:
         images: the labels.
         query: (Q,) int64 rows of all queries.
         offsets: (Q + 1,) int64, from 0 to P.
-        gallery: (P,) int64 rows of gallery images: in each list every one of the query's action, once.
+        gallery: (P,) int64 rows of gallery images: in each list every one of the query's action that counts, once.
         distance: (P,) float64, never falling inside a list.
+        protocol: which images count, one of `kreid.ranking.PROTOCOLS`: "action" (default), all of the action.
+        nearest: how many images a list has at most, where it was cut; None (default) for whole lists. Lists that were
+            cut can be shown, not scored.
 
     Raises:
-        ValueError: a list is not a complete ranking of its query's action; names the first query.
+        ValueError: a list is not a complete ranking of what counts for its query; names the first query.
     """
 
     images: Images
@@ -31,6 +36,8 @@ class Ranking:
     offsets: np.ndarray
     gallery: np.ndarray
     distance: np.ndarray
+    protocol: str = "action"
+    nearest: int | None = None
 
     def __post_init__(self) -> None:
         _check_layout(self)
@@ -45,7 +52,7 @@ class Ranking:
 
     @property
     def sizes(self) -> np.ndarray:
-        """(Q,) int64, the number of gallery images each query is compared with; 0 where its action has none."""
+        """(Q,) int64, the number of gallery images in each query's list; 0 where its action has none."""
         return np.diff(self.offsets)
 
     @property
@@ -56,10 +63,38 @@ class Ranking:
     @cached_property
     def match(self) -> np.ndarray:
         """(P,) bool, True where the gallery image shows the query's person; ValueError where labels are withheld."""
-        person = self.images.person
-        for rows in (self.query, self.gallery):
-            check_labelled(self.images, rows)
-        return person[self.gallery] == np.repeat(person[self.query], self.sizes)
+        return matches(self.images, self)
+
+    def under(self, protocol: str) -> "Ranking":
+        """Return what another protocol leaves of these lists, such as of a file's, which holds all of the action.
+
+        Raises:
+            ValueError: the lists are not whole ones of protocol "action", or as `protocol_of`.
+        """
+        if self.protocol != "action" or self.nearest is not None:
+            raise ValueError(f"ranking: expected whole lists of protocol 'action', received {_named(self)}")
+        counts = protocol_of(protocol, self.images).counts
+        owner = self.owner
+        kept = np.ones(len(owner), bool) if counts is None else counts(self.images, self.query[owner], self.gallery)
+        offsets = np.append(0, np.bincount(owner[kept], minlength=len(self)).cumsum())
+        return Ranking(self.images, self.query, offsets, self.gallery[kept], self.distance[kept], protocol)
+
+
+class Lists(NamedTuple):
+    """Lists of some queries, end to end, as `Ranking` has them of all."""
+
+    query: np.ndarray
+    offsets: np.ndarray
+    gallery: np.ndarray
+    distance: np.ndarray
+
+
+def matches(images: Images, lists: Ranking | Lists) -> np.ndarray:
+    """Return (P,) bool, which entries show their query's person; ValueError where labels are withheld."""
+    person = images.person
+    for rows in (lists.query, lists.gallery):
+        check_labelled(images, rows)
+    return person[lists.gallery] == np.repeat(person[lists.query], np.diff(lists.offsets))
 
 
 def _check_layout(ranking: Ranking) -> None:
@@ -86,19 +121,25 @@ def _check_layout(ranking: Ranking) -> None:
 
 
 def _check_complete(ranking: Ranking) -> None:
-    """Give every entry a slot by its number inside its action: all slots taken means all images, once. No sorting."""
+    """Find the lists that are too long or short, and entries of another action, that do not count or stand twice."""
     images, gallery, owner = ranking.images, ranking.gallery, ranking.owner
-    number = np.zeros(len(images), np.int64)  # of a gallery image inside its action
-    size = np.zeros(len(images), np.int64)  # of a query's gallery
-    for query, members in images.actions():
-        number[members] = np.arange(len(members))
-        size[query] = len(members)
-    sized = ranking.sizes == size[ranking.query]
-    fits = sized[owner] & (images.action[gallery] == images.action[ranking.query][owner])
-    taken = np.zeros(len(gallery), bool)
-    taken[(ranking.offsets[owner] + number[gallery])[fits]] = True
-    wrong = ~sized
-    wrong[owner[~taken]] = True
+    if ranking.nearest is not None and ranking.nearest < 1:
+        raise ValueError(f"nearest: expected 1 or more images a query, received {ranking.nearest}")
+    size = gallery_sizes(images, ranking.protocol)[ranking.query]
+    wrong = ranking.sizes != (size if ranking.nearest is None else np.minimum(size, ranking.nearest))
+    query = ranking.query[owner]
+    strange = images.action[gallery] != images.action[query]
+    counts = protocol_of(ranking.protocol, images).counts
+    if counts is not None:
+        strange |= ~counts(images, query, gallery)
+    wrong[owner[strange]] = True
+    pairs = np.sort(owner * len(images) + gallery)
+    wrong[pairs[1:][np.diff(pairs) == 0] // max(len(images), 1)] = True
     if wrong.any():
         image = describe(images, ranking.query[wrong][0])
-        raise ValueError(f"gallery: the list of {image} is not every gallery image of its action, once each")
+        raise ValueError(f"gallery: the list of {image} is not {_named(ranking)}, once each")
+
+
+def _named(ranking: Ranking) -> str:
+    some = "every gallery image" if ranking.nearest is None else f"the nearest {ranking.nearest} gallery images"
+    return f"{some} of its action" + ("" if ranking.protocol == "action" else f" that {ranking.protocol!r} counts")

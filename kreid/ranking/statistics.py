@@ -1,7 +1,8 @@
 """How sure a score is, and whether one run is better than another; NumPy only.
 
 Queries of one action share players, light and gallery, so they are not independent. Whole actions are therefore drawn
-(a cluster bootstrap) and flipped (a paired permutation test), not queries.
+(a cluster bootstrap) and flipped (a paired permutation test), not queries. Where one action is the whole set, as under
+protocol "cross_camera", people are, whose queries are the least independent there: `QueryFigures.unit` says which.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,7 @@ def intervals(
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return confidence intervals of mAP and rank-k, by drawing actions with replacement.
+    """Return confidence intervals of mAP and rank-k, by drawing actions (or people) with replacement.
 
     Args:
         ranking: what `rank` returned, with known labels; or its figures, where they are there already.
@@ -62,7 +63,7 @@ def intervals(
     """
     figures = QueryFigures.of(ranking)
     values = figures.scores(ranks)
-    return {name: bootstrap(value, figures.action, level, resamples, seed) for name, value in values.items()}
+    return {name: bootstrap(value, figures.unit, level, resamples, seed) for name, value in values.items()}
 
 
 def bootstrap(
@@ -75,7 +76,7 @@ def bootstrap(
 
     Args:
         values: (Q,) one figure per query; NaN (a skipped query) is left out.
-        groups: (Q,) the action of each.
+        groups: (Q,) the action of each, or whatever else is drawn whole.
         level: the share of resamples inside the interval, between 0 and 1 (default 0.95).
         resamples: how many (default 2000).
         seed: of the draws.
@@ -105,8 +106,8 @@ def compare(
 ) -> dict[str, Comparison]:
     """Say whether the second of two runs over the same queries is better than the first.
 
-    The interval draws whole actions with replacement, the same for both runs. The two-sided p value asks how often a
-    difference this large comes about when, action by action, a coin decides which run is called first.
+    The interval draws whole actions (or people) with replacement, the same for both runs. The two-sided p value asks
+    how often a difference this large comes about when, action by action, a coin decides which run is called first.
 
     Args:
         first: a ranking; or its figures, where they are there already.
@@ -132,8 +133,7 @@ def compare(
     one, other = same_queries(QueryFigures.of(first), QueryFigures.of(second), names)
     values = other.scores(ranks)
     return {
-        name: paired(value, values[name], one.action, level, resamples, seed)
-        for name, value in one.scores(ranks).items()
+        name: paired(value, values[name], one.unit, level, resamples, seed) for name, value in one.scores(ranks).items()
     }
 
 
@@ -145,7 +145,7 @@ def paired(
     Args:
         first: (Q,) such as the average precision; NaN (a skipped query) where `second` has it too.
         second: (Q,) the same queries under another run.
-        groups: (Q,) the action of each.
+        groups: (Q,) the action of each, or whatever else is drawn whole.
         level: of the interval, between 0 and 1 (default 0.95).
         resamples: of the interval and of the coin throws (default 2000).
         seed: of the draws.

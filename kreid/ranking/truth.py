@@ -23,7 +23,7 @@ def read_groundtruth(path: str | Path) -> Images:
             folder: of records, or of SoccerNet's tree, whose file names say the labels where it has no such list.
 
     Returns:
-        The labels; person is -1 where they are withheld.
+        The labels; person is -1 where they are withheld, camera None where the file tells none.
 
     Raises:
         ValueError: the file or folder is something else or an entry is wrong; names it and the entry.
@@ -37,10 +37,12 @@ def read_groundtruth(path: str | Path) -> Images:
     if path.suffix == ".npz":
         arrays = read_arrays(path, ("person", "action", "bbox", "is_query"))
         person, action, bbox, is_query = (arrays[name] for name in ("person", "action", "bbox", "is_query"))
+        camera = arrays.get("camera")
     else:
         person, action, bbox, is_query = _read_bbox_info(path)
+        camera = None
     try:
-        images = Images(person, action, bbox, is_query)
+        images = Images(person, action, bbox, is_query, camera=camera)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not images.is_query.any():
