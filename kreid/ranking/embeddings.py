@@ -201,7 +201,8 @@ def same_rows(first: Images, other: Images, name: str) -> tuple[np.ndarray, np.n
     if len(first) != len(other):
         raise ValueError(f"{name}: expected the same {len(first)} images, received {len(other)}")
     rows = [np.lexsort((images.bbox, images.is_query)) for images in (first, other)]
-    for label in ("is_query", "bbox", "action", "person"):
+    cameras = () if first.camera is None or other.camera is None else ("camera",)
+    for label in ("is_query", "bbox", "action", "person", *cameras):
         differ = np.flatnonzero(getattr(first, label)[rows[0]] != getattr(other, label)[rows[1]])
         if len(differ):
             one, two = rows[0][differ[0]], rows[1][differ[0]]

@@ -32,7 +32,11 @@ def to_json(ranking: Ranking) -> dict[str, list[int]]:
 
     Returns:
         One list per query; an empty one where the query's action has no gallery.
+
+    Raises:
+        ValueError: the lists are not those of the whole action, which the file holds under every protocol.
     """
+    ranking.check_all()
     gallery = ranking.images.bbox[ranking.gallery].tolist()
     ends = ranking.offsets.tolist()
     queries = ranking.images.bbox[ranking.query].tolist()
@@ -91,11 +95,16 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
 
 
 @overload
-def score(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Metrics: ...
+def score(path: str | Path, groundtruth: Images | Embeddings | str | Path, *, protocol: str = "action") -> Metrics: ...
 @overload
-def score(path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int]) -> MetricsOf: ...
 def score(
-    path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int] = (1, 5, 10)
+    path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int], protocol: str = "action"
+) -> MetricsOf: ...
+def score(
+    path: str | Path,
+    groundtruth: Images | Embeddings | str | Path,
+    ranks: Sequence[int] = (1, 5, 10),
+    protocol: str = "action",
 ) -> Metrics | MetricsOf:
     """Return what `evaluate` gives for a ranking file.
 
@@ -106,12 +115,18 @@ def score(
         path: the ranking file, from any program.
         groundtruth: the labelled images: an `Images`, an `Embeddings`, or a file that `read_groundtruth` reads.
         ranks: the k of the rank-k figures.
+        protocol: which of the images in the lists count, as in `rank`.
 
     Raises:
-        ValueError: as `read`, or the labels are withheld; by then the file is known to be a complete ranking.
+        ValueError: as `read`, or labels are withheld, or others lack that the protocol needs; by then the file is known
+            to be a complete ranking.
     """
     ranking = read(path, groundtruth)
-    if (ranking.images.person < 0).any():
+    person = ranking.images.person
+    withheld = (person[ranking.query] < 0).any()
+    if not withheld:
+        ranking = ranking.under(protocol)  # which may leave out gallery images that nobody knows
+    if withheld or (person[ranking.gallery] < 0).any():
         raise ValueError(
             f"{path}: a complete ranking of {len(ranking):,} queries, but their labels are withheld, as in the "
             "challenge set, so it cannot be scored here; send it to the challenge's server"

@@ -65,14 +65,21 @@ class Ranking:
         """(P,) bool, True where the gallery image shows the query's person; ValueError where labels are withheld."""
         return matches(self.images, self)
 
+    def check_all(self) -> None:
+        """Raise ValueError unless each list is the whole gallery of its action, as protocol "action" has it."""
+        if self.protocol != "action" or self.nearest is not None:
+            raise ValueError(
+                f"ranking: expected lists of every gallery image of an action, received {_named(self)}; rank by "
+                "protocol 'action', without nearest"
+            )
+
     def under(self, protocol: str) -> "Ranking":
         """Return what another protocol leaves of these lists, such as of a file's, which holds all of the action.
 
         Raises:
             ValueError: the lists are not whole ones of protocol "action", or as `protocol_of`.
         """
-        if self.protocol != "action" or self.nearest is not None:
-            raise ValueError(f"ranking: expected whole lists of protocol 'action', received {_named(self)}")
+        self.check_all()
         counts = protocol_of(protocol, self.images).counts
         owner = self.owner
         kept = np.ones(len(owner), bool) if counts is None else counts(self.images, self.query[owner], self.gallery)

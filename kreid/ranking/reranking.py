@@ -12,7 +12,9 @@ from kreid.ranking.distances import check_metric, pairwise, unit_float32
 from kreid.ranking.embeddings import Embeddings, same_rows
 from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import rank_by
+from kreid.ranking.protocols import parts
 
+LARGEST = 5_000  # images of an action that are re-ranked: all with all, in a dozen matrices, take some 2 GB
 _BLOCK = 1 << 22  # comparisons of neighbourhoods held at once (32 MiB)
 
 
@@ -23,6 +25,7 @@ def rerank(
     weight: float = 0.3,
     metric: str = "euclidean",
     limit: float = 0.25,
+    protocol: str = "action",
 ) -> Ranking:
     """Rank every query's gallery by k-reciprocal re-ranking within its action.
 
@@ -41,12 +44,13 @@ def rerank(
             "squared_euclidean", which is then squared once more.
         limit: k1 and k2 are at most this share of an action's images, and at least 1 (default 0.25, ours); 1 to take
             them as they are.
+        protocol: which gallery images count, as in `rank`; the others are neighbours all the same.
 
     Returns:
         The new ranking; its distances are between 0 and 1, never NaN.
 
     Raises:
-        ValueError: k1 or k2 is below 1, or weight or limit is outside 0 to 1.
+        ValueError: k1 or k2 is below 1, weight or limit is outside 0 to 1, or an action has more than `LARGEST` images.
 
     Reference: Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding, CVPR 2017.
     """
@@ -55,11 +59,12 @@ def rerank(
     if not 0 <= limit <= 1:
         raise ValueError(f"limit: expected a share of an action's images, 0 to 1, received {limit}")
     vectors = embeddings.vectors
+    _check_size(embeddings)
 
     def distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
         return reciprocal(vectors[np.concatenate([query, gallery])], len(query), k1, k2, weight, metric, limit)
 
-    return rank_by(embeddings.images, distances)
+    return rank_by(embeddings.images, distances, protocol)
 
 
 def reciprocal(
@@ -145,13 +150,14 @@ def expand_queries(embeddings: Embeddings, k: int = 1, alpha: float = 3.0) -> Em
     if k < 0 or alpha < 0:
         raise ValueError(f"k, alpha: expected neither to be negative, received {k} and {alpha}")
     vectors = unit_float32(embeddings.vectors)
-    for query, gallery in embeddings.images.actions():
+    for queries, gallery in embeddings.images.actions():
         members = vectors[gallery]
-        cosine = 1 - pairwise(vectors[query], members, "squared_euclidean") / 2  # (q, g)
-        order = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
-        share = np.maximum(np.take_along_axis(cosine, order, axis=1), 0) ** alpha  # (q, k)
-        moved = vectors[query] + (share[:, None] @ members[order])[:, 0]  # (q, 1, k) @ (q, k, D)
-        vectors[query] = unit_float32(moved)
+        for query in parts(queries, max(len(gallery), k * vectors.shape[1]), _BLOCK):
+            cosine = 1 - pairwise(vectors[query], members, "squared_euclidean") / 2  # (q, g)
+            order = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+            share = np.maximum(np.take_along_axis(cosine, order, axis=1), 0) ** alpha  # (q, k)
+            moved = vectors[query] + (share[:, None] @ members[order])[:, 0]  # (q, 1, k) @ (q, k, D)
+            vectors[query] = unit_float32(moved)
     return replace(embeddings, vectors=vectors)
 
 
@@ -193,6 +199,17 @@ def _check(k1: int, k2: int, weight: float) -> None:
             raise ValueError(f"{name}: expected 1 or more neighbours, received {value}")
     if not 0 <= weight <= 1:
         raise ValueError(f"weight: expected the original distance's share, 0 to 1, received {weight}")
+
+
+def _check_size(embeddings: Embeddings) -> None:
+    """Refuse, before anything is computed, an action whose images cannot be compared all with all."""
+    action, counts = np.unique(embeddings.action, return_counts=True)
+    large = np.flatnonzero(counts > LARGEST)
+    if len(large):
+        raise ValueError(
+            f"embeddings: action {action[large[0]]} has {counts[large[0]]:,} images, and re-ranking, which compares "
+            f"all with all, takes {LARGEST:,} at most; rank them without it, or expand the queries instead"
+        )
 
 
 def _self_first(distances: np.ndarray) -> np.ndarray:

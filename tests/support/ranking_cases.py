@@ -49,6 +49,18 @@ def drawn(seed, actions=7, most=9, dim=6, levels=None, matched=True):
     return Embeddings(vectors, *(np.array(array)[rows] for array in (person, action, bbox, is_query)))
 
 
+def filmed(seed, cameras=3, levels=None, distractors=0.3, junk=0.0, actions=2):
+    """Drawn embeddings with cameras, some of whose gallery images show a distractor (0) or nobody (-1)."""
+    rng = np.random.default_rng(seed)
+    embeddings = drawn(seed, actions, most=30, levels=levels, matched=seed % 2)
+    chance = np.where(embeddings.is_query, 1, rng.random(len(embeddings)))
+    person = np.where(chance < distractors, 0, embeddings.person)
+    person = np.where(chance < junk, -1, person)
+    camera = rng.integers(1, cameras + 1, len(embeddings))
+    labels = (embeddings.action, embeddings.bbox, embeddings.is_query)
+    return Embeddings(embeddings.vectors, person, *labels, camera=camera)
+
+
 def listed(*queries):
     """Embeddings, one action per query, whose gallery stands at distance 1, 2, ... or at the given distances.
 

@@ -1,10 +1,13 @@
 """Embeddings: what is refused, by which words, and that files give back what was saved."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ranking_cases import drawn
 
 from kreid.ranking.embeddings import Embeddings, same_rows
+from kreid.ranking.truth import read_groundtruth
 
 GOOD = {
     "vectors": np.arange(12.0).reshape(4, 3),
@@ -81,6 +84,19 @@ def test_saved_and_loaded(tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["embeddings.npz"]
 
 
+def test_cameras_are_saved_where_there_are_any(tmp_path):
+    path = tmp_path / "embeddings.npz"
+    Embeddings(**GOOD).save(path)
+    assert "camera" not in np.load(path).files
+    assert Embeddings.load(path).camera is None
+    Embeddings(**GOOD, camera=[3, 1, -1, 3]).save(path)
+    again = Embeddings.load(path)
+    assert again.camera.tolist() == again.images.camera.tolist() == [3, 1, -1, 3]
+    assert read_groundtruth(path).camera.tolist() == [3, 1, -1, 3]
+    with pytest.raises(ValueError, match="read-only"):
+        again.camera[0] = 0
+
+
 def test_a_failed_save_leaves_the_older_file(tmp_path, monkeypatch):
     path = tmp_path / "embeddings.npz"
     Embeddings(**GOOD).save(path)
@@ -142,6 +158,10 @@ def test_same_rows_brings_two_lists_in_line_or_names_the_first_difference():
 
     labels["person"] = labels["person"] + (np.arange(len(rows)) == 4)
     changed = Embeddings(shuffled.vectors, **labels)
+    seen, other = (replace(part, camera=np.arange(len(rows))) for part in (embeddings, shuffled))
+    same_rows(seen.images, shuffled.images, "other")
+    with pytest.raises(ValueError, match="other: expected .* with camera"):
+        same_rows(seen.images, other.images, "other")
     kind = "query" if labels["is_query"][4] else "gallery"
     expected = f"{kind} {labels['bbox'][4]} of action {labels['action'][4]} with person {labels['person'][4] - 1}"
     with pytest.raises(ValueError, match=f"other: expected {expected}, received {labels['person'][4]}"):

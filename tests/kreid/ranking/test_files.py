@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from ranking_cases import CASES, bbox_info, drawn, golden, listed
+from ranking_cases import CASES, bbox_info, drawn, filmed, golden, listed
 
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.files import read, score, to_json, write
@@ -90,6 +90,25 @@ def test_the_file_by_hand(tmp_path):
     path = write(rank(embeddings), tmp_path / "new" / "ranking.json")
     assert path.read_text() == '{"0":[0,1],"1":[100],"2":[]}'
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_is_scored_by_either_protocol(tmp_path):
+    embeddings = filmed(3, distractors=0.1)
+    path = write(rank(embeddings), tmp_path / "ranking.json")
+    assert score(path, embeddings) == evaluate(rank(embeddings))
+    assert score(path, embeddings, protocol="cross_camera") == evaluate(rank(embeddings, protocol="cross_camera"))
+    junk = filmed(3, junk=0.2)
+    path = write(rank(junk), tmp_path / "junk.json")
+    assert score(path, junk, (3,), "cross_camera") == evaluate(rank(junk, protocol="cross_camera"), (3,))
+    with pytest.raises(ValueError, match=r"junk.json: .* their labels are withheld"):
+        score(path, junk)
+
+
+@pytest.mark.parametrize("arguments", [{"protocol": "cross_camera"}, {"nearest": 3}], ids=["protocol", "nearest"])
+def test_lists_that_are_not_of_the_whole_action_are_not_written(tmp_path, arguments):
+    with pytest.raises(ValueError, match="ranking: expected lists of every gallery image of an action, received"):
+        write(rank(filmed(3), **arguments), tmp_path / "ranking.json")
+    assert not list(tmp_path.iterdir())
 
 
 def test_challenge_images_are_written_and_read_but_not_scored(tmp_path):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from ranking_cases import CASES, drawn, golden, listed
+from ranking_cases import CASES, drawn, filmed, golden, listed
 
+from kreid.ranking import reranking
 from kreid.ranking.distances import pairwise
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
@@ -158,6 +159,28 @@ def test_arguments(arguments, message):
         rerank(drawn(0), **arguments)
 
 
+def test_a_protocol_leaves_images_out_of_the_lists_not_of_the_neighbourhoods():
+    embeddings = filmed(4, junk=0.2)
+    expected = rerank(embeddings).under("cross_camera")
+    ranking = rerank(embeddings, protocol="cross_camera")
+    assert len(ranking.gallery) < len(rank(embeddings).gallery)
+    np.testing.assert_array_equal(ranking.gallery, expected.gallery)
+    np.testing.assert_array_equal(ranking.distance, expected.distance)
+
+
+def test_an_action_too_large_for_all_with_all_is_refused_before_the_work(monkeypatch):
+    embeddings = drawn(0)
+    largest = np.bincount(embeddings.action).max()
+    monkeypatch.setattr(reranking, "LARGEST", largest)
+    rerank(embeddings)
+    monkeypatch.setattr(reranking, "LARGEST", largest - 1)
+    monkeypatch.setattr(reranking, "pairwise", None)
+    with pytest.raises(
+        ValueError, match=rf"embeddings: action \d+ has {largest} images, .* takes {largest - 1} at most"
+    ):
+        rerank(embeddings)
+
+
 # === Query expansion ===
 
 
@@ -174,6 +197,13 @@ def test_expansion_agrees_with_the_loop(k, alpha):
     rows = ~embeddings.is_query
     np.testing.assert_allclose(result.vectors[rows], unit[rows], atol=1e-6)
     np.testing.assert_array_equal(result.person, embeddings.person)
+
+
+def test_expansion_in_blocks_changes_nothing(monkeypatch):
+    embeddings = drawn(3)
+    expected = expand_queries(embeddings, 2).vectors
+    monkeypatch.setattr(reranking, "_BLOCK", 1)
+    np.testing.assert_array_equal(expand_queries(embeddings, 2).vectors, expected)
 
 
 def test_expansion_reaches_what_the_query_alone_does_not():
