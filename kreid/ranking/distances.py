@@ -1,9 +1,10 @@
 """Distances between embeddings, by differences in float64; NumPy only.
 
-Neither a matrix product of the vectors nor float32 is used, on purpose. `|a|^2 + |b|^2 - 2 ab` leaves noise where two
+Neither a matrix product of the vectors nor float32 decides, on purpose. `|a|^2 + |b|^2 - 2 ab` leaves noise where two
 vectors are equal (also below zero, under the root), and a BLAS gives equal columns different last bits depending on
 where they stand, so that equal gallery images would be ranked by chance. Differences give 0 for equal vectors and equal
-values for equal pairs, and on the few pairs inside an action they cost a tenth of a second.
+values for equal pairs, and on the few pairs inside an action they cost a tenth of a second. Where there are many pairs,
+`by_products` tells which of them need it.
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 METRICS = ("euclidean", "squared_euclidean", "cosine")
 
 _BLOCK = 1 << 18  # differences held at once (2 MiB): fits a core's cache, measured best of 2**15 .. 2**22
+_COPIED = 1 << 20  # numbers of vectors held in float64 beside a matrix product (8 MiB)
 
 
 def check_metric(metric: str) -> None:
@@ -59,6 +61,29 @@ def paired(first: np.ndarray, second: np.ndarray, metric: str = "euclidean") -> 
     return _finished(np.vecdot(difference, difference), metric)
 
 
+def paired_rows(
+    first: np.ndarray, second: np.ndarray, rows: np.ndarray, others: np.ndarray, metric: str = "euclidean"
+) -> np.ndarray:
+    """Return `paired(first[rows], second[others], metric)`, a few pairs at a time: their vectors are never all there.
+
+    Args:
+        first: (N, D).
+        second: (M, D).
+        rows: (P,) rows of `first`.
+        others: (P,) rows of `second`.
+        metric: one of `METRICS`.
+
+    Returns:
+        (P,) float64.
+    """
+    distance = np.empty(len(rows))
+    step = max(1, _BLOCK // max(first.shape[1], 1))
+    for top in range(0, len(rows), step):
+        pairs = slice(top, top + step)
+        distance[pairs] = paired(first[rows[pairs]], second[others[pairs]], metric)
+    return distance
+
+
 def pairwise(first: np.ndarray, second: np.ndarray, metric: str = "euclidean") -> np.ndarray:
     """Return the distance between every row of `first` and every row of `second`.
 
@@ -88,13 +113,52 @@ def pairwise(first: np.ndarray, second: np.ndarray, metric: str = "euclidean") -
     return _finished(squared, metric)
 
 
+def by_products(first: np.ndarray, second: np.ndarray, metric: str = "euclidean") -> tuple[np.ndarray, np.ndarray]:
+    """Return squared distances (half of them for "cosine") by one matrix product: fast, and to within some rounding.
+
+    Args:
+        first: (N, D).
+        second: (M, D).
+        metric: one of `METRICS`.
+
+    Returns:
+        (N, M) float64, perhaps a little below zero; and (N,) float64, how far a row's may be from those by differences.
+        It is twice the usual bound for sums of D products, so that values further apart than two of it differ under a
+        square root too.
+    """
+    check_metric(metric)
+    first = _prepared(first, metric)
+    own = np.vecdot(first, first)
+    squared = np.empty((len(first), len(second)))
+    longest = 0.0
+    step = max(1, _COPIED // max(first.shape[1], 1))
+    for left in range(0, len(second), step):
+        right = _prepared(second[left : left + step], metric)
+        length = np.vecdot(right, right)
+        longest = max(longest, float(length.max()))
+        part = np.matmul(first, right.T, out=squared[:, left : left + step])
+        part *= -2
+        part += length
+    squared += own[:, None]
+    error = 2.0**-51 * (first.shape[1] + 8) * (np.sqrt(own) + np.sqrt(longest)) ** 2
+    return _halved(squared, metric), _halved(error, metric)
+
+
+def finished(squared: np.ndarray, metric: str) -> np.ndarray:
+    """Turn what `by_products` gives into distances, in place; what rounding left below zero becomes 0."""
+    np.maximum(squared, 0, out=squared)
+    return np.sqrt(squared, out=squared) if metric == "euclidean" else squared
+
+
 def _prepared(vectors: np.ndarray, metric: str) -> np.ndarray:
     return unit(vectors) if metric == "cosine" else np.asarray(vectors, dtype=np.float64)
 
 
 def _finished(squared: np.ndarray, metric: str) -> np.ndarray:
-    if metric == "euclidean":
-        return np.sqrt(squared, out=squared)
+    return finished(_halved(squared, metric), metric)
+
+
+def _halved(squared: np.ndarray, metric: str) -> np.ndarray:
     if metric == "cosine":
         squared *= 0.5  # |a - b|^2 = 2 - 2 cos between vectors of length one
     return squared

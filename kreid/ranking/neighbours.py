@@ -7,11 +7,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from kreid.ranking.distances import check_metric, paired, unit_float32
+from kreid.ranking.distances import check_metric, paired_rows, unit_float32
 
 _PRODUCTS = 1 << 23  # products of queries and gallery rows held at once (32 MiB)
 _VALUES = 1 << 24  # numbers of gallery vectors held at once
-_ENTRIES = 1 << 20  # vector entries gathered at once for true distances (8 MiB)
 _LONGEST = 1e15  # products of vectors up to this length stay well inside float32
 
 
@@ -114,7 +113,7 @@ def _nearer(
     else:
         _, near = faiss.knn(queries.single, rows.single, min(k, len(rows.rows)))
         owner, found = np.repeat(np.arange(len(near)), near.shape[1]), near.ravel()
-    return _merge(best, owner, found + start, _measure(queries.rows, rows.rows, owner, found, metric), k)
+    return _merge(best, owner, found + start, paired_rows(queries.rows, rows.rows, owner, found, metric), k)
 
 
 def _vectors(rows: np.ndarray, name: str, start: int, metric: str) -> _Vectors:
@@ -161,15 +160,6 @@ def _candidates(
         mask[crowded] = near[crowded] <= limit[crowded, None]
     owner, found = np.nonzero(mask)
     return owner, found
-
-
-def _measure(queries: np.ndarray, rows: np.ndarray, owner: np.ndarray, found: np.ndarray, metric: str) -> np.ndarray:
-    distance = np.empty(len(owner))
-    step = max(1, _ENTRIES // max(rows.shape[1], 1))
-    for top in range(0, len(owner), step):
-        pairs = slice(top, top + step)
-        distance[pairs] = paired(queries[owner[pairs]], rows[found[pairs]], metric)
-    return distance
 
 
 def _merge(best: Found, owner: np.ndarray, index: np.ndarray, distance: np.ndarray, k: int) -> Found:

@@ -4,21 +4,23 @@
 whole set, as in Market-1501, its queries come block after block, so that no matrix of that size is ever there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
-from kreid.ranking.distances import check_metric, pairwise
+from kreid.ranking.distances import check_metric, paired_rows, pairwise
 from kreid.ranking.embeddings import Embeddings, Images, describe
 from kreid.ranking.figures import TIES, QueryFigures, check_ties, figures_of_lists
 from kreid.ranking.lists import Lists, Ranking
 from kreid.ranking.protocols import parts, protocol_of
+from kreid.ranking.sorting import Sorted, nearest_first, sort_rows
 
 MEMORY = 256 << 20  # bytes that ranking takes beside the embeddings, unless told otherwise
 _PAIR = 64  # bytes that a pair of query and gallery image takes at most on its way to figures, as tracemalloc counts
 
-Distances = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From (q,) rows of queries and (g,) rows of gallery images to (q, g) finite numbers, small is near."""
+_Sort: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray | None], Sorted]
+"""From (q,) rows of queries, (g,) rows of gallery images and (q, g) which of them count to their order."""
 
 
 def rank(
@@ -50,12 +52,22 @@ def rank(
     Example:
         evaluate(rank(embeddings))["mAP"]
     """
-    return rank_by(embeddings.images, _distances(embeddings, metric), protocol, nearest, memory)
+    vectors, images = _checked(embeddings, metric), embeddings.images
+    if nearest is None:  # every distance is kept, so every one is measured
+
+        def distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+            return pairwise(vectors[query], vectors[gallery], metric)
+
+        return rank_by(images, distances, protocol, memory=memory)
+    lists = _joined(_blocks(images, _by_vectors(vectors, metric), protocol, memory), nearest)
+    query = np.repeat(lists.query, np.diff(lists.offsets))
+    exact = paired_rows(vectors, vectors, query, lists.gallery, metric)
+    return Ranking(images, lists.query, lists.offsets, lists.gallery, exact, protocol, nearest)
 
 
 def rank_by(
     images: Images,
-    distances: Distances,
+    distances: Callable[[np.ndarray, np.ndarray], np.ndarray],
     protocol: str = "action",
     nearest: int | None = None,
     memory: int | None = None,
@@ -73,20 +85,12 @@ def rank_by(
     Returns:
         As `rank`.
     """
-    if nearest is not None and nearest < 1:
-        raise ValueError(f"nearest: expected 1 or more images a query, received {nearest}")
-    blocks = [_first(lists, nearest) for lists in _sorted(images, distances, protocol, memory)]
-    sizes = [np.diff(lists.offsets) for lists in blocks]
-    empty = np.zeros(0, np.int64)
-    return Ranking(
-        images,
-        query=np.concatenate([empty, *(lists.query for lists in blocks)]),
-        offsets=np.concatenate([[0], *sizes]).cumsum(),
-        gallery=np.concatenate([empty, *(lists.gallery for lists in blocks)]),
-        distance=np.concatenate([np.zeros(0), *(lists.distance for lists in blocks)]),
-        protocol=protocol,
-        nearest=nearest,
-    )
+
+    def sort(query: np.ndarray, gallery: np.ndarray, counted: np.ndarray | None) -> Sorted:
+        return sort_rows(np.asarray(distances(query, gallery), dtype=np.float64), counted)
+
+    blocks = _blocks(images, sort, protocol, memory)
+    return Ranking(images, *_joined(blocks, nearest), protocol, nearest)
 
 
 def figures_of(
@@ -135,26 +139,30 @@ def figures_by_ties(
     """
     for how in ties:
         check_ties(how)
-    images = embeddings.images
+    vectors, images = _checked(embeddings, metric), embeddings.images
     unit = protocol_of(protocol, images).unit(images)
     found: dict[str, list[QueryFigures]] = {how: [] for how in ties}
-    for lists in _sorted(images, _distances(embeddings, metric), protocol, memory):
+    for lists in _blocks(images, _by_vectors(vectors, metric), protocol, memory):
         for how, figures in zip(ties, figures_of_lists(images, lists, unit, ties), strict=True):
             found[how].append(figures)
     return {how: QueryFigures.joined(blocks) for how, blocks in found.items()}
 
 
-def _distances(embeddings: Embeddings, metric: str) -> Distances:
+def _checked(embeddings: Embeddings, metric: str) -> np.ndarray:
+    """Return the vectors, sure that they have distances by this metric."""
     check_metric(metric)
-    vectors = embeddings.vectors
-    if metric == "cosine" and (zero := ~vectors.any(axis=1)).any():
+    if metric == "cosine" and (zero := ~embeddings.vectors.any(axis=1)).any():
         row = int(np.argmax(zero))
         image = describe(embeddings.images, row)
         raise ValueError(f"vectors: row {row} ({image}) is all zeros and has no cosine; use metric='euclidean'")
-    return lambda query, gallery: pairwise(vectors[query], vectors[gallery], metric)
+    return embeddings.vectors
 
 
-def _sorted(images: Images, distances: Distances, protocol: str, memory: int | None) -> Iterator[Lists]:
+def _by_vectors(vectors: np.ndarray, metric: str) -> _Sort:
+    return lambda query, gallery, counted: nearest_first(vectors[query], vectors[gallery], metric, counted)
+
+
+def _blocks(images: Images, sort: _Sort, protocol: str, memory: int | None) -> Iterator[Lists]:
     """Yield the lists of all queries, as many at a time as memory allows."""
     if memory is not None and memory < 1:
         raise ValueError(f"memory: expected a number of bytes, such as {MEMORY:,}, received {memory}")
@@ -162,27 +170,32 @@ def _sorted(images: Images, distances: Distances, protocol: str, memory: int | N
     for query, gallery in images.actions():
         whole = max(1, len(query) * len(gallery))
         for part in parts(query, len(gallery), whole if memory is None else memory // _PAIR):
-            near = np.asarray(distances(part, gallery), dtype=np.float64)  # (q, g)
-            counted = None if counts is None else counts(images, part[:, None], gallery)
-            yield _lists(part, gallery, near, counted)
+            yield _lists(part, gallery, sort, None if counts is None else counts(images, part[:, None], gallery))
 
 
-def _lists(query: np.ndarray, gallery: np.ndarray, near: np.ndarray, counted: np.ndarray | None) -> Lists:
-    """Sort a block: (q, g) distances, and which of them count."""
-    sizes = np.full(len(query), len(gallery))
-    if counted is not None:
-        near = np.where(counted, near, np.inf)  # behind all others, where they are cut off
-        sizes = counted.sum(axis=1)
-    order = np.argsort(near, axis=1, kind="stable")
-    near = np.take_along_axis(near, order, axis=1)
-    kept = np.arange(len(gallery)) < sizes[:, None]
-    return Lists(query, np.append(0, sizes.cumsum()), gallery[order[kept]], near[kept])
+def _lists(query: np.ndarray, gallery: np.ndarray, sort: _Sort, counted: np.ndarray | None) -> Lists:
+    """Sort a block and leave out what does not count, which `sort` puts behind all others."""
+    order, distance = sort(query, gallery, counted)
+    sizes = np.full(len(query), len(gallery)) if counted is None else counted.sum(axis=1)
+    kept = np.arange(len(gallery)) < sizes[:, None]  # (q, g)
+    return Lists(query, np.append(0, sizes.cumsum()), gallery[order[kept]], distance[kept])
 
 
-def _first(lists: Lists, nearest: int | None) -> Lists:
-    """Cut every list after its first entries."""
-    if nearest is None:
-        return lists
+def _joined(blocks: Iterable[Lists], nearest: int | None = None) -> Lists:
+    """Set blocks of lists end to end, each list cut behind its nearest so many."""
+    if nearest is not None and nearest < 1:
+        raise ValueError(f"nearest: expected 1 or more images a query, received {nearest}")
+    cut = [lists if nearest is None else _first(lists, nearest) for lists in blocks]
+    empty = np.zeros(0, np.int64)
+    return Lists(
+        query=np.concatenate([empty, *(lists.query for lists in cut)]),
+        offsets=np.concatenate([[0], *(np.diff(lists.offsets) for lists in cut)]).cumsum(),
+        gallery=np.concatenate([empty, *(lists.gallery for lists in cut)]),
+        distance=np.concatenate([np.zeros(0), *(lists.distance for lists in cut)]),
+    )
+
+
+def _first(lists: Lists, nearest: int) -> Lists:
     sizes = np.diff(lists.offsets)
     place = np.arange(len(lists.gallery)) - np.repeat(lists.offsets[:-1], sizes)
     kept = place < nearest

@@ -70,7 +70,7 @@ def test_empty_lists_and_small_galleries():
 
 def test_queries_are_taken_in_parts_without_a_trace(monkeypatch):
     monkeypatch.setattr("kreid.ranking.neighbours._PRODUCTS", 64)
-    monkeypatch.setattr("kreid.ranking.neighbours._ENTRIES", 32)
+    monkeypatch.setattr("kreid.ranking.distances._BLOCK", 32)
     rng = np.random.default_rng(0)
     queries, gallery = rng.standard_normal((13, 6)), rng.standard_normal((50, 6))
     result = search(queries, gallery, 7, block=16)
