@@ -9,7 +9,7 @@ import paths
 import pytest
 from ranking_cases import filmed
 
-from kreid.ranking import ordering
+from kreid.ranking import ordering, sorting
 from kreid.ranking.distances import pairwise
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.figures import TIES, QueryFigures, same_queries
@@ -196,9 +196,11 @@ def test_all_that_scoring_takes_stays_inside_its_memory(protocol, levels):
 # === The nearest alone ===
 
 
+@pytest.mark.parametrize("few", [0, 1 << 20], ids=["by_products", "by_differences"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_nearest_are_the_first_of_the_whole_lists(protocol):
-    embeddings = filmed(3, levels=1)
+def test_the_nearest_are_the_first_of_the_whole_lists(protocol, few, monkeypatch):
+    monkeypatch.setattr(sorting, "_FEW", few)
+    embeddings = filmed(3)
     ranking, cut = (rank(embeddings, protocol=protocol, nearest=nearest) for nearest in (None, 4))
     assert cut.sizes.tolist() == np.minimum(ranking.sizes, 4).tolist()
     for number in range(len(cut)):

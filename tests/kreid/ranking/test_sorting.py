@@ -50,6 +50,20 @@ def test_the_order_is_that_of_differences(kind, metric):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_no_rounding_within_its_bound_changes_the_order(kind, monkeypatch):
+    first, second = vectors(kind, 15, 0), vectors(kind, 300, 1)
+
+    def rounded(*arguments):
+        _, error = by_products(*arguments)
+        exact = pairwise(*arguments) ** 2
+        return exact + np.where(np.arange(300) % 2, 0.9, -0.9) * error[:, None], error
+
+    monkeypatch.setattr(sorting, "by_products", rounded)
+    monkeypatch.setattr(sorting, "_MANY", 1)
+    same(nearest_first(first, second), sort_rows(pairwise(first, second)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_does_not_count_stands_behind(kind):
     first, second = vectors(kind, 15, 0), vectors(kind, 200, 1)
     counted = np.random.default_rng(2).random((15, 200)) < 0.6
@@ -86,14 +100,14 @@ def test_where_most_are_equal_all_are_measured(monkeypatch):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("kind", ["distinct", "almost", "long"])
-def test_products_are_as_far_off_as_they_say(kind, metric):
-    first, second = vectors(kind, 15, 0), vectors(kind, 300, 0)
+@pytest.mark.parametrize("kinds", [("distinct", "distinct"), ("almost", "almost"), ("distinct", "long")])
+def test_products_are_as_far_off_as_they_say(kinds, metric):
+    first, second = (vectors(kind, rows, 0) for kind, rows in zip(kinds, (15, 300), strict=True))
     squared, error = by_products(first, second, metric)
     exact = pairwise(first, second, metric)
     exact = exact**2 if metric == "euclidean" else exact
     assert (np.abs(squared - exact) <= error[:, None]).all()
-    assert error.max() < 1e-12 * (1 + exact.max() + (first.astype(float) ** 2).sum(axis=1).max())
+    assert error.max() < 1e-12 * (1 + exact.max() + (second.astype(float) ** 2).sum(axis=1).max())
     np.testing.assert_allclose(finished(squared, metric), pairwise(first, second, metric), atol=1e-4)
 
 
