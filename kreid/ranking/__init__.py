@@ -8,7 +8,7 @@ from kreid.ranking.figures import GroupMeans, QueryFigures, group_means
 from kreid.ranking.lists import Ranking
 from kreid.ranking.neighbours import Found, search
 from kreid.ranking.ordering import figures_by_ties, figures_of, rank, rank_by
-from kreid.ranking.protocols import PROTOCOLS, gallery_sizes
+from kreid.ranking.protocols import PROTOCOLS, gallery_sizes, matchable
 from kreid.ranking.reranking import combine, expand_queries, rerank
 from kreid.ranking.scores import Metrics, average_precision, evaluate, first_hit
 from kreid.ranking.statistics import Comparison, Interval, compare, intervals
@@ -36,6 +36,7 @@ __all__ = [
     "gallery_sizes",
     "group_means",
     "intervals",
+    "matchable",
     "rank",
     "rank_by",
     "read_groundtruth",

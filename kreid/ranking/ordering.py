@@ -87,7 +87,11 @@ def rank_by(
     """
 
     def sort(query: np.ndarray, gallery: np.ndarray, counted: np.ndarray | None) -> Sorted:
-        return sort_rows(np.asarray(distances(query, gallery), dtype=np.float64), counted)
+        near = np.asarray(distances(query, gallery), dtype=np.float64)
+        if not np.isfinite(near).all():
+            image = describe(images, query[~np.isfinite(near).all(axis=1)][0])
+            raise ValueError(f"distances: expected finite numbers, and those of {image} are not")
+        return sort_rows(near, counted)
 
     blocks = _blocks(images, sort, protocol, memory)
     return Ranking(images, *_joined(blocks, nearest), protocol, nearest)

@@ -1,6 +1,6 @@
 """Which gallery images a query is held against, protocol by protocol; a new one is one entry of `PROTOCOLS`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,21 +60,45 @@ def gallery_sizes(images: Images, name: str = "action") -> np.ndarray:
     Raises:
         ValueError: as `protocol_of`.
     """
-    protocol = protocol_of(name, images)
     sizes = np.zeros(len(images), np.int64)
-    for query, gallery in images.actions():
-        if protocol.counts is None:
-            sizes[query] = len(gallery)
-            continue
-        for part in parts(query, len(gallery), _PAIRS):
-            sizes[part] = protocol.counts(images, part[:, None], gallery).sum(axis=1)
+    for query, gallery, counted in _blocks(images, name):
+        sizes[query] = len(gallery) if counted is None else counted.sum(axis=1)
     return sizes
+
+
+def matchable(images: Images, name: str = "action") -> np.ndarray:
+    """Return which queries have a match that counts, and so will be scored, from the labels alone.
+
+    Args:
+        images: the labels.
+        name: the protocol.
+
+    Returns:
+        (M,) bool; False in the rows of gallery images.
+
+    Raises:
+        ValueError: as `protocol_of`, or labels are withheld.
+    """
+    check_labelled(images, np.flatnonzero(images.is_query))
+    found = np.zeros(len(images), bool)
+    for query, gallery, counted in _blocks(images, name):
+        same = images.person[query][:, None] == images.person[gallery]
+        found[query] = (same if counted is None else same & counted).any(axis=1)
+    return found
 
 
 def parts(rows: np.ndarray, width: int, most: int) -> list[np.ndarray]:
     """Cut rows into blocks of at most `most` pairs with `width` others each, and of at least one row."""
     step = max(1, most // max(width, 1))
     return [rows[start : start + step] for start in range(0, len(rows), step)]
+
+
+def _blocks(images: Images, name: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Yield rows of queries (q,), rows of their gallery (g,) and which of it counts (q, g), None where all does."""
+    counts = protocol_of(name, images).counts
+    for query, gallery in images.actions():
+        for part in parts(query, len(gallery), _PAIRS):
+            yield part, gallery, None if counts is None else counts(images, part[:, None], gallery)
 
 
 def _check_cameras(name: str, images: Images) -> None:

@@ -1,4 +1,4 @@
-"""The scores of a ranking, by SoccerNet-v3 ReID's protocol: average precision, mAP, rank-k, the CMC curve."""
+"""The scores of a ranking: average precision, mAP, rank-k, the CMC curve."""
 
 from collections.abc import Sequence
 from typing import TypeAlias, TypedDict, overload
@@ -40,9 +40,9 @@ def evaluate(
 ) -> Metrics | MetricsOf:
     """Score a ranking: mAP, rank-k and the CMC curve.
 
-    A query whose person is not in its action's gallery is skipped and counted, as SoccerNet's development kit does (the
-    official scorer stops with an error there). The curve keeps its last value past the end of a gallery, where the kit
-    lets it fall to zero.
+    A query whose person is not among the gallery images that count is skipped and counted, as SoccerNet's development
+    kit and torchreid do (SoccerNet's official scorer stops with an error there). The curve keeps its last value past
+    the end of a gallery, where the kit lets it fall to zero.
 
     Args:
         ranking: what `rank` returned; or its figures, where they are there already.
@@ -53,12 +53,13 @@ def evaluate(
     Returns:
         Fractions: "mAP", one "rank<k>" per k, "cmc" (a list as long as the largest gallery; its k-th value is the share
         of queries with a match among their first k). Counts: "queries" (all), "skipped" (those without a match, left
-        out of the fractions), "without_gallery" (those of them whose action has no gallery at all).
+        out of the fractions), "without_gallery" (those of them without any gallery image that counts).
 
     Raises:
         ValueError: labels are withheld, no query has a match, or an argument is unknown.
 
-    Reference: `SoccerNet.Evaluation.ReIdentification` of the pip package `SoccerNet`, with which mAP and rank-1 agree.
+    Reference: `SoccerNet.Evaluation.ReIdentification` of the pip package `SoccerNet`, with which mAP and rank-1 agree;
+    torchreid's `eval_market1501`, with which those of protocol "cross_camera" do.
     """
     wrong = [k for k in ranks if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1]
     if wrong:

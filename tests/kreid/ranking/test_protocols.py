@@ -15,7 +15,7 @@ from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.figures import TIES, QueryFigures, same_queries
 from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import figures_by_ties, figures_of, rank, rank_by
-from kreid.ranking.protocols import PROTOCOLS, gallery_sizes
+from kreid.ranking.protocols import PROTOCOLS, gallery_sizes, matchable
 from kreid.ranking.scores import evaluate
 from kreid.ranking.sorting import nearest_first
 from kreid.ranking.statistics import compare, intervals
@@ -140,6 +140,18 @@ def test_the_sizes_of_galleries():
     embeddings = by_hand((1, 1), (-1, 1), (0, 2), (1, 2), queries=((1, 1), (1, 2), (3, 1)))
     assert gallery_sizes(embeddings.images).tolist() == [4, 4, 4, 0, 0, 0, 0]
     assert gallery_sizes(embeddings.images, "cross_camera").tolist() == [2, 2, 3, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_labels_alone_tell_which_queries_will_be_scored(protocol, monkeypatch):
+    monkeypatch.setattr("kreid.ranking.protocols._PAIRS", 10)
+    for seed in range(4):
+        embeddings = filmed(seed)
+        figures = figures_of(embeddings, protocol=protocol)
+        rows = np.flatnonzero(embeddings.is_query)[np.argsort(embeddings.bbox[embeddings.is_query])]
+        np.testing.assert_array_equal(matchable(embeddings.images, protocol)[rows], figures.by_bbox().matched)
+        np.testing.assert_array_equal(gallery_sizes(embeddings.images, protocol)[rows], figures.by_bbox().gallery_size)
+        assert not matchable(embeddings.images, protocol)[~embeddings.is_query].any()
 
 
 # === Blocks ===
@@ -293,6 +305,16 @@ def test_units_stand_in_plain_lists_where_they_are_not_the_action():
 
 
 # === Mistakes ===
+
+
+def test_distances_that_are_no_numbers_are_named():
+    def distances(query, gallery):
+        return np.where(gallery == gallery[1], np.nan, 1.0) * np.ones((len(query), 1))
+
+    with pytest.raises(
+        ValueError, match="distances: expected finite numbers, and those of query 0 of action 0 are not"
+    ):
+        rank_by(by_hand((1, 1), (1, 2)).images, distances, **CROSS)
 
 
 @pytest.mark.parametrize(
