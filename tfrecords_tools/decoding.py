@@ -21,7 +21,8 @@ class Decoder:
             self._encoded = tf.compat.v1.placeholder(tf.string, ())
             # The arguments of kreid.data.images.decode.
             self._shape = tf.shape(tf.io.decode_jpeg(self._encoded, channels=3, dct_method="INTEGER_ACCURATE"))
-        config = tf.compat.v1.ConfigProto(device_count={"GPU": 0}, intra_op_parallelism_threads=1)
+        # Its number of threads stays as it is: all of the process share those, and the first to ask decides for good.
+        config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
         self._session = tf.compat.v1.Session(graph=graph, config=config)
 
     def check(self, path: Path, data: bytes) -> None:
