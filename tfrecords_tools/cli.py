@@ -4,12 +4,16 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfrecords_tools import console, soccernet
+from tfrecords_tools import console
+from tfrecords_tools.entry import SPLITS
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.problems import PROBLEMS_NAME
+from tfrecords_tools.sources.source import Options
+from tfrecords_tools.sources.table import SOURCES, find_source
 
 if TYPE_CHECKING:
     from tfrecords_tools.index import SplitInfo
@@ -18,7 +22,7 @@ app = console.make_app()
 
 
 class Split(StrEnum):
-    """The splits of SoccerNet-v3 ReID."""
+    """The splits of a set."""
 
     train = "train"
     valid = "valid"
@@ -35,12 +39,19 @@ class ImageFormat(StrEnum):
     uncompressed = "uncompressed"
 
 
+class OnError(StrEnum):
+    """What is done about a bad image."""
+
+    stop = "stop"
+    skip = "skip"
+
+
 Root = Annotated[
     Path,
     typer.Argument(
         parser=console.parse_path,
         metavar="ROOT",
-        help="SoccerNet-v3 ReID folder: the splits stand in it, or in its folder reid.",
+        help="Folder of the images: of SoccerNet-v3 ReID, or of another source (--source).",
     ),
 ]
 Out = Annotated[
@@ -88,7 +99,54 @@ Actions = Annotated[
         "challenge a fifteenth. Default: 60.",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="With --synthetic: same seed, same images. Default: 0.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Of --synthetic, and of the division into train, query and gallery where a source has none: same seed, "
+        "same images. Default: 0.",
+    ),
+]
+SourceName = Annotated[
+    str | None,
+    typer.Option("--source", metavar="NAME", help=f"{', '.join(SOURCES)}. Default: told from the folder."),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Larger images are bad, and not decoded. Default: 50,000,000."),
+]
+Errors = Annotated[
+    OnError,
+    typer.Option(
+        "--on-error", metavar="WHAT", help="stop at bad images, or skip them: OUT/SPLIT/problems.csv lists them."
+    ),
+]
+Identities = Annotated[
+    Path | None,
+    typer.Option(
+        parser=console.parse_path,
+        metavar="FILE",
+        help="CSV with the columns camera, track, person: joins tracks to people (folders, mot, soccernet-gsr).",
+    ),
+]
+Tracks = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A tracker's file of boxes in place of gt/gt.txt (mot).")
+]
+TrainShare = Annotated[
+    float | None,
+    typer.Option(metavar="F", help="Part for training of a set that is not divided; 0 for none. Default: 0.5."),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(metavar="F", help="Added to each side of a box, as a part of its width and height. Default: 0."),
+]
+MinSize = Annotated[
+    int | None, typer.Option(metavar="N", help="Boxes of a smaller height or width in pixels are left out. Default: 1.")
+]
+MinVisibility = Annotated[
+    float | None, typer.Option(metavar="F", help="Less visible boxes are left out, 0 to 1 (mot). Default: 0.")
+]
+Every = Annotated[int | None, typer.Option(metavar="N", help="Take every N-th frame of a sequence. Default: 1.")]
 
 
 @app.command()
@@ -104,11 +162,21 @@ def convert(
     synthetic: Synthetic = False,
     actions: Actions = None,
     seed: Seed = None,
+    source: SourceName = None,
+    on_error: Errors = OnError.stop,
+    max_pixels: MaxPixels = None,
+    identities: Identities = None,
+    tracks: Tracks = None,
+    train_share: TrainShare = None,
+    margin: Margin = None,
+    min_size: MinSize = None,
+    min_visibility: MinVisibility = None,
+    every: Every = None,
 ) -> None:
-    """Convert SoccerNet-v3 ReID thumbnails to TFRecords.
+    """Convert images with labels to TFRecords: SoccerNet-v3 ReID, Market-1501, own crops, tracks in frames.
 
-    Reads every image once, checks file names against the label lists (bbox_info.json), and writes
-    OUT/<split>/*.tfrecord with an index, and OUT/info.json. If anything is wrong, OUT stays as it was.
+    Reads every image once and writes OUT/<split>/*.tfrecord with an index, and OUT/info.json. If
+    anything is wrong, OUT stays as it was.
 
     \b
     kreid-convert SoccerNet records                                  all splits
@@ -118,20 +186,33 @@ def convert(
     kreid-convert toy records --synthetic                            draws a set to try things on
     """
     from tfrecords_tools import writer
+    from tfrecords_tools.images import MAX_PIXELS
     from tfrecords_tools.settings import Settings
 
-    settings = Settings(fraction, shards, _parse_size(resize), image_format.value)
+    most = MAX_PIXELS if max_pixels is None else max_pixels
+    settings = Settings(fraction, shards, _parse_size(resize), image_format.value, most, on_error.value)
     splits = [name.value for name in split] if split else None
+    told = {"identities": identities, "tracks": tracks, "train_share": train_share, "margin": margin}
+    told |= {"min_size": min_size, "min_visibility": min_visibility, "every": every}
+    told |= {} if synthetic else {"seed": seed}
+    options = _options(told)
     if synthetic:
-        splits = splits or list(soccernet.SPLITS)
-    elif actions is not None or seed is not None:
-        raise ConfigError("--actions and --seed go with --synthetic, which draws a set into ROOT")
+        if source not in (None, "soccernet"):
+            raise ConfigError(f"--source: --synthetic draws a set of the source soccernet, received {source!r}")
+        found = SOURCES["soccernet"]
+        splits = splits or list(SPLITS)
+    elif actions is not None:
+        raise ConfigError("--actions goes with --synthetic, which draws a set into ROOT")
     else:
-        soccernet.find_root(root)
-    splits = writer.check_arguments(root, out, splits, fraction, overwrite)
+        found = find_source(root, source)
+    found.check_options(options)
+    splits = writer.check_arguments(root, out, splits, fraction, overwrite, found, options)
     if synthetic:
         _draw(root, splits, 60 if actions is None else actions, 0 if seed is None else seed)
-    info = writer.convert(root, out, splits, **vars(settings), overwrite=overwrite, progress=True)
+    elif source is None:
+        console.note(f"{root}: taken for {found.title} (--source {found.name})")
+    recording = {**vars(settings), "source": found.name, "options": options}
+    info = writer.convert(root, out, splits, **recording, overwrite=overwrite, progress=True)
     for name in splits:
         console.note(_summarise(name, info["splits"][name]))
     console.finish(out)
@@ -140,6 +221,14 @@ def convert(
 def main() -> None:
     """Run kreid-convert."""
     console.run(app)
+
+
+def _options(told: dict[str, Any]) -> Options:
+    """The options that were given, checked, whatever the source."""
+    try:
+        return Options(**{name: value for name, value in told.items() if value is not None})
+    except ConfigError as error:
+        raise ConfigError(f"--{str(error).replace('_', '-', 1)}") from None
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:
@@ -168,4 +257,8 @@ def _summarise(split: str, info: "SplitInfo") -> str:
     people = "identities withheld" if info["identities"] is None else f"{info['identities']:,} identities"
     parts = f" ({info['queries']:,} queries, {info['gallery']:,} gallery)" if info["queries"] else ""
     size = f"{info['bytes'] / 1e6:,.1f} MB in {info['shards']} files"
-    return f"{split}: {info['images']:,} images{parts}, {people}, {info['actions']:,} actions, {size}"
+    cameras = f", {info['cameras']:,} cameras" if info["cameras"] else ""
+    less = [f"{count:,} {why}" for why, count in info["left_out"].items()]
+    less += [f"{info['skipped']:,} bad images skipped, see {split}/{PROBLEMS_NAME}"] if info["skipped"] else []
+    told = f" ({', '.join(less)})" if less else ""
+    return f"{split}: {info['images']:,} images{parts}, {people}{cameras}, {info['actions']:,} actions, {size}{told}"

@@ -43,21 +43,30 @@ def open_image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=(image_kind(data),))
 
 
-def read_whole(data: bytes, pixels: bool = True) -> Image.Image:
+def read_whole(data: bytes, pixels: bool = True, most: int | None = None) -> Image.Image:
     """Open a PNG or JPEG and read all of it, checksums and pixels.
 
     Args:
         data: the file.
         pixels: decode them; without, a PNG's checksums alone tell whether it is whole, and nothing does for a JPEG.
+        most: an image of more pixels is refused by its head, before it is decoded; by default by Pillow's limit alone.
 
     Raises:
-        ValueError: it is of another kind, cut short or damaged.
+        ValueError: it is of another kind, too large, cut short or damaged.
     """
     kind = image_kind(data)
     try:
+        head = open_image(data)
+    except Exception as error:
+        raise ValueError(_not_whole(error)) from error
+    if most is not None and head.width * head.height > most:
+        raise ValueError(
+            f"has {head.width} x {head.height} pixels, more than the {most:,} that are let pass (--max-pixels)"
+        )
+    try:
         # Decoding alone overlooks damage behind the last row of pixels; verify() reads the checksums of a PNG but not
         # its pixels, and leaves the image unusable.
-        open_image(data).verify()
+        head.verify()
         image = open_image(data)
         if pixels:
             image.load()
@@ -66,10 +75,12 @@ def read_whole(data: bytes, pixels: bool = True) -> Image.Image:
             raise ValueError("the end is missing")
     except Exception as error:
         # Pillow's decoders raise many types for damaged files: OSError, SyntaxError, ValueError, struct.error, ...
-        raise ValueError(
-            f"is not a whole PNG or JPEG image ({error}); replace it, or unpack the archive again"
-        ) from error
+        raise ValueError(_not_whole(error)) from error
     return image
+
+
+def _not_whole(error: Exception) -> str:
+    return f"is not a whole PNG or JPEG image ({error}); replace it, or unpack the archive again"
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

@@ -9,18 +9,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from tfrecords_tools.entry import Box
 from tfrecords_tools.formats import as_rgb, image_kind, orientation, read_whole
+from tfrecords_tools.frames import Frames, cut_out
 
 # How a record stores its image -> Pillow's format; None keeps the file's own.
 IMAGE_FORMATS = {"original": None, "png": "PNG", "jpeg": "JPEG", "uncompressed": "PNG"}
 # PNG level 3 is 2.5 times as fast as the default 6, and 5 % larger.
 _SAVE_OPTIONS = {"PNG": {"compress_level": 3}, "JPEG": {"quality": 95}}
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_PIXELS = 50_000_000  # by default (ours): a frame of 8K video has 33 million
+Check = Callable[[Path, bytes], None]  # raises ValueError for a file that will not do
 _AHEAD = 32  # images per thread that are read before their turn
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +51,8 @@ def load_image(
     path: Path,
     resize: tuple[int, int] | None = None,
     image_format: str = "original",
-    check: Callable[[Path, bytes], None] | None = None,
+    check: Check | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Encoded:
     """Read a thumbnail, check that it is a whole PNG or JPEG, and encode it as wanted.
 
@@ -59,25 +65,44 @@ def load_image(
             a compressed one and read several times as fast.
         check: a decoder that is called with the file and its bytes, and raises ValueError for what it does not take.
             Where a PNG is kept as it is, it alone decodes: of all else its checksums tell.
+        max_pixels: a larger image is refused before it is decoded: a small file may hold more than memory does.
 
     Raises:
-        ValueError: naming the file, if it is not a PNG or JPEG (see `formats`), or cut short or damaged.
+        ValueError: naming the file, if it is not a PNG or JPEG (see `formats`), too large, cut short or damaged.
         OSError: if it cannot be read.
     """
     data = path.read_bytes()
     try:
         kind = image_kind(data)
-        wanted = IMAGE_FORMATS[image_format] or kind
-        kept = resize is None and wanted == kind and image_format != "uncompressed"
-        image = read_whole(data, pixels=not (check and kept and kind == "PNG"))
+        kept = resize is None and (IMAGE_FORMATS[image_format] or kind) == kind and image_format != "uncompressed"
+        image = read_whole(data, pixels=not (check and kept and kind == "PNG"), most=max_pixels)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if check:
         check(path, data)
-    shape = {"height": image.height, "width": image.width, "orientation": orientation(image)}
     if kept:
-        return Encoded(data, **shape)
-    image = as_rgb(image)
+        return Encoded(data, image.height, image.width, orientation(image))
+    return _encode(as_rgb(image), kind, resize, image_format, orientation(image))
+
+
+def _read_frame(path: Path, max_pixels: int, check: Check | None) -> tuple[str, Image.Image]:
+    """Return the kind of a file and its image, all of which has been read."""
+    data = path.read_bytes()
+    try:
+        kind, image = image_kind(data), read_whole(data, most=max_pixels)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if check:
+        check(path, data)
+    return kind, image
+
+
+def _encode(
+    image: Image.Image, kind: str, resize: tuple[int, int] | None, image_format: str, turned: int = 1
+) -> Encoded:
+    """Encode pixels, RGB, that come from a file of this kind."""
+    shape = {"height": image.height, "width": image.width, "orientation": turned}
+    wanted = IMAGE_FORMATS[image_format] or kind
     if resize is not None:
         image = image.resize(resize[::-1], Image.Resampling.BILINEAR)
     if image_format == "uncompressed":
@@ -107,16 +132,20 @@ def load_images(
     resize: tuple[int, int] | None = None,
     image_format: str = "original",
     workers: int | None = None,
-    check: Callable[[Path, bytes], None] | None = None,
+    check: Check | None = None,
+    boxes: Iterable[Box | None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Encoded | Exception]:
     """Read many thumbnails in threads, a bounded number ahead of the one that is yielded.
 
     Args:
         paths: the files.
         resize: as for `load_image`.
-        image_format: as for `load_image`.
+        image_format: as for `load_image`; what is cut out is encoded again, in the format of its frame by default.
         workers: threads; by default one per CPU core, at most 16.
-        check: as for `load_image`; called in these threads.
+        check: as for `load_image`; called in these threads, with a whole frame where boxes are cut out of it.
+        boxes: of each file, what to cut out of it, clipped at its border; None for the whole image, as by default.
+        max_pixels: as for `load_image`.
 
     Returns:
         Iterator in the order of `paths`, over what `load_image` returned, or the ValueError or OSError it raised. At
@@ -124,11 +153,16 @@ def load_images(
     """
     workers = workers or min(os.cpu_count() or 1, 16)
     pool = ThreadPoolExecutor(workers)
+    frames = Frames(lambda path: _read_frame(path, max_pixels, check))
     waiting: deque[tuple[Path, Future[Encoded]]] = deque()
     turned: list[str] = []
     try:
-        for path in paths:
-            waiting.append((path, pool.submit(load_image, path, resize, image_format, check)))
+        for path, box in zip(paths, repeat(None) if boxes is None else boxes, strict=False):
+            if box is None:
+                future = pool.submit(load_image, path, resize, image_format, check, max_pixels)
+            else:
+                future = pool.submit(_cut, frames, path, box, resize, image_format)
+            waiting.append((path, future))
             if len(waiting) > workers * _AHEAD:
                 yield _outcome(*waiting.popleft(), turned)
         while waiting:
@@ -140,6 +174,11 @@ def load_images(
             "%s an EXIF orientation, which is not applied: a network sees pixels as they are stored; the first: %s",
             "1 image has" if len(turned) == 1 else f"{len(turned):,} images have", turned[0],
         )  # fmt: skip
+
+
+def _cut(frames: Frames, path: Path, box: Box, resize: tuple[int, int] | None, image_format: str) -> Encoded:
+    kind, frame = frames.read(path)
+    return _encode(cut_out(path, frame, box), kind, resize, image_format)
 
 
 def _outcome(path: Path, future: Future[Encoded], turned: list[str]) -> Encoded | Exception:

@@ -12,18 +12,19 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypedDict
+from typing import Self, TypedDict, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.fraction import limit_actions
 from tfrecords_tools.records import FOOTER, HEADER, unframe
-from tfrecords_tools.soccernet import limit_actions
 from tfrecords_tools.staging import recover
 
-VERSION = 1  # of the records and their index; a reader takes its own version only
+VERSION = 2  # of the records and their index that are written
+READABLE = (1, 2)  # the versions that are read: 1 knew neither cameras nor tracks nor sources
 INFO_NAME = "info.json"
 INDEX_NAME = "index.npz"
 
@@ -37,7 +38,11 @@ COLUMNS: dict[str, type[np.generic]] = {
     "person": np.int64,
     "is_query": np.bool_,
     "game": np.int32,
+    "camera": np.int64,
+    "track": np.int32,
 }
+_SINCE_2 = ("camera", "track")  # columns that version 1 lacks: everywhere unknown
+NAMES = ("cameras", "tracks", "people")  # further arrays: names by number, or by position in the column "track"
 AGAIN = "run kreid-convert again (with --overwrite if the folder stays)"
 
 
@@ -54,6 +59,16 @@ class SplitInfo(TypedDict):
     fraction: float
     resize: list[int] | None
     image_format: str
+    source: str  # as `kreid-convert --source` calls it
+    protocol: str  # how a query is scored by default: "action" or "cross_camera"
+    cameras: int  # those that are known
+    tracks: int
+    left_out: dict[str, int]  # why, and how many images
+    skipped: int  # bad images, named in problems.csv
+
+
+# What a split of version 1 does not say of itself.
+_BEFORE = {"source": "soccernet", "protocol": "action", "cameras": 0, "tracks": 0, "left_out": {}, "skipped": 0}
 
 
 class Info(TypedDict):
@@ -78,7 +93,12 @@ class Index:
         person: `(M,)` int64 identities as in the file names, -1 where they are withheld.
         is_query: `(M,)` bool; false in the training set.
         game: `(M,)` int32, position in `games`.
+        camera: `(M,)` int64 number of the camera, -1 where unknown.
+        track: `(M,)` int32, position in `tracks`, -1 where unknown.
         games: `(G,)` the championship/season/game folders.
+        cameras: names of the cameras by their number, "" for a number that none has; empty where they have no names.
+        tracks: `(T,)` names of the tracks.
+        people: names of the people by their number, the same way as `cameras`.
         fraction: part of the whole set's actions that the records hold.
         last_action: the last action index of the whole set, whatever the fraction.
 
@@ -97,7 +117,12 @@ class Index:
     person: np.ndarray
     is_query: np.ndarray
     game: np.ndarray
+    camera: np.ndarray
+    track: np.ndarray
     games: np.ndarray
+    cameras: np.ndarray
+    tracks: np.ndarray
+    people: np.ndarray
     fraction: float
     last_action: int
     _open: dict[int, int] = field(default_factory=dict, init=False, repr=False)
@@ -131,7 +156,7 @@ class Index:
         """Return the positions of the records in a fraction of the whole training set.
 
         Args:
-            fraction: in (0, 1], of the set the records were made from, by the rule of `soccernet.limit_actions`; 1 is
+            fraction: in (0, 1], of the set the records were made from, by the rule of `fraction.limit_actions`; 1 is
                 all there are, also if they were converted from a fraction.
 
         Raises:
@@ -182,6 +207,8 @@ class Index:
 def read_info(out: str | os.PathLike) -> Info:
     """Read the `info.json` of a folder that `kreid-convert` wrote, after `staging.recover`.
 
+    Of what version 1 did not say yet, it says what holds for all of its sets: SoccerNet's, scored inside actions.
+
     Raises:
         ValueError: if it is missing, unreadable or of another schema version.
     """
@@ -191,14 +218,16 @@ def read_info(out: str | os.PathLike) -> Info:
         raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {Path(out)}")
     try:
         info: Info = json.loads(path.read_text(encoding="utf-8"))
-        version, _ = info["schema_version"], dict(info["splits"])
-    except (ValueError, KeyError, TypeError) as error:
+        version = info["schema_version"]
+        splits = {name: {**_BEFORE, **split} for name, split in info["splits"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not readable, {type(error).__name__}: {error}; {AGAIN}") from error
-    if version != VERSION:
+    if type(version) is not int or version not in READABLE:
         raise ValueError(
-            f"{path}: the records have schema version {version}, this program reads version {VERSION}; "
-            "run kreid-convert again, into a new folder"
+            f"{path}: the records have schema version {version}, this program reads versions "
+            f"{' and '.join(map(str, READABLE))}; run kreid-convert again, into a new folder"
         )
+    info["splits"] = cast(dict[str, SplitInfo], splits)
     return info
 
 
@@ -261,6 +290,7 @@ def write_index(
     games: list[str],
     fraction: float,
     last_action: int,
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write the index of a split.
 
@@ -271,6 +301,7 @@ def write_index(
         games: see `Index`.
         fraction: see `Index`.
         last_action: see `Index`.
+        names: the arrays of `NAMES`, those that there are.
     """
     arrays: dict[str, ArrayLike] = {
         "shards": np.array(list(shards)),
@@ -279,12 +310,16 @@ def write_index(
         "fraction": np.float64(fraction),
         "last_action": np.int64(last_action),
     }
+    arrays |= {name: np.array((names or {}).get(name, ()), np.str_) for name in NAMES}
     arrays |= {name: np.asarray(columns[name], dtype) for name, dtype in COLUMNS.items()}
     write_arrays(folder / INDEX_NAME, arrays)
 
 
 def _build(folder: Path, content: dict[str, np.ndarray]) -> tuple[Index, np.ndarray]:
     """Return the index and its shards' sizes; raise any exception if the arrays do not fit together."""
+    if "camera" not in content:  # version 1
+        unknown = np.full(content["offset"].shape, -1)
+        content = content | dict.fromkeys(_SINCE_2, unknown) | dict.fromkeys(NAMES, np.array([], np.str_))
     columns: dict[str, np.ndarray] = {name: np.asarray(content[name], dtype) for name, dtype in COLUMNS.items()}
     names, sizes, games = content["shards"], content["shard_bytes"], content["games"]
     shapes = {name: array.shape for name, array in columns.items()}
@@ -293,6 +328,8 @@ def _build(folder: Path, content: dict[str, np.ndarray]) -> tuple[Index, np.ndar
     for name, size in (("shard", len(names)), ("game", len(games))):
         if np.any((columns[name] < 0) | (columns[name] >= size)):
             raise ValueError(f"{name} outside 0..{size - 1}")
+    if np.any((columns["track"] < -1) | (columns["track"] >= len(content["tracks"]))):
+        raise ValueError(f"track outside -1..{len(content['tracks']) - 1}")
     ends = columns["offset"] + columns["length"] + FOOTER
     if np.any((columns["offset"] < HEADER) | (columns["length"] < 0) | (ends > sizes[columns["shard"]])):
         raise ValueError("records outside their files")
@@ -302,6 +339,7 @@ def _build(folder: Path, content: dict[str, np.ndarray]) -> tuple[Index, np.ndar
         games=games,
         fraction=float(content["fraction"]),
         last_action=int(content["last_action"]),
+        **{name: content[name] for name in NAMES},
         **columns,
     )
     return index, sizes

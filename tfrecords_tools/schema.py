@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrecords_tools.entry import Entry
 from tfrecords_tools.index import VERSION
-from tfrecords_tools.soccernet import Entry
 
 __all__ = ["FIELDS", "VERSION", "Field", "parse", "serialize"]
 
@@ -21,11 +21,13 @@ class Field:
         kind: `int` or `str` or `bytes`; text is stored in UTF-8.
         get: takes the field from an entry and the image's bytes; None stands for a withheld or unknown value, stored
             as -1 or "".
+        since: the version that the field came with; of a record from before, `parse` returns it as unknown.
     """
 
     name: str
     kind: type
     get: Callable[[Entry, bytes], int | str | bytes | None]
+    since: int = 1
 
 
 # Changing this table (names, kinds, meaning) asks for a new VERSION.
@@ -43,8 +45,19 @@ FIELDS = (
     Field("subset", str, lambda entry, image: entry.subset),
     Field("split", str, lambda entry, image: entry.split),
     Field("game", str, lambda entry, image: entry.game),
+    Field("camera", int, lambda entry, image: entry.camera, since=2),
+    Field("track", str, lambda entry, image: entry.track, since=2),
+    Field("source", str, lambda entry, image: entry.source, since=2),
 )
-_FEATURES = {field.name: tf.io.FixedLenFeature((), tf.int64 if field.kind is int else tf.string) for field in FIELDS}
+_UNKNOWN = {int: -1, str: "", bytes: b""}
+_FEATURES = {
+    field.name: tf.io.FixedLenFeature(
+        (),
+        tf.int64 if field.kind is int else tf.string,
+        _UNKNOWN[field.kind] if field.since > 1 else None,
+    )
+    for field in FIELDS
+}
 
 
 def serialize(entry: Entry, image: bytes) -> bytes:

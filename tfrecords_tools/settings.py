@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.images import IMAGE_FORMATS
-from tfrecords_tools.soccernet import check_fraction
+from tfrecords_tools.fraction import check_fraction
+from tfrecords_tools.images import IMAGE_FORMATS, MAX_PIXELS
+
+ON_ERROR = ("stop", "skip")
+_PILLOW_TAKES = 178_956_970  # pixels; it refuses larger images itself, and warns above half of that
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Settings:
     shards: int | None = None
     resize: tuple[int, int] | None = None
     image_format: str = "original"
+    max_pixels: int = MAX_PIXELS
+    on_error: str = "stop"
 
     def __post_init__(self) -> None:
         check_fraction(self.fraction)
@@ -30,3 +35,7 @@ class Settings:
             raise ConfigError(
                 f"image_format: expected one of {', '.join(IMAGE_FORMATS)}, received {self.image_format!r}"
             )
+        if not 1 <= self.max_pixels <= _PILLOW_TAKES:
+            raise ConfigError(f"max_pixels: expected 1 to {_PILLOW_TAKES}, received {self.max_pixels}")
+        if self.on_error not in ON_ERROR:
+            raise ConfigError(f"on_error: expected one of {', '.join(ON_ERROR)}, received {self.on_error!r}")

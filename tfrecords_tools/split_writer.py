@@ -1,22 +1,26 @@
 """The records and the index of one split. Imports TensorFlow."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 
 from tfrecords_tools.decoding import Decoder
+from tfrecords_tools.entry import Entry
 from tfrecords_tools.images import load_images
 from tfrecords_tools.index import COLUMNS, SplitInfo, write_index
+from tfrecords_tools.problems import PROBLEMS_NAME, Problem, write_problems
 from tfrecords_tools.records import RecordFile
 from tfrecords_tools.schema import serialize
 from tfrecords_tools.settings import Settings
-from tfrecords_tools.soccernet import Entry
+from tfrecords_tools.sources.source import Listing
 
 IMAGES_PER_SHARD = 2000  # by default: some 100 MB of the real thumbnails
 _BAD_NAMED = 5  # bad images that an error names
 _BAD_MAX = 100  # bad images after which looking for more is pointless
+UNNAMED = Listing({})  # a set that names neither cameras nor people
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,89 +57,142 @@ def write_split(
     settings: Settings,
     workers: int | None = None,
     advance: Callable[[], None] = lambda: None,
+    listing: Listing = UNNAMED,
+    source: str = "soccernet",
 ) -> SplitInfo:
-    """Write the records and the index of a split.
+    """Write the records and the index of a split, and `problems.csv` where bad images were skipped.
 
     Args:
         folder: the split's folder, which must not exist; its name is the split's.
-        entries: the thumbnails, in the order of `soccernet.scan`.
+        entries: the thumbnails, in the order of a `Listing`.
         last_action: the last action index of the whole split, whatever the fraction.
         settings: how records are made; `fraction` is only noted.
         workers: threads that read images, see `images.load_images`.
         advance: called once per image.
+        listing: what the set says of itself beside its entries.
+        source: the source's name.
 
     Returns:
         The split's part of `info.json`.
 
     Raises:
         ValueError: naming the first bad images and the number of all; one that training could not decode is bad too.
+            Where they are skipped: if no image is left.
         OSError: if something cannot be written.
     """
     folder.mkdir()
-    counts = [len(list(group)) for _, group in groupby(entries, lambda entry: entry.thumbnail.action)]
-    sizes = plan_shards(counts, settings.shards or max(1, round(len(entries) / IMAGES_PER_SHARD)))
-    columns: dict[str, list[int]] = {name: [] for name in COLUMNS}
-    games: dict[str, int] = {}
+    sizes = plan_shards(_divisible(entries), settings.shards or max(1, round(len(entries) / IMAGES_PER_SHARD)))
+    table = Table()
     files: dict[str, int] = {}
-    images = _checked_images(entries, settings, workers, advance)
+    problems: list[Problem] = []
+    images = _checked_images(entries, settings, workers, advance, problems)
     for number, size in enumerate(sizes):
         name = f"{folder.name}-{number:05d}-of-{len(sizes):05d}.tfrecord"
         with RecordFile(folder / name) as file:
             for entry, image in islice(images, size):
-                record = serialize(entry, image)
-                row = _describe(entry) | {"shard": number, "offset": file.write(record), "length": len(record)}
-                row["game"] = games.setdefault(entry.game, len(games))
-                for column, value in row.items():
-                    columns[column].append(value)
+                if image is not None:
+                    record = serialize(entry, image)
+                    table.add(entry, shard=number, offset=file.write(record), length=len(record))
         files[name] = file.size
     next(images, None)  # what it has to say, it says at its end
-    write_index(folder, files, columns, list(games), settings.fraction, last_action)
-    people = {entry.thumbnail.person for entry in entries}
+    if not len(table):
+        raise ValueError(f"{problems[0].problem}; and so are all {len(problems):,} images of {folder.name}")
+    if problems:
+        write_problems(folder / PROBLEMS_NAME, problems)
+    names = {"cameras": listing.cameras, "tracks": list(table.tracks), "people": listing.people}
+    write_index(folder, files, table.columns, list(table.games), settings.fraction, last_action, names)
+    people = set(table.columns["person"])
+    subsets = Counter(entry.subset for entry in entries)
+    subsets.subtract(problem.subset for problem in problems)
     return {
-        "images": len(entries),
-        "queries": sum(entry.subset == "query" for entry in entries),
-        "gallery": sum(entry.subset == "gallery" for entry in entries),
-        "identities": None if None in people else len(people),
-        "actions": len(counts),
+        "images": len(table),
+        "queries": subsets["query"],
+        "gallery": subsets["gallery"],
+        "identities": None if -1 in people else len(people),
+        "actions": len(set(table.columns["action"])),
         "shards": len(sizes),
         "bytes": sum(files.values()),
         "fraction": settings.fraction,
         "resize": None if settings.resize is None else list(settings.resize),
         "image_format": settings.image_format,
+        "source": source,
+        "protocol": listing.protocol,
+        "cameras": len({camera for camera in table.columns["camera"] if camera >= 0}),
+        "tracks": len(table.tracks),
+        "left_out": dict(listing.left_out.get(folder.name, {})),
+        "skipped": len(problems),
     }
 
 
-def _describe(entry: Entry) -> dict[str, int]:
-    """The columns of the index that an entry says itself."""
-    thumbnail = entry.thumbnail
-    return {
-        "bbox": thumbnail.bbox,
-        "action": thumbnail.action,
-        "person": -1 if thumbnail.person is None else thumbnail.person,
-        "is_query": entry.subset == "query",
-    }
+def _divisible(entries: Sequence[Entry]) -> list[int]:
+    """Images of every part of a split that stays in one file: an action, or an image of a set that is one action."""
+    counts = [len(list(group)) for _, group in groupby(entries, lambda entry: entry.thumbnail.action)]
+    return counts if len(counts) > 1 else [1] * len(entries)
+
+
+class Table:
+    """The columns of an index, row by row, and the names that they count: see `index.Index`."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[int]] = {name: [] for name in COLUMNS}
+        self.games: dict[str, int] = {}
+        self.tracks: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.columns["offset"])
+
+    def add(self, entry: Entry, shard: int, offset: int, length: int) -> None:
+        """Append a record, by its place and by what its entry says."""
+        thumbnail = entry.thumbnail
+        row = {
+            "shard": shard,
+            "offset": offset,
+            "length": length,
+            "bbox": thumbnail.bbox,
+            "action": thumbnail.action,
+            "person": -1 if thumbnail.person is None else thumbnail.person,
+            "is_query": entry.subset == "query",
+            "game": self.games.setdefault(entry.game, len(self.games)),
+            "camera": -1 if entry.camera is None else entry.camera,
+            "track": self.tracks.setdefault(entry.track, len(self.tracks)) if entry.track else -1,
+        }
+        for column, value in row.items():
+            self.columns[column].append(value)
 
 
 def _checked_images(
-    entries: list[Entry], settings: Settings, workers: int | None, advance: Callable[[], None]
-) -> Iterator[tuple[Entry, bytes]]:
+    entries: list[Entry],
+    settings: Settings,
+    workers: int | None,
+    advance: Callable[[], None],
+    problems: list[Problem],
+) -> Iterator[tuple[Entry, bytes | None]]:
     """Yield entries, with the real size of their images, and the bytes to store.
 
-    After the first bad image nothing more is yielded; the rest is only looked through, so that one error tells of all.
+    Of a bad image there are no bytes, and it is added to `problems`, where bad images are skipped. Otherwise nothing
+    more is yielded after the first; the rest is only looked through, so that one error tells of all.
     """
+    stop = settings.on_error == "stop"
     bad: list[str] = []
     missized: list[str] = []
-    paths, check = [entry.path for entry in entries], Decoder().check
-    loaded = load_images(paths, settings.resize, settings.image_format, workers, check)
+    paths, boxes = [entry.path for entry in entries], [entry.box for entry in entries]
+    check = Decoder().check
+    loaded = load_images(paths, settings.resize, settings.image_format, workers, check, boxes, settings.max_pixels)
     for entry, image in zip(entries, loaded, strict=True):
         advance()
         if isinstance(image, Exception):
+            if not stop:
+                problems.append(Problem(entry.source, entry.subset, str(image)))
+                yield entry, None
+                continue
             bad.append(str(image))
             if len(bad) == _BAD_MAX:
                 break
         elif not bad:
-            if (image.height, image.width) != (entry.thumbnail.height, entry.thumbnail.width):
-                missized.append(f"{entry.path} has {image.height}x{image.width}")
+            real, named = (image.height, image.width), (entry.thumbnail.height, entry.thumbnail.width)
+            if real != named:
+                if any(named):  # a name says it
+                    missized.append(f"{entry.path} has {image.height}x{image.width}")
                 entry = replace(entry, thumbnail=replace(entry.thumbnail, height=image.height, width=image.width))
             yield entry, image.data
     if bad:

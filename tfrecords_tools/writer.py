@@ -1,34 +1,49 @@
-"""From a SoccerNet-v3 ReID tree to sharded TFRecords, all or nothing.
+"""From a source of images to sharded TFRecords, all or nothing.
 
 TensorFlow is imported when the first record is written: what is wrong with arguments, names and labels is said before.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from tfrecords_tools.console.tensorflow import quiet
+from tfrecords_tools.entry import SPLITS
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.fraction import keep_fraction
+from tfrecords_tools.images import MAX_PIXELS
 from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, Info, SplitInfo, read_info
+from tfrecords_tools.problems import PROBLEMS_NAME
 from tfrecords_tools.settings import Settings
-from tfrecords_tools.soccernet import SPLITS, Entry, find_root, find_splits, keep_fraction, scan
+from tfrecords_tools.sources.source import Listing, Options, Source
+from tfrecords_tools.sources.table import find_source
 from tfrecords_tools.staging import claim, complete, is_unfinished, publish, stage
+
+_KEPT = (INDEX_NAME, PROBLEMS_NAME)  # beside TFRecord files, what a split's folder may hold
 
 
 def check_arguments(
-    root: Path, out: Path, splits: Sequence[str] | None = None, fraction: float = 1.0, overwrite: bool = False
+    root: Path,
+    out: Path,
+    splits: Sequence[str] | None = None,
+    fraction: float = 1.0,
+    overwrite: bool = False,
+    source: Source | None = None,
+    options: Options = Options(),  # noqa: B008  # it cannot be changed
 ) -> list[str]:
     """Check what `convert` is asked for, as far as that goes without reading thumbnails.
 
     Args:
-        root: the tree; it need not be there yet if `splits` are given.
+        root: the folder of the source; it need not be there yet if `splits` are given.
         out: see `convert`.
         splits: see `convert`.
         fraction: see `convert`.
         overwrite: see `convert`. Only records are ever replaced.
+        source: what `root` is one of; by default it is told from the folder, where `splits` are not given.
+        options: see `convert`.
 
     Returns:
         The splits to convert.
@@ -36,7 +51,7 @@ def check_arguments(
     Raises:
         ConfigError: naming the argument or the folder that stands in the way.
     """
-    wanted = list(dict.fromkeys(find_splits(find_root(root)) if splits is None else splits))
+    wanted = list(dict.fromkeys((source or find_source(root)).splits(root, options) if splits is None else splits))
     if not wanted or not set(wanted) <= set(SPLITS):
         raise ConfigError(f"splits: expected names out of {', '.join(SPLITS)}, received {wanted}")
     if fraction != 1 and "train" not in wanted:
@@ -48,7 +63,7 @@ def check_arguments(
     for folder in (out / split for split in wanted if (out / split).exists()):
         if not overwrite and not is_unfinished(out):
             raise ConfigError(f"{folder}: already there; replace it with --overwrite, or give another folder")
-        strange = [one.name for one in folder.iterdir() if one.name != INDEX_NAME and one.suffix != ".tfrecord"]
+        strange = [one.name for one in folder.iterdir() if one.name not in _KEPT and one.suffix != ".tfrecord"]
         if strange:
             raise ConfigError(f"{folder}: holds more than records ({strange[0]}), so it is not replaced; move it away")
     return wanted
@@ -63,27 +78,35 @@ def convert(
     shards: int | None = None,
     resize: tuple[int, int] | None = None,
     image_format: str = "original",
+    max_pixels: int = MAX_PIXELS,
+    on_error: str = "stop",
     overwrite: bool = False,
     workers: int | None = None,
     progress: bool = False,
+    source: str | None = None,
+    options: Options = Options(),  # noqa: B008  # it cannot be changed
 ) -> Info:
-    """Convert splits of a SoccerNet-v3 ReID tree to TFRecords; every image is decoded once to know that it is whole.
+    """Convert splits of a set to TFRecords; every image is decoded once to know that it is whole.
 
     Writes `out/<split>/<split>-00003-of-00016.tfrecord` (whole actions, in order, queries first), its index, and
     `out/info.json`, to which the splits are added. If anything fails, `out` is what it was. If the process is killed
     while it puts its work in place, whoever opens `out` next completes that: the same conversion again has it done.
 
     Args:
-        root: the tree, see `soccernet.find_root`.
+        root: the set: a folder that one of `sources.table.SOURCES` is.
         out: the folder for the records.
         splits: names of splits; by default all there are.
         fraction: part of the training actions, in (0, 1]; the other splits are whole. Default: all.
         shards: files per split, as far as there are actions; by default one per 2,000 images.
         resize: (height, width) in pixels to store the images in; by default as they are.
         image_format: "original" (default), "png", "jpeg" or "uncompressed", see `images.load_image`.
+        max_pixels: a larger image is bad; it is not decoded.
+        on_error: "stop" (default) at bad images, or "skip" them: `out/<split>/problems.csv` lists them.
         overwrite: replace the records of these splits if there are.
         workers: threads that read images; by default one per CPU core.
         progress: show bars on standard error.
+        source: name of the source; by default it is told from the folder.
+        options: what the source may be told.
 
     Returns:
         What `info.json` holds: `schema_version`, and `splits`, each as `SplitInfo` says.
@@ -97,23 +120,23 @@ def convert(
         >>> convert("SoccerNet", "records", ["train"], fraction=0.1)["splits"]["train"]["images"]
         24872
     """
-    settings = Settings(fraction, shards, resize, image_format)
+    settings = Settings(fraction, shards, resize, image_format, max_pixels, on_error)
     root, out = Path(root), Path(out)
-    check_arguments(root, out, splits, fraction, overwrite)
-    root = find_root(root)
+    found = find_source(root, source)
+    found.check_options(options)
+    wanted = check_arguments(root, out, splits, fraction, overwrite, found, options)
     with claim(out):
         done = complete(out)
-        wanted = list(dict.fromkeys(find_splits(root) if splits is None else splits))
-        request = json.loads(json.dumps({"root": str(root.resolve()), "splits": wanted, **vars(settings)}))
+        request = _request(root, wanted, settings, found, options)
         if request in done and not overwrite:
             return read_info(out)
-        check_arguments(root, out, wanted, fraction, overwrite)  # again, now that nobody else is at work there
+        check_arguments(root, out, wanted, fraction, overwrite, found)  # again, now that nobody else is at work there
         info: Info = {"schema_version": VERSION, "splits": {}}
         if (out / INFO_NAME).exists():
-            info = read_info(out)
-        listed = {split: scan(root, split) for split in wanted}
+            info = {**read_info(out), "schema_version": VERSION}  # a reader of this one reads those before, too
+        listing = found.read(root, wanted, options)
         with stage(out) as staged:
-            infos = _write_splits(staged, listed, settings, workers, progress)
+            infos = _write_splits(staged, listing, found.name, settings, workers, progress)
             merged = info["splits"] | infos
             info["splits"] = {split: merged[split] for split in SPLITS if split in merged}
             (staged / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
@@ -121,8 +144,14 @@ def convert(
     return info
 
 
+def _request(root: Path, splits: list[str], settings: Settings, source: Source, options: Options) -> dict[str, object]:
+    """What is asked for, as a journal holds it."""
+    asked: Mapping[str, object] = {"root": root.resolve(), "splits": splits, "source": source.name, **vars(settings)}
+    return json.loads(json.dumps({**asked, "options": vars(options)}, default=str))
+
+
 def _write_splits(
-    staged: Path, listed: dict[str, list[Entry]], settings: Settings, workers: int | None, progress: bool
+    staged: Path, listing: Listing, source: str, settings: Settings, workers: int | None, progress: bool
 ) -> dict[str, SplitInfo]:
     from tfrecords_tools.console.progress import Bars
 
@@ -131,10 +160,12 @@ def _write_splits(
 
     infos: dict[str, SplitInfo] = {}
     with Bars(shown=progress) as bars:
-        for split, entries in listed.items():
+        for split, entries in listing.entries.items():
             mine = settings if split == "train" else replace(settings, fraction=1.0)
+            last_action = entries[-1].thumbnail.action
+            if mine.fraction != 1 and last_action == 0 and listing.protocol != "action":
+                raise ConfigError("fraction: keeps whole actions, and this training set is a single one; leave it out")
             kept = keep_fraction(entries, mine.fraction)
             advance = partial(bars.advance, bars.add(split, len(kept)))
-            last_action = entries[-1].thumbnail.action
-            infos[split] = write_split(staged / split, kept, last_action, mine, workers, advance)
+            infos[split] = write_split(staged / split, kept, last_action, mine, workers, advance, listing, source)
     return infos

@@ -8,7 +8,7 @@ import numpy as np
 
 from kreid.ranking.embeddings import Images
 from tfrecords_tools.arrays import read_arrays
-from tfrecords_tools.soccernet import scan
+from tfrecords_tools.sources.soccernet import scan
 
 _NAMES = ("index.npz", "bbox_info.json", "test_bbox_info.json")
 _SUBSETS = ("query", "gallery")

@@ -12,7 +12,7 @@ from kreid.data.records import read_fields, record_batches
 from kreid.ranking.truth import read_groundtruth
 from tfrecords_tools import cli
 from tfrecords_tools.index import read_index
-from tfrecords_tools.soccernet import scan
+from tfrecords_tools.sources.soccernet import scan
 from tfrecords_tools.synthetic.tree import draw
 from tfrecords_tools.writer import convert
 

@@ -8,10 +8,11 @@ from PIL import Image
 
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
+from tfrecords_tools.entry import Entry
 from tfrecords_tools.index import COLUMNS, VERSION, write_index
+from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.records import RecordFile
 from tfrecords_tools.schema import serialize
-from tfrecords_tools.soccernet import Entry, Thumbnail
 
 ROLES = ("Player_team_left", "Player_team_right", "Goalkeeper_team_left", "Main_referee")
 HOSTILE = {
@@ -58,7 +59,7 @@ def make_ranking(folder, actions=((2, 5), (3, 8)), withheld=False, noise=1.0, **
             thumbnail = Thumbnail(bbox=bbox, action=action, height=height, width=width, **known)
             entry = Entry(thumbnail, folder, "test", "query" if is_query else "gallery", "" if withheld else game)
             record = serialize(entry, picture(one, height, width))
-            values = (0, file.write(record), len(record), bbox, action, -1 if withheld else one, is_query, 0)
+            values = (0, file.write(record), len(record), bbox, action, -1 if withheld else one, is_query, 0, -1, -1)
             for column, value in zip(COLUMNS, values, strict=True):
                 columns[column].append(value)
     write_index(records, {file.path.name: file.size}, columns, [""], 1.0, len(actions) - 1)

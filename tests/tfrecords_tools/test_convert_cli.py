@@ -12,7 +12,7 @@ from tiny_tree import LISTS, make_image, write_tree
 from tfrecords_tools import cli
 from tfrecords_tools.images import IMAGE_FORMATS
 from tfrecords_tools.index import VERSION, read_index, read_info
-from tfrecords_tools.soccernet import SPLITS, scan
+from tfrecords_tools.sources.soccernet import SPLITS, scan
 
 
 @pytest.fixture
@@ -62,7 +62,8 @@ def test_options_reach_the_records(convert, tree, tmp_path):
     assert info["train"]["fraction"] == 0.5
     assert info["valid"] | {"bytes": 0, "images": 0, "queries": 0, "gallery": 0, "identities": 0, "actions": 0} == {
         "bytes": 0, "images": 0, "queries": 0, "gallery": 0, "identities": 0, "actions": 0,
-        "shards": 2, "fraction": 1.0, "resize": [8, 4], "image_format": "jpeg",
+        "shards": 2, "fraction": 1.0, "resize": [8, 4], "image_format": "jpeg", "source": "soccernet",
+        "protocol": "action", "cameras": 0, "tracks": 0, "left_out": {}, "skipped": 0,
     }  # fmt: skip
 
 
@@ -93,8 +94,15 @@ def test_overwrite(convert, tree, tmp_path):
         (["--resize", "256x128x3"], "--resize: expected HEIGHTxWIDTH"),
         (["--resize", "0x128"], "resize: expected (height, width) of 1 pixel or more"),
         (["--image-format", "webp"], "'webp'"),
-        (["--seed", "1"], "--actions and --seed go with --synthetic"),
-        (["--actions", "1"], "--actions and --seed go with --synthetic"),
+        (["--seed", "1"], "--seed: the source soccernet takes no such option; leave it out"),
+        (["--margin", "0.1"], "--margin: the source soccernet takes no such option; leave it out"),
+        (["--train-share", "1.5"], "--train-share: expected a number from 0 to 1, received 1.5"),
+        (["--every", "0"], "--every: expected a whole number from 1 up, received 0"),
+        (["--actions", "1"], "--actions goes with --synthetic"),
+        (["--source", "market"], "--source: expected one of soccernet"),
+        (["--max-pixels", "0"], "max_pixels: expected 1 to 178956970, received 0"),
+        (["--on-error", "ignore"], "'ignore'"),
+        (["--synthetic", "--source", "market1501"], "--source: --synthetic draws a set of the source soccernet"),
         (["--frction", "0.1"], "--frction"),
         (["third"], "third"),
         (["--synthetic"], "expected a folder that is missing or empty"),
@@ -137,9 +145,9 @@ def test_what_is_no_path_is_refused(convert, tree, tmp_path, monkeypatch, args, 
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda root: None, "no such folder; expected a folder with train, valid, test, challenge"),
-        (lambda root: root.write_text("a file"), "not a folder"),
-        (lambda root: root.mkdir(), "no SoccerNet-v3 ReID split in this folder"),
+        (lambda root: None, "no such folder; expected a SoccerNet-v3 ReID tree"),
+        (lambda root: root.write_text("a file"), "soccernet: not a folder"),
+        (lambda root: root.mkdir(), "soccernet: no SoccerNet-v3 ReID split in this folder"),
     ],
     ids=["missing", "file", "empty"],
 )
@@ -156,7 +164,8 @@ def test_split_that_is_not_there(convert, tree, tmp_path):
     code, _, err = convert(tree, tmp_path / "out", "--split", "test")
     assert code == 2
     assert (
-        err == f"error: {tree}/reid/test: the folder of split 'test' is missing; found only train, valid, challenge\n"
+        err.splitlines(keepends=True)[-1]
+        == f"error: {tree}/reid/test: the folder of split 'test' is missing; found only train, valid, challenge\n"
     )
     assert not (tmp_path / "out").exists()
 
@@ -166,7 +175,7 @@ def test_fraction_that_keeps_nothing(convert, tmp_path):
     code, _, err = convert(root, tmp_path / "out", "--fraction", "0.1")
     assert code == 2
     assert (
-        err
+        err.splitlines(keepends=True)[-1]
         == "error: fraction: 0.1 keeps action indices below 1, and the first one there is 9; take a larger fraction\n"
     )
     assert not (tmp_path / "out").exists()
@@ -249,7 +258,7 @@ def test_tensorflow_is_not_needed_to_answer(tmp_path, args):
     out, err = process.communicate(timeout=60)
     assert process.returncode == (0 if args == ["--help"] else 2)
     imported = {line.rpartition("|")[2].strip() for line in err.splitlines()}
-    assert "tfrecords_tools.soccernet" in imported  # importtime works
+    assert "tfrecords_tools.sources.soccernet" in imported  # importtime works
     assert not imported & {"tensorflow", "rich.console"}
     if args == ["--help"]:
         assert "--fraction" in out
@@ -280,5 +289,7 @@ def test_standard_error_is_quiet_and_the_last_line_is_the_path(tmp_path):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0
     assert out == f"{tmp_path / 'out'}\n"
-    assert err.count("\n") == 1  # nothing of TensorFlow's, and no bar where there is no terminal
-    assert err.startswith("test: 3 images (1 queries, 2 gallery), 2 identities, 1 actions")
+    assert err.count("\n") == 2  # nothing of TensorFlow's, and no bar where there is no terminal
+    first, second = err.splitlines()
+    assert first == f"{root}: taken for a SoccerNet-v3 ReID tree (--source soccernet)"
+    assert second.startswith("test: 3 images (1 queries, 2 gallery), 2 identities, 1 actions")

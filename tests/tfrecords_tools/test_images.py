@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from odd_images import NO_IMAGE, READ, REFUSED, turned
-from PIL import Image
+from PIL import Image, ImageFile
 from tiny_tree import make_image
 
 from tfrecords_tools import images
+from tfrecords_tools.entry import Box
 from tfrecords_tools.images import load_image, load_images
 
 
@@ -193,6 +194,39 @@ def test_bomb_is_refused(tmp_path, monkeypatch):
         load_image(save(tmp_path, PNG))
 
 
+def test_more_pixels_than_are_let_pass_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    path = save(tmp_path, PNG)
+    height, width = load_image(path).height, load_image(path).width
+    assert load_image(path, max_pixels=height * width).data == PNG
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match=rf"a\.png: has {width} x {height} pixels, more than the .*\(--max-pixels\)"):
+        load_image(path, max_pixels=height * width - 1)
+
+
+def test_boxes_are_cut_out_and_each_frame_is_read_once(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    path = tmp_path / "frame.png"
+    Image.fromarray(pixels).save(path)
+    reads = []
+    boxes = [Box(2, 3, 4, 5), None, Box(-3, -2, 6, 8), Box(28, 17, 9, 9), Box(30, 0, 5, 5)]
+    found = list(load_images([path] * 5, boxes=boxes, check=lambda path, data: reads.append(path), workers=3))
+    assert len(reads) == 2  # the whole image, and the frame
+    expected = [pixels[3:8, 2:6], pixels, pixels[:6, :3], pixels[17:, 28:]]
+    for image, part in zip(found, expected, strict=False):
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(image.data))), part)
+        assert (image.height, image.width) == part.shape[:2]
+    assert str(found[4]) == (
+        f"{path}: the box at x 30, y 0, 5 wide and 5 high, leaves nothing of the frame of 30 x 20 pixels; mend it, or "
+        "leave it out"
+    )
+
+
+def test_a_frame_that_is_bad_fails_every_box_of_it(tmp_path):
+    path = save(tmp_path, b"no image")
+    found = list(load_images([path] * 3, boxes=[Box(0, 0, 1, 1)] * 3, workers=2))
+    assert [str(one).startswith(f"{path}: is not an image") for one in found] == [True] * 3
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_image(tmp_path / "a.png")
@@ -218,7 +252,7 @@ def test_no_images():
 def test_only_a_bounded_number_is_read_ahead(monkeypatch):
     asked = []
 
-    def slowly(path, resize, image_format, check):
+    def slowly(path, *how):
         asked.append(path)
         return images.Encoded(b"", path, 1)
 
@@ -232,7 +266,7 @@ def test_only_a_bounded_number_is_read_ahead(monkeypatch):
 
 
 def test_fault_of_the_program_is_not_kept_quiet(monkeypatch):
-    def fail(path, resize, image_format, check):
+    def fail(path, *how):
         raise KeyError("bug")
 
     monkeypatch.setattr(images, "load_image", fail)

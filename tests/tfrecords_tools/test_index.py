@@ -12,7 +12,7 @@ import tensorflow as tf
 from tiny_tree import make_image, write_tree
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.index import COLUMNS, VERSION, read_index, read_info
+from tfrecords_tools.index import COLUMNS, NAMES, VERSION, read_index, read_info
 from tfrecords_tools.schema import parse
 from tfrecords_tools.writer import convert
 
@@ -69,6 +69,29 @@ def test_read_equals_tensorflows_reader(made):
     assert index.read(order) == [expected[row] for row in order]
     assert index.read([7, 7]) == [expected[7]] * 2
     assert index.read([]) == []
+
+
+def test_records_of_version_1_are_read(records):
+    """As that version left them: without cameras, tracks and names, and with less in info.json."""
+    later = ("camera", "track", *NAMES)
+    edit(records / "train/index.npz", **dict.fromkeys(later))
+    info = json.loads((records / "info.json").read_text())
+    for split in info["splits"].values():
+        for name in ("source", "protocol", "cameras", "tracks", "left_out", "skipped"):
+            del split[name]
+    (records / "info.json").write_text(json.dumps(info | {"schema_version": 1}))
+    index = read_index(records / "train")
+    assert set(index.camera.tolist()) == set(index.track.tolist()) == {-1}
+    assert [len(getattr(index, name)) for name in NAMES] == [0, 0, 0]
+    assert len(index.read([0, 49])) == 2
+    split = read_info(records)["splits"]["train"]
+    assert (split["source"], split["protocol"], split["cameras"], split["skipped"]) == ("soccernet", "action", 0, 0)
+
+
+def test_track_outside_of_the_names_is_refused(records):
+    edit(records / "valid/index.npz", track=np.array([-1, 0, 0, 0, 0], np.int32))
+    with pytest.raises(ValueError, match=r"track outside -1\.\.-1"):
+        read_index(records / "valid")
 
 
 def test_columns_have_their_types(made):
@@ -189,7 +212,7 @@ def test_another_schema_version(records, version):
     info = json.loads((records / "info.json").read_text()) | {"schema_version": version}
     (records / "info.json").write_text(json.dumps(info))
     with pytest.raises(
-        ValueError, match=rf"schema version {version}, this program reads version {VERSION}; run kreid-con"
+        ValueError, match=rf"schema version {version}, this program reads versions 1 and {VERSION}; run kreid-con"
     ):
         read_index(records / "train")
 

@@ -9,7 +9,7 @@ from tiny_tree import make_image, write_tree
 
 from tfrecords_tools.schema import parse
 from tfrecords_tools.settings import Settings
-from tfrecords_tools.soccernet import scan
+from tfrecords_tools.sources.soccernet import scan
 from tfrecords_tools.split_writer import IMAGES_PER_SHARD, plan_shards, write_split
 
 LISTS = {
@@ -115,6 +115,12 @@ def test_info_counts(tree, tmp_path):
         "fraction": 1.0,
         "resize": [8, 4],
         "image_format": "jpeg",
+        "source": "soccernet",
+        "protocol": "action",
+        "cameras": 0,
+        "tracks": 0,
+        "left_out": {},
+        "skipped": 0,
     }
     assert write(tmp_path / "train", scan(tree, "train"))["queries"] == 0
     assert write(tmp_path / "challenge", scan(tree, "challenge"))["identities"] is None

@@ -8,7 +8,7 @@ from tfrecords_tools import staging
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import VERSION, read_index, read_info
 from tfrecords_tools.settings import Settings
-from tfrecords_tools.soccernet import SPLITS, scan
+from tfrecords_tools.sources.soccernet import SPLITS, scan
 from tfrecords_tools.split_writer import write_split
 from tfrecords_tools.writer import check_arguments, convert
 
@@ -193,14 +193,14 @@ def test_records_of_another_version_are_not_mixed(tree, tmp_path):
     convert(tree, out, ["train"])
     (out / "info.json").write_text(json.dumps(read_info(out) | {"schema_version": VERSION + 1}))
     before = snapshot(out)
-    with pytest.raises(ValueError, match=f"schema version {VERSION + 1}, this program reads version {VERSION}"):
+    with pytest.raises(ValueError, match=f"schema version {VERSION + 1}, this program reads versions 1 and {VERSION}"):
         convert(tree, out, ["valid"])
     assert snapshot(out) == before
 
 
 def test_image_that_vanishes_while_converting(tree, tmp_path, monkeypatch):
     listed = scan(tree, "test")
-    monkeypatch.setattr("tfrecords_tools.writer.scan", lambda root, split: listed)
+    monkeypatch.setattr("tfrecords_tools.sources.soccernet.scan", lambda root, split: listed)
     listed[0].path.unlink()
     with pytest.raises(ValueError, match="No such file"):
         convert(tree, tmp_path / "out", ["test"])

@@ -24,7 +24,8 @@ from PIL import Image
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.formats import as_rgb, open_image
 from tfrecords_tools.locks import LOCK_NAME, lock_folder
-from tfrecords_tools.soccernet import SPLITS, Thumbnail, format_name, parse_name
+from tfrecords_tools.naming import Thumbnail, format_name, parse_name
+from tfrecords_tools.sources.soccernet import SPLITS
 from tfrecords_tools.synthetic.crop import draw_crop
 from tfrecords_tools.synthetic.pitch import draw_camera, draw_ground
 from tfrecords_tools.synthetic.plan import (

@@ -22,7 +22,7 @@ from kreid.data.training_set import TrainingSet, training_batches
 from kreid.errors import ConfigError
 from tfrecords_tools import schema
 from tfrecords_tools.index import read_index
-from tfrecords_tools.soccernet import scan
+from tfrecords_tools.sources.soccernet import scan
 
 GOLDEN = np.load(paths.GOLDEN / "resize.npz")
 

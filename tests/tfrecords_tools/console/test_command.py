@@ -87,7 +87,7 @@ def test_success_prints_the_path_last(tmp_path, capsys):
 
 def test_logged_warnings_are_shown_while_the_command_runs(capsys):
     def body():
-        logging.getLogger("tfrecords_tools.soccernet").warning("%d gaps\nin all", 2)
+        logging.getLogger("tfrecords_tools.sources.soccernet").warning("%d gaps\nin all", 2)
         logging.getLogger("tfrecords_tools.writer").info("not shown")
 
     assert leave_with(body) == 0

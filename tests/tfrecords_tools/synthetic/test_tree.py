@@ -19,7 +19,7 @@ from PIL import Image
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.locks import LOCK_NAME
 from tfrecords_tools.naming import parse_name
-from tfrecords_tools.soccernet import scan
+from tfrecords_tools.sources.soccernet import scan
 from tfrecords_tools.synthetic import tree as synthetic
 from tfrecords_tools.synthetic.tree import draw, sheet
 

@@ -6,7 +6,8 @@ import pytest
 from tiny_tree import LISTS, write_thumbnail, write_tree
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.soccernet import SPLITS, find_root, find_splits, limit_actions, scan
+from tfrecords_tools.fraction import limit_actions
+from tfrecords_tools.sources.soccernet import SPLITS, find_root, find_splits, scan
 
 
 def summary(entries):

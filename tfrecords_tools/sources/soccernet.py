@@ -10,30 +10,15 @@ Under `<root>/reid/`, or `<root>` itself:
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil
-from numbers import Real
 from pathlib import Path
 
-from tfrecords_tools.bbox_info import check_labels, find_label_files
+from tfrecords_tools.entry import Entry
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.naming import Thumbnail, format_name, parse_name
+from tfrecords_tools.fraction import check_fraction, keep_fraction
+from tfrecords_tools.naming import Thumbnail, parse_name
+from tfrecords_tools.sources.bbox_info import check_labels, find_label_files
+from tfrecords_tools.sources.source import Listing, Options, Source, first_image
 from tfrecords_tools.walk import describe, walk, warn_of_skipped
-
-__all__ = [
-    "SPLITS",
-    "Entry",
-    "Thumbnail",
-    "check_fraction",
-    "find_root",
-    "find_splits",
-    "format_name",
-    "keep_fraction",
-    "limit_actions",
-    "parse_name",
-    "scan",
-]
 
 # Split -> its subsets. A subset is a folder of its own where there are two.
 SPLITS = {
@@ -43,25 +28,6 @@ SPLITS = {
     "challenge": ("query", "gallery"),
 }
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thumbnail on disk.
-
-    Args:
-        thumbnail: what its file name says.
-        path: the file.
-        split: "train", "valid", "test" or "challenge".
-        subset: "train", "query" or "gallery".
-        game: the folders championship/season/game, "" in the challenge set.
-    """
-
-    thumbnail: Thumbnail
-    path: Path
-    split: str
-    subset: str
-    game: str
 
 
 def find_root(path: str | os.PathLike) -> Path:
@@ -88,50 +54,6 @@ _EXPECTED = f"expected a folder with {', '.join(SPLITS)} (any of them) in it or 
 def find_splits(root: Path) -> list[str]:
     """Return the names of the splits that have a folder in `root` (as `find_root` returns it)."""
     return [split for split in SPLITS if (root / split).is_dir()]
-
-
-def check_fraction(fraction: float) -> None:
-    """Raise ConfigError unless `fraction` is a number in (0, 1]."""
-    if isinstance(fraction, bool) or not isinstance(fraction, Real) or not 0 < fraction <= 1:
-        raise ConfigError(f"fraction: expected a number in (0, 1], such as 0.1, received {fraction!r}")
-
-
-def limit_actions(last: int, fraction: float) -> int:
-    """Return the first action index that a fraction of the training set leaves out.
-
-    The development kit keeps `action_idx < (last + 1) * fraction`; here the product is exact, so 0.07 means 7/100 and
-    the float nearest to it does not let in one action more.
-
-    Args:
-        last: the last action index of the whole set.
-        fraction: in (0, 1].
-
-    Example:
-        >>> limit_actions(9189, 0.1), limit_actions(9189, 0.02)
-        (919, 184)
-    """
-    check_fraction(fraction)
-    return ceil((last + 1) * Fraction(str(fraction)))
-
-
-def keep_fraction(entries: Sequence[Entry], fraction: float) -> list[Entry]:
-    """Return the entries of a fraction of the actions, by the rule of `limit_actions`.
-
-    Args:
-        entries: a whole split, as `scan` returns it.
-        fraction: in (0, 1].
-
-    Raises:
-        ConfigError: for a wrong fraction, or one that leaves nothing.
-    """
-    limit = limit_actions(entries[-1].thumbnail.action, fraction)
-    kept = [entry for entry in entries if entry.thumbnail.action < limit]
-    if not kept:
-        raise ConfigError(
-            f"fraction: {fraction} keeps action indices below {limit}, and the first one there is "
-            f"{entries[0].thumbnail.action}; take a larger fraction"
-        )
-    return kept
 
 
 def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Entry]:
@@ -190,7 +112,8 @@ def _list_subset(folder: Path, subset: str) -> dict[int, Entry]:
         if len(parts) != len(levels):
             wanted = place.joinpath(*levels, "*.png")
             raise ValueError(f"{path}: this thumbnail is out of place; expected {wanted}")
-        entry = Entry(_parse_file(path, split), path, split, subset, "/".join(parts[:-1]))
+        source = path.relative_to(folder.parent).as_posix()
+        entry = Entry(_parse_file(path, split), path, split, subset, "/".join(parts[:-1]), source=source)
         twin = found.setdefault(entry.thumbnail.bbox, entry)
         if twin is not entry:
             raise ValueError(
@@ -226,3 +149,38 @@ def _warn_of_gaps(folder: Path, found: dict[str, dict[int, Entry]]) -> None:
                 "%s: %d of the %s indices 0..%d have no thumbnail, first %d; was the archive unpacked whole?",
                 folder, missing, subset, max(by_index), first,
             )  # fmt: skip
+
+
+def _missing(path: Path) -> str:
+    """Say what the folder lacks to be such a tree, by its splits and the first image of each."""
+    try:
+        root = find_root(path)
+    except ConfigError as error:
+        return str(error).removeprefix(f"{path}: ")
+    for folder in (root / split for split in find_splits(root)):
+        image = first_image(folder)
+        if image is None or find_label_files(folder):
+            return ""
+        deep = len(image.relative_to(folder).parts) == 1 + 4 + (len(SPLITS[folder.name]) > 1)
+        if deep or _has_name(image):
+            return ""
+    return "no image in its splits has a SoccerNet-v3 ReID name and place"
+
+
+def _has_name(path: Path) -> bool:
+    try:
+        parse_name(path.name)
+    except ValueError:
+        return False
+    return True
+
+
+def _splits(root: Path, options: Options) -> list[str]:
+    return find_splits(find_root(root))
+
+
+def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
+    return Listing({split: scan(root, split) for split in splits})
+
+
+SOURCE = Source("soccernet", "a SoccerNet-v3 ReID tree", _missing, _splits, _read)

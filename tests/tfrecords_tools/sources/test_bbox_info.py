@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tfrecords_tools.bbox_info import check_labels, find_label_files
 from tfrecords_tools.naming import parse_name
+from tfrecords_tools.sources.bbox_info import check_labels, find_label_files
 
 NAMES = [
     "0-0-5-0-Player_team_left-9-000r000_0a-12x6.png",

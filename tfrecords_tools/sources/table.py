@@ -1,0 +1,43 @@
+"""The table of sources: a new one is a file beside this one, and a line here."""
+
+from pathlib import Path
+
+from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.sources import soccernet
+from tfrecords_tools.sources.source import Source
+
+# In the order in which a folder is held against them: what is told by little comes last.
+SOURCES: dict[str, Source] = {source.name: source for source in (soccernet.SOURCE,)}
+
+
+def find_source(root: Path, name: str | None = None) -> Source:
+    """Return the source that a folder is one of.
+
+    Args:
+        root: the folder, or the file of a source that is a file.
+        name: of the source; by default it is told from the folder.
+
+    Raises:
+        ConfigError: for an unknown name, or a folder that is none: it says what each source misses.
+
+    Example:
+        >>> find_source(Path("SoccerNet")).title
+        'a SoccerNet-v3 ReID tree'
+    """
+    if name is not None and name not in SOURCES:
+        raise ConfigError(f"--source: expected one of {', '.join(SOURCES)}, received {name!r}")
+    if not root.exists():
+        raise ConfigError(f"{root}: no such folder; expected {_one_of(name)}")
+    missing = {}
+    for source in SOURCES.values() if name is None else (SOURCES[name],):
+        missing[source.name] = source.missing(root)
+        if not missing[source.name]:
+            return source
+    if name is not None:
+        raise ConfigError(f"{root}: {missing[name]}")
+    said = "; ".join(f"{each}: {why}" for each, why in missing.items())
+    raise ConfigError(f"{root}: held against every source, and none fits ({said}); name the one it is with --source")
+
+
+def _one_of(name: str | None) -> str:
+    return " or ".join(source.title for source in SOURCES.values() if name in (None, source.name))
