@@ -258,7 +258,7 @@ def _summarise(split: str, info: "SplitInfo") -> str:
     parts = f" ({info['queries']:,} queries, {info['gallery']:,} gallery)" if info["queries"] else ""
     size = f"{info['bytes'] / 1e6:,.1f} MB in {info['shards']} files"
     cameras = f", {info['cameras']:,} cameras" if info["cameras"] else ""
-    less = [f"{count:,} {why}" for why, count in info["left_out"].items()]
+    less = [f"{count:,} {why}" for why, count in info["notes"].items()]
     less += [f"{info['skipped']:,} bad images skipped, see {split}/{PROBLEMS_NAME}"] if info["skipped"] else []
     told = f" ({', '.join(less)})" if less else ""
     return f"{split}: {info['images']:,} images{parts}, {people}{cameras}, {info['actions']:,} actions, {size}{told}"

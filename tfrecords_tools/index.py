@@ -63,12 +63,12 @@ class SplitInfo(TypedDict):
     protocol: str  # how a query is scored by default: "action" or "cross_camera"
     cameras: int  # those that are known
     tracks: int
-    left_out: dict[str, int]  # why, and how many images
+    notes: dict[str, int]  # what is to know, and of how many: images left out, people without a second view
     skipped: int  # bad images, named in problems.csv
 
 
 # What a split of version 1 does not say of itself.
-_BEFORE = {"source": "soccernet", "protocol": "action", "cameras": 0, "tracks": 0, "left_out": {}, "skipped": 0}
+_BEFORE = {"source": "soccernet", "protocol": "action", "cameras": 0, "tracks": 0, "notes": {}, "skipped": 0}
 
 
 class Info(TypedDict):

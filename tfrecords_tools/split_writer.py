@@ -119,7 +119,7 @@ def write_split(
         "protocol": listing.protocol,
         "cameras": len({camera for camera in table.columns["camera"] if camera >= 0}),
         "tracks": len(table.tracks),
-        "left_out": dict(listing.left_out.get(folder.name, {})),
+        "notes": dict(listing.notes.get(folder.name, {})),
         "skipped": len(problems),
     }
 

@@ -63,7 +63,7 @@ def test_options_reach_the_records(convert, tree, tmp_path):
     assert info["valid"] | {"bytes": 0, "images": 0, "queries": 0, "gallery": 0, "identities": 0, "actions": 0} == {
         "bytes": 0, "images": 0, "queries": 0, "gallery": 0, "identities": 0, "actions": 0,
         "shards": 2, "fraction": 1.0, "resize": [8, 4], "image_format": "jpeg", "source": "soccernet",
-        "protocol": "action", "cameras": 0, "tracks": 0, "left_out": {}, "skipped": 0,
+        "protocol": "action", "cameras": 0, "tracks": 0, "notes": {}, "skipped": 0,
     }  # fmt: skip
 
 

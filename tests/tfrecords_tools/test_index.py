@@ -77,7 +77,7 @@ def test_records_of_version_1_are_read(records):
     edit(records / "train/index.npz", **dict.fromkeys(later))
     info = json.loads((records / "info.json").read_text())
     for split in info["splits"].values():
-        for name in ("source", "protocol", "cameras", "tracks", "left_out", "skipped"):
+        for name in ("source", "protocol", "cameras", "tracks", "notes", "skipped"):
             del split[name]
     (records / "info.json").write_text(json.dumps(info | {"schema_version": 1}))
     index = read_index(records / "train")

@@ -119,7 +119,7 @@ def test_info_counts(tree, tmp_path):
         "protocol": "action",
         "cameras": 0,
         "tracks": 0,
-        "left_out": {},
+        "notes": {},
         "skipped": 0,
     }
     assert write(tmp_path / "train", scan(tree, "train"))["queries"] == 0

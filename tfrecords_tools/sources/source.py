@@ -61,14 +61,14 @@ class Listing:
             without the images of its person on its own camera.
         cameras: names of the cameras by their number, "" where no camera has it.
         people: names of the people by their number, the same way.
-        left_out: of each split, how many images were left out or are worth a line, by why.
+        notes: of each split, what is to know, and of how many: images left out, people without a second view.
     """
 
     entries: Mapping[str, list[Entry]]
     protocol: str = "action"
     cameras: Sequence[str] = ()
     people: Sequence[str] = ()
-    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    notes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.sources import soccernet
+from tfrecords_tools.sources import market1501, soccernet
 from tfrecords_tools.sources.source import Source
 
 # In the order in which a folder is held against them: what is told by little comes last.
-SOURCES: dict[str, Source] = {source.name: source for source in (soccernet.SOURCE,)}
+_ORDER = (
+    soccernet.SOURCE,
+    market1501.SOURCE,
+)
+SOURCES: dict[str, Source] = {source.name: source for source in _ORDER}
 
 
 def find_source(root: Path, name: str | None = None) -> Source:

@@ -35,7 +35,7 @@ def test_the_official_scorer_gives_the_same_figures(tmp_path, seed, levels):
     assert result == evaluate(rank(embeddings))
 
 
-@pytest.mark.parametrize("fault", ["missing", "twice", "other_action", "left_out", "text"])
+@pytest.mark.parametrize("fault", ["missing", "twice", "other_action", "notes", "text"])
 def test_what_the_official_scorer_refuses_is_refused(tmp_path, fault):
     official = pytest.importorskip(
         "SoccerNet.Evaluation.ReIdentification", reason="pip install --no-deps SoccerNet brings the official scorer"
@@ -49,7 +49,7 @@ def test_what_the_official_scorer_refuses_is_refused(tmp_path, fault):
     if fault == "missing":
         del lists[key]
     else:
-        change = {"twice": [lists[key][1]], "other_action": [other[0]], "left_out": [], "text": [str(lists[key][0])]}
+        change = {"twice": [lists[key][1]], "other_action": [other[0]], "notes": [], "text": [str(lists[key][0])]}
         lists[key][:1] = change[fault]
     path.write_text(json.dumps(lists))
     with pytest.raises((ValueError, TypeError)):
@@ -133,7 +133,7 @@ def test_challenge_images_are_written_and_read_but_not_scored(tmp_path):
         ("duplicate", {"0": [0, 1, 1, 2]}, r"gallery images listed again: 1 \(1 of action 0 in query 0\)"),
         ("another_action", {"1": [100, 0, 1]}, r"of another action: 2 \(0 of action 0 in query 1, 1 of action 0 in q"),
         ("no_image", {"1": [100, 555]}, r"entries that are no gallery image: 1 \(555 in query 1\)"),
-        ("left_out", {"0": [1]}, r"gallery images left out: 2 \(0 in query 0, 2 in query 0\)"),
+        ("notes", {"0": [1]}, r"gallery images left out: 2 \(0 in query 0, 2 in query 0\)"),
         ("text", {"1": ["100"]}, r"entries that are no integer: 1 \('100' in query 1\)"),
         ("float", {"1": [100.0]}, r"no integer: 1 \(100.0 in query 1\)"),
         ("bool", {"0": [0, True, 2]}, r"no integer: 1 \(True in query 0\)"),

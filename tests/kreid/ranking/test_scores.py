@@ -240,7 +240,7 @@ VALID = {"query": [0, 3], "offsets": [0, 2, 3], "gallery": [1, 2, 4], "distance"
     [
         ("twice", {"gallery": [1, 1, 4]}, "list of query 0 of action 0 is not every gallery image"),
         ("of_another_action", {"gallery": [1, 4, 2]}, "list of query 0 of action 0"),
-        ("left_out", {"offsets": [0, 2, 2], "gallery": [1, 2], "distance": [1, 2]}, "list of query 1 of action 1"),
+        ("notes", {"offsets": [0, 2, 2], "gallery": [1, 2], "distance": [1, 2]}, "list of query 1 of action 1"),
         ("a_query", {"gallery": [1, 3, 4]}, "row 3 of images is no gallery image"),
         ("out_of_range", {"gallery": [1, 9, 4]}, "row 9"),
         ("gallery_as_query", {"query": [0, 1]}, "row 1 of images is no query image"),

@@ -1,0 +1,26 @@
+"""Small sets of images in the forms of the sources, for tests; names say everything, pixels are random."""
+
+import numpy as np
+from tiny_tree import make_image
+
+
+def write_images(root, names, size=(12, 6)):
+    """Write an image under each name, PNG or JPEG by its ending, and return its bytes by name."""
+    written = {}
+    for number, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kind = "PNG" if name.lower().endswith(".png") else "JPEG"
+        written[name] = make_image(number, *size, image_format=kind)
+        path.write_bytes(written[name])
+    return written
+
+
+def labels(entries):
+    """What a test looks at of each entry: subset, person, camera, and where it came from."""
+    return [(one.subset, one.thumbnail.person, one.camera, one.source) for one in entries]
+
+
+def same(left, right):
+    """Whether two lists of records' fields are the same, arrays and all."""
+    return all(np.array_equal(left[name], right[name]) for name in left)

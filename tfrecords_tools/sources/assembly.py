@@ -1,0 +1,96 @@
+"""From labelled images to a listing: numbers for names, indices in each list, and what is to know of queries."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tfrecords_tools.entry import SPLITS, Entry
+from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.sources.source import Listing
+
+NOBODY = 0  # the person of boxes that show nobody in particular: in the gallery, never a query
+
+
+def number_names(names: Iterable[str], first: int = 1) -> tuple[dict[str, int], list[str]]:
+    """Give names their numbers, in the order of the names.
+
+    Args:
+        names: in any order, repeated or not; "" is none.
+        first: the first number; those below have no name.
+
+    Returns:
+        Numbers by name, and names by number.
+
+    Example:
+        >>> number_names(["b", "a", "b"])
+        ({'a': 1, 'b': 2}, ['', 'a', 'b'])
+    """
+    ordered = sorted(set(names) - {""})
+    return {name: first + place for place, name in enumerate(ordered)}, [""] * first + ordered
+
+
+def check_alike(what: str, names: Iterable[str]) -> None:
+    """Raise ValueError for two names that are read as one: they differ in case, spaces or Unicode's form alone."""
+    seen: dict[str, str] = {}
+    for name in sorted(set(names)):
+        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        if plain in seen:
+            raise ValueError(f"two {what} of one name, {seen[plain]!r} and {name!r}: rename one")
+        seen[plain] = name
+
+
+def choose_splits(wanted: Sequence[str], found: Iterable[str], place: object) -> None:
+    """Raise ConfigError if a split is wanted that a set does not have."""
+    there = [split for split in SPLITS if split in set(found)]
+    missing = [split for split in wanted if split not in there]
+    if missing:
+        raise ConfigError(f"{place}: has no split {missing[0]!r}, only {', '.join(there) or 'none'}; leave it out")
+
+
+def assemble(
+    entries: Iterable[Entry],
+    splits: Sequence[str],
+    protocol: str,
+    cameras: Sequence[str] = (),
+    people: Sequence[str] = (),
+    notes: dict[str, Counter[str]] | None = None,
+) -> Listing:
+    """Order the entries of some splits, number each list, and note the queries that have no match.
+
+    Args:
+        entries: of all splits; their bbox indices are given here, in the order in which they come.
+        splits: those to list.
+        protocol: see `Listing`.
+        cameras: see `Listing`.
+        people: see `Listing`.
+        notes: see `Listing`; those about queries join them.
+    """
+    listed: dict[str, list[Entry]] = {split: [] for split in splits}
+    for entry in entries:
+        if entry.split in listed:
+            listed[entry.split].append(entry)
+    notes = {split: Counter((notes or {}).get(split, ())) for split in splits}
+    for split, mine in listed.items():
+        mine.sort(key=lambda entry: (entry.thumbnail.action, entry.subset != "query"))
+        count: Counter[str] = Counter()
+        for place, entry in enumerate(mine):
+            mine[place] = replace(entry, thumbnail=replace(entry.thumbnail, bbox=count[entry.subset]))
+            count[entry.subset] += 1
+        unmatched = sum(not matched for matched in find_matches(mine, protocol))
+        notes[split] += Counter({"queries without a match": unmatched})
+    return Listing(listed, protocol, cameras, people, {split: dict(counts) for split, counts in notes.items()})
+
+
+def find_matches(entries: Sequence[Entry], protocol: str) -> list[bool]:
+    """Say of every query, in order, whether its gallery has an image of its person that counts under a protocol."""
+    cameras: defaultdict[tuple[int, int | None], set[int | None]] = defaultdict(set)
+    for entry in entries:
+        if entry.subset == "gallery":
+            cameras[entry.thumbnail.action, entry.thumbnail.person].add(entry.camera)
+    found = []
+    for entry in entries:
+        if entry.subset == "query":
+            seen = cameras.get((entry.thumbnail.action, entry.thumbnail.person), set())
+            found.append(bool(seen - {entry.camera}) if protocol == "cross_camera" else bool(seen))
+    return found
