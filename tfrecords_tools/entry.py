@@ -19,6 +19,38 @@ class Box(NamedTuple):
     height: int
 
 
+def rounded_box(x: float, y: float, width: float, height: float, margin: float = 0.0) -> Box:
+    """Return the box whose edges are nearest to these, in pixels.
+
+    Args:
+        x: of the left edge.
+        y: of the upper edge.
+        width: to the right edge.
+        height: to the lower edge.
+        margin: added to each side, as a part of width and height.
+
+    Example:
+        >>> rounded_box(10.4, 20, 5.2, 9, margin=0.1)
+        Box(left=10, top=19, width=6, height=11)
+    """
+    left, right = (round(edge) for edge in (x - margin * width, x + width + margin * width))
+    top, bottom = (round(edge) for edge in (y - margin * height, y + height + margin * height))
+    return Box(left, top, right - left, bottom - top)
+
+
+def where(path: str, box: Box | None = None, frame: int | None = None) -> str:
+    """Say where an image came from: a file, and what was cut out of it, as a Media Fragments URI does.
+
+    Example:
+        >>> where("img1/000007.jpg", Box(1, 2, 30, 60), 7)
+        'img1/000007.jpg#frame=7&xywh=1,2,30,60'
+    """
+    if box is None:
+        return path
+    frames = "" if frame is None else f"frame={frame}&"
+    return f"{path}#{frames}xywh={box.left},{box.top},{box.width},{box.height}"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thumbnail on disk, or one that is still to be cut out of a frame.

@@ -13,7 +13,7 @@ NOBODY = 0  # the person of boxes that show nobody in particular: in the gallery
 
 
 def number_names(names: Iterable[str], first: int = 1) -> tuple[dict[str, int], list[str]]:
-    """Give names their numbers, in the order of the names.
+    """Give names their numbers, in the order of the names; those that are numbers come first, by their value.
 
     Args:
         names: in any order, repeated or not; "" is none.
@@ -26,8 +26,13 @@ def number_names(names: Iterable[str], first: int = 1) -> tuple[dict[str, int], 
         >>> number_names(["b", "a", "b"])
         ({'a': 1, 'b': 2}, ['', 'a', 'b'])
     """
-    ordered = sorted(set(names) - {""})
+    ordered = sorted(set(names) - {""}, key=_by_value)
     return {name: first + place for place, name in enumerate(ordered)}, [""] * first + ordered
+
+
+def _by_value(name: str) -> tuple[bool, int, str]:
+    number = name.isascii() and name.isdigit()
+    return not number, int(name[-18:]) if number else 0, name
 
 
 def check_alike(what: str, names: Iterable[str]) -> None:
@@ -65,6 +70,9 @@ def assemble(
         cameras: see `Listing`.
         people: see `Listing`.
         notes: see `Listing`; those about queries join them.
+
+    Raises:
+        ValueError: a split has no image.
     """
     listed: dict[str, list[Entry]] = {split: [] for split in splits}
     for entry in entries:
@@ -72,6 +80,8 @@ def assemble(
             listed[entry.split].append(entry)
     notes = {split: Counter((notes or {}).get(split, ())) for split in splits}
     for split, mine in listed.items():
+        if not mine:
+            raise ValueError(f"split {split!r}: no image is left for it; give it some, or leave it out with --split")
         mine.sort(key=lambda entry: (entry.thumbnail.action, entry.subset != "query"))
         count: Counter[str] = Counter()
         for place, entry in enumerate(mine):

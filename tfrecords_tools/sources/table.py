@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.sources import market1501, soccernet
+from tfrecords_tools.sources import csv_file, folders, market1501, soccernet
 from tfrecords_tools.sources.source import Source
 
 # In the order in which a folder is held against them: what is told by little comes last.
 _ORDER = (
     soccernet.SOURCE,
     market1501.SOURCE,
+    csv_file.SOURCE,
+    folders.SOURCE,
 )
 SOURCES: dict[str, Source] = {source.name: source for source in _ORDER}
 

@@ -30,7 +30,7 @@ def test_a_foreign_folder_is_told_what_each_source_misses(tmp_path):
 
 @pytest.mark.parametrize("name", [None, *SOURCES])
 def test_a_folder_that_is_not_there(tmp_path, name):
-    with pytest.raises(ConfigError, match="nowhere: no such folder; expected a"):
+    with pytest.raises(ConfigError, match="nowhere: no such folder; expected "):
         find_source(tmp_path / "nowhere", name)
 
 

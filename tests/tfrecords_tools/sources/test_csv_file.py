@@ -1,0 +1,186 @@
+import io
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+from sets import labels, write_images
+
+from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.index import read_index, read_info
+from tfrecords_tools.sources.source import Options
+from tfrecords_tools.sources.table import SOURCES, find_source
+from tfrecords_tools.writer import convert
+
+FULL = """path,person,split,subset,camera,role,jersey,frame,track
+a.png,anna,train,,main,Player,9,12,t1
+b.jpg,anna,train,,side,,,,
+c.png,bert,test,query,main,,,,
+c2.png,bert,test,gallery,side,,,,
+d.png,,test,gallery,side,,,,
+"""
+IMAGES = ["a.png", "b.jpg", "c.png", "c2.png", "d.png"]
+
+
+def write(root, text, images=IMAGES):
+    written = write_images(root, images)
+    (root / "images.csv").write_text(text)
+    return written
+
+
+def read(root, splits=None, **options):
+    options = Options(**options)
+    return SOURCES["csv"].read(root, splits or SOURCES["csv"].splits(root, options), options)
+
+
+def test_every_column_comes_through(tmp_path):
+    written = write(tmp_path / "set", FULL)
+    assert find_source(tmp_path / "set").name == find_source(tmp_path / "set/images.csv").name == "csv"
+    listing = read(tmp_path / "set")
+    assert listing.protocol == "cross_camera"
+    assert list(listing.people) == ["", "anna", "bert"]
+    assert labels(listing.entries["test"]) == [
+        ("query", 2, 0, "c.png"),
+        ("gallery", 2, 1, "c2.png"),
+        ("gallery", 0, 1, "d.png"),
+    ]
+    first = listing.entries["train"][0]
+    named = (first.thumbnail.role, first.thumbnail.jersey, first.thumbnail.frame, first.track)
+    assert named == ("Player", "9", 12, "main/t1")
+    convert(tmp_path / "set/images.csv", tmp_path / "out")
+    with read_index(tmp_path / "out/train") as index:
+        assert [written[name] in record for name, record in zip(IMAGES, index.read([0, 1]), strict=False)] == [True] * 2
+
+
+def test_boxes_are_cut_out_of_frames(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    (tmp_path / "set").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "set/f.png")
+    (tmp_path / "set/i.csv").write_text("path,person,x,y,w,h\nf.png,a,1,2,8,16\nf.png,a,-4,30.4,10,20\n")
+    convert(tmp_path / "set", tmp_path / "out", ["test"], options=Options(train_share=0))
+    with read_index(tmp_path / "out/test") as index:
+        records = index.read([0, 1])
+        sources = [b"f.png#xywh=1,2,8,16", b"f.png#xywh=-4,30,10,20"]
+        parts = [pixels[2:18, 1:9], pixels[30:40, 0:6]]
+        found = sorted((next(place for place, source in enumerate(sources) if source in one), one) for one in records)
+        for (place, record), part in zip(found, parts, strict=True):
+            image = Image.open(io.BytesIO(record[record.index(b"\x89PNG") :]))
+            np.testing.assert_array_equal(np.asarray(image), part)
+            assert place in (0, 1)
+    assert read_info(tmp_path / "out")["splits"]["test"]["protocol"] == "action"
+
+
+def test_people_count_inside_their_action(tmp_path):
+    text = "path,person,action\n" + "".join(
+        f"{name},p,{action}\n" for name, action in zip(IMAGES, "11220", strict=True)
+    )
+    write(tmp_path, text.replace("d.png,p,0", "d.png,p,10"))
+    listing = read(tmp_path, seed=1)
+    assert listing.protocol == "action"
+    assert list(listing.people) == ["", "1/p", "10/p", "2/p"]
+    entries = [one for split in listing.entries.values() for one in split]
+    assert {(one.thumbnail.action, one.thumbnail.person, one.game) for one in entries} == {
+        (0, 1, "1"), (1, 3, "2"), (2, 2, "10"),
+    }  # fmt: skip
+
+
+def test_without_a_division_one_is_made(tmp_path):
+    names = [f"{person}{camera}{view}.png" for person in "abcd" for camera in "12" for view in "xy"]
+    write(tmp_path, "path,person,camera\n" + "".join(f"{name},{name[0]},{name[1]}\n" for name in names), names)
+    listing = read(tmp_path)
+    assert {split: len(entries) for split, entries in listing.entries.items()} == {"train": 8, "test": 8}
+    assert Counter(one.subset for one in listing.entries["test"]) == {"query": 4, "gallery": 4}
+
+
+def test_a_column_that_is_not_read_is_told(tmp_path, caplog):
+    write(tmp_path, "path,person,camra\na.png,x,1\nb.jpg,x,1\nc.png,y,1\nc2.png,y,2\n")
+    read(tmp_path)
+    assert caplog.messages[0].startswith(f"{tmp_path}/images.csv: not read: the columns camra; read are: path, person")
+
+
+HEAD = "path,person,split,subset,frame,x,y,w,h\n"
+WRONG = {
+    "duplicate row": (HEAD + "a.png,p,,,,,,,\nb.jpg,p,,,,,,,\na.png,q,,,,,,,\n", "line 4: the same image as in line 2"),
+    "duplicate box": (HEAD + "a.png,p,,,,1,2,3,4\n" * 2, "line 3: the same image as in line 2; remove one"),
+    "unknown path": (HEAD + "\nno.png,p,,,,,,,\n", "line 3: path: no such file: .*no.png"),
+    "no path": (HEAD + ",p,,,,,,,\n", "line 2: path: expected a file, received nothing"),
+    "not a number": (HEAD + "a.png,p,,,,1,2,x,4\n", "line 2: w: expected a number, received 'x'"),
+    "not finite": (HEAD + "a.png,p,,,,1,2,inf,4\n", "line 2: w: expected a number, received 'inf'"),
+    "frame": (HEAD + "a.png,p,,,1.5,,,,\n", "line 2: frame: expected a whole number from 0 up, received '1.5'"),
+    "half a box": (HEAD + "a.png,p,,,,1,2,,\n", "line 2: expected all of x, y, w, h or none of them, received x, y"),
+    "empty box": (HEAD + "a.png,p,,,,1,2,0,5\n", "line 2: the box is empty: 0 wide and 5 high"),
+    "subset": (HEAD + "a.png,p,test,probe,,,,,\n", "line 2: subset: expected one of query, gallery, received 'probe'"),
+    "split": (HEAD + "a.png,p,dev,,,,,,\n", "line 2: split: expected one of train, valid, val, test, received 'dev'"),
+    "training query": (HEAD + "a.png,p,train,query,,,,,\n", "line 2: subset: training images are neither"),
+    "split left open": (HEAD + "a.png,p,train,,,,,,\nb.jpg,p,,,,,,,\n", "line 3: split: other rows name theirs"),
+    "subset left open": (
+        HEAD + "a.png,p,test,query,,,,,\nb.jpg,p,test,,,,,,\n", "line 3: subset: other rows of test name theirs",
+    ),
+    "junk": (HEAD + "a.png,-1,,,,,,,\n", "line 2: person: received '-1'; leave it empty for nobody"),
+    "cells": (HEAD + "a.png,p\n", "line 2: expected 9 cells .*, received 2"),
+    "quote": (HEAD + 'a.png,"p,,,,,,,\n', "line 2: not CSV: "),
+    "no rows": (HEAD, "no row below the names of the columns"),
+    "cameras": ("path,person,camera\na.png,p,Main\nb.jpg,p,main\n", "two cameras of one name"),
+    "action left open": ("path,person,action\na.png,p,1\nb.jpg,p,\n", "line 3: action: other rows name theirs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text, message", WRONG.values(), ids=WRONG)
+def test_what_is_wrong_names_file_and_line(tmp_path, text, message):
+    write(tmp_path, text)
+    with pytest.raises(ValueError, match=message) as refused:
+        read(tmp_path)
+    assert "\n" not in str(refused.value)
+    assert "two cameras" in message or str(refused.value).startswith(f"{tmp_path}/images.csv")
+
+
+def test_bytes_that_are_no_utf8(tmp_path):
+    write(tmp_path, "")
+    (tmp_path / "images.csv").write_bytes(b"path,person\na.png,p\nb.jpg,caf\xe9\n")
+    with pytest.raises(ValueError, match=r"images\.csv, line 3: not UTF-8 \(byte 0xe9\); save it as UTF-8"):
+        read(tmp_path)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    write(tmp_path, "\ufeff" + FULL)
+    assert len(read(tmp_path).entries["test"]) == 3
+
+
+@pytest.mark.parametrize(
+    "texts, message",
+    [
+        ([], "no CSV file with the columns path and person"),
+        (["path,name\n"], "no CSV file with the columns path and person"),
+        (["path,person\n"] * 2, r"expected one CSV file of images, found 0\.csv, 1\.csv; give one of them"),
+    ],
+)
+def test_a_folder_that_is_none_is_told_what_it_misses(tmp_path, texts, message):
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}.csv").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        find_source(tmp_path, "csv")
+
+
+def test_a_box_outside_of_the_frame_is_a_named_problem(tmp_path):
+    write(tmp_path / "set", "path,person,x,y,w,h\na.png,p,100,0,5,5\nb.jpg,p,0,0,5,5\n")
+    with pytest.raises(ValueError, match=r"a\.png: the box at x 100, y 0, .* leaves nothing of the frame of 6 x 12"):
+        convert(tmp_path / "set", tmp_path / "out", ["test"], options=Options(train_share=0))
+    assert not (tmp_path / "out").exists()
+
+
+def test_bytes_of_any_kind_are_refused_in_a_line(tmp_path):
+    write(tmp_path, FULL)
+    random = np.random.default_rng(2)
+    said = []
+    for _ in range(150):
+        data = bytearray(FULL.encode())
+        for place in random.integers(0, len(data), 3):
+            data[place] = random.choice([0, 10, 13, 34, 44, 128, 195, 45, 57])
+        (tmp_path / "images.csv").write_bytes(data)
+        try:
+            read(tmp_path)
+        except ValueError as error:
+            said.append(str(error))
+    known = ("images.csv", "no CSV file", "two cameras", "no image is left")
+    assert len(said) > 100
+    assert [one for one in said if not any(word in one for word in known)] == []

@@ -1,0 +1,126 @@
+"""CSV files that people write: every error names file and line."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfrecords_tools.errors import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a file, by the names of its columns; a column that the file lacks is ""."""
+
+    path: Path
+    line: int
+    values: dict[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.values.get(name, "")
+
+    def error(self, what: str) -> ValueError:
+        """The error of this line, to raise."""
+        return ValueError(f"{self.path}, line {self.line}: {one_line(what, 400)}")
+
+    def whole(self, name: str) -> int | None:
+        """A whole number from 0 up, None where the cell is empty."""
+        text = self[name]
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise self.error(f"{name}: expected a whole number from 0 up, received {text!r}")
+        return int(text)
+
+    def number(self, name: str) -> float:
+        """A finite number."""
+        try:
+            value = float(self[name])
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or abs(value) > 1e9:
+            raise self.error(f"{name}: expected a number, received {self[name]!r}")
+        return value
+
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """One of some words, or "" where the cell is empty."""
+        if self[name] and self[name] not in choices:
+            raise self.error(f"{name}: expected one of {', '.join(choices)}, received {self[name]!r}")
+        return self[name]
+
+
+def read_header(path: Path) -> list[str]:
+    """Return the names of a CSV file's columns, whatever is wrong with the file below; [] where it is no CSV."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            return [name.strip() for name in next(csv.reader(file), [])]
+    except csv.Error:
+        return []
+
+
+def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
+    """Yield the lines of a CSV file, cells without the spaces around them; empty lines are passed over.
+
+    Args:
+        path: UTF-8, with a line of names first, separated by commas.
+        needed: columns that it must have.
+
+    Raises:
+        ValueError: naming file and line, where it is no UTF-8, a needed column is missing, a column stands twice, or a
+            line has more or fewer cells than the first.
+        OSError: where it cannot be read.
+    """
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: not UTF-8 (byte {data[error.start]:#04x}); save it as UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names: list[str] = []
+    try:
+        for cells in reader:
+            values = [cell.strip() for cell in cells]
+            if not any(values):
+                continue
+            if not names:
+                names = values
+                _check_header(Row(path, reader.line_num, {}), names, needed)
+                continue
+            row = Row(path, reader.line_num, dict(zip(names, values, strict=False)))
+            if len(values) != len(names):
+                raise row.error(f"expected {len(names)} cells ({', '.join(names)}), received {len(values)}")
+            yield row
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: not CSV: {one_line(error)}") from None
+    if not names:
+        raise ValueError(f"{path}, line 1: expected the columns {', '.join(needed)}, received an empty file")
+
+
+def _check_header(row: Row, names: Sequence[str], needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise row.error(
+            f"the column {missing[0]} is missing; expected {', '.join(needed)}, separated by commas, received "
+            f"{', '.join(names)}"
+        )
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise row.error(f"the column {twice[0]!r} stands twice; take one out")
+
+
+def read_identities(path: Path) -> dict[tuple[str, str], str]:
+    """Read which person each track is: columns camera, track, person; a person of "" is nobody in particular.
+
+    Raises:
+        ValueError: naming file and line, see `read_rows`; also for a track that stands twice.
+    """
+    found: dict[tuple[str, str], tuple[str, int]] = {}
+    for row in read_rows(path, ("camera", "track", "person")):
+        key = (row["camera"], row["track"])
+        if key in found:
+            raise row.error(f"track {key[1]!r} of camera {key[0]!r} stands in line {found[key][1]} too; remove one")
+        found[key] = (row["person"], row.line)
+    return {key: person for key, (person, _) in found.items()}
