@@ -130,7 +130,13 @@ Identities = Annotated[
     ),
 ]
 Tracks = Annotated[
-    str | None, typer.Option(metavar="NAME", help="A tracker's file of boxes in place of gt/gt.txt (mot).")
+    Path | None,
+    typer.Option(
+        parser=console.parse_path,
+        metavar="PATH",
+        help="A tracker's boxes in place of gt/gt.txt (mot): folder of SEQUENCE.txt, the only sequence's file, or "
+        "name of a file in each.",
+    ),
 ]
 TrainShare = Annotated[
     float | None,

@@ -1,6 +1,7 @@
 """Small sets of images in the forms of the sources, for tests; names say everything, pixels are random."""
 
 import numpy as np
+from PIL import Image
 from tiny_tree import make_image
 
 
@@ -24,3 +25,16 @@ def labels(entries):
 def same(left, right):
     """Whether two lists of records' fields are the same, arrays and all."""
     return all(np.array_equal(left[name], right[name]) for name in left)
+
+
+def write_sequence(folder, lines, frames=6, size=(40, 60), truth="gt/gt.txt", suffix=".png"):
+    """Write a MOTChallenge sequence and return the frames' pixels by number; lines are those of the file of boxes."""
+    (folder / "img1").mkdir(parents=True)
+    pixels = {}
+    for number in range(1, frames + 1):
+        pixels[number] = np.random.default_rng([number, len(lines)]).integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels[number]).save(folder / f"img1/{number:06d}{suffix}")
+    if truth:
+        (folder / truth).parent.mkdir(parents=True, exist_ok=True)
+        (folder / truth).write_text("\n".join(lines) + "\n")
+    return pixels

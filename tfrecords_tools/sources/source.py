@@ -16,7 +16,8 @@ class Options:
 
     Args:
         identities: CSV file that joins tracks to people: columns camera, track, person.
-        tracks: name of a tracker's file of boxes, in place of `gt/gt.txt`, inside or beside each sequence.
+        tracks: a tracker's boxes in place of `gt/gt.txt`: a folder of `<sequence>.txt`, a file of the only sequence, or
+            the name of a file inside each sequence.
         seed: of the division into splits, queries and gallery, where the set has none.
         train_share: part of the people, or of the actions where there are several, that such a division gives to
             training. Default: half, as in Market-1501.
@@ -30,7 +31,7 @@ class Options:
     """
 
     identities: Path | None = None
-    tracks: str | None = None
+    tracks: Path | None = None
     seed: int = 0
     train_share: float = 0.5
     margin: float = 0.0

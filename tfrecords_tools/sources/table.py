@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.sources import csv_file, folders, market1501, soccernet
+from tfrecords_tools.sources import csv_file, folders, market1501, mot, soccernet, soccernet_gsr
 from tfrecords_tools.sources.source import Source
 
 # In the order in which a folder is held against them: what is told by little comes last.
@@ -11,6 +11,8 @@ _ORDER = (
     soccernet.SOURCE,
     market1501.SOURCE,
     csv_file.SOURCE,
+    soccernet_gsr.SOURCE,
+    mot.SOURCE,
     folders.SOURCE,
 )
 SOURCES: dict[str, Source] = {source.name: source for source in _ORDER}

@@ -1,0 +1,199 @@
+import io
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sets import write_images, write_sequence
+
+from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.index import read_index, read_info
+from tfrecords_tools.sources.sequences import find_footage
+from tfrecords_tools.sources.source import Options
+from tfrecords_tools.sources.table import SOURCES, find_source
+from tfrecords_tools.writer import convert
+
+# Two tracks through six frames, as SoccerNet-Tracking writes them.
+LINES = [f"{frame},{track},{5 * track}.4,3,8,16,1,-1,-1,-1" for track in (1, 2) for frame in range(1, 7)]
+
+
+def read(root, splits=None, **options):
+    options = Options(**options)
+    return SOURCES["mot"].read(root, splits or SOURCES["mot"].splits(root, options), options)
+
+
+def every(listing):
+    return sorted(
+        (one for entries in listing.entries.values() for one in entries),
+        key=lambda one: (one.track, one.thumbnail.frame),
+    )
+
+
+def test_a_sequence_is_a_camera_and_a_track_a_person(tmp_path):
+    write_sequence(tmp_path / "SNMOT-1", LINES)
+    assert find_source(tmp_path).name == find_source(tmp_path / "SNMOT-1").name == "mot"
+    listing = read(tmp_path)
+    assert listing.protocol == "action"
+    assert (list(listing.cameras), list(listing.people)) == (["SNMOT-1"], ["", "SNMOT-1/1", "SNMOT-1/2"])
+    first = every(listing)[0]
+    assert (first.thumbnail.person, first.thumbnail.frame, first.camera, first.track) == (1, 1, 0, "SNMOT-1/1")
+    assert first.source == "SNMOT-1/img1/000001.png#frame=1&xywh=5,3,8,16"
+    assert {split: len(entries) for split, entries in listing.entries.items()} == {"train": 6, "test": 6}
+    assert Counter(one.subset for one in listing.entries["test"]) == {"query": 1, "gallery": 5}
+    assert every(read(tmp_path / "SNMOT-1"))[0].source == "img1/000001.png#frame=1&xywh=5,3,8,16"
+
+
+def test_crops_are_the_pixels_of_their_boxes(tmp_path):
+    frames = write_sequence(tmp_path / "set/a", [*LINES, "1,3,-5,30,20,99,1,-1,-1,-1"])
+    convert(tmp_path / "set", tmp_path / "out", ["test"], options=Options(train_share=0))
+    info = read_info(tmp_path / "out")["splits"]["test"]
+    assert (info["images"], info["tracks"], info["cameras"], info["protocol"]) == (13, 3, 1, "action")
+    assert info["notes"] == {"people without a second view, in the gallery alone": 1}
+    with read_index(tmp_path / "out/test") as index:
+        for row, record in enumerate(index.read(range(len(index)))):
+            image = np.asarray(Image.open(io.BytesIO(record[record.index(b"\x89PNG") :])))
+            track = int(index.tracks[index.track[row]].partition("/")[2])
+            part = (slice(30, 40), slice(0, 15)) if track == 3 else (slice(3, 19), slice(5 * track, 5 * track + 8))
+            assert any(np.array_equal(image, pixels[part]) for pixels in frames.values())
+
+
+def test_folders_above_are_splits(tmp_path):
+    for split, name in (("train", "a"), ("val", "a"), ("val", "b")):
+        write_sequence(tmp_path / split / name, LINES)
+    listing = read(tmp_path)
+    assert list(listing.entries) == ["train", "valid"]
+    assert list(listing.cameras) == ["train/a", "val/a", "val/b"]
+    assert {one.thumbnail.action for one in listing.entries["valid"]} == {1, 2}
+    assert Counter(one.subset for one in listing.entries["valid"]) == {"query": 4, "gallery": 20}
+
+
+def test_identities_join_sequences(tmp_path):
+    for name in "ab":
+        write_sequence(tmp_path / "set" / name, LINES)
+    (tmp_path / "who.csv").write_text("camera,track,person\na,1,anna\nb,2,anna\na,2,\n")
+    listing = read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
+    assert listing.protocol == "cross_camera"
+    assert {one.track: one.thumbnail.person for one in every(listing)} == {"a/1": 1, "a/2": 0, "b/2": 1}
+    assert {one.thumbnail.action for one in every(listing)} == {0}
+    assert listing.notes["test"] == {"boxes of tracks without an identity left out": 6}
+    assert Counter(one.subset for one in every(listing)) == {"query": 2, "gallery": 16}
+
+
+MOT16 = [
+    "1,1,0,0,10,20,1,1,0.9",
+    "2,1,0,0,10,20,1,1,0.3",
+    "3,1,0,0,4,20,1,1,0.9",
+    "1,2,0,0,10,20,0,1,0.9",  # does not count
+    "1,3,0,0,10,20,1,8,0.9",  # a distractor
+    "4,1,0,0,10,20,1,1,-1",
+]
+
+
+@pytest.mark.parametrize(
+    "options, frames",
+    [
+        ({}, [1, 2, 3, 4]),
+        ({"min_visibility": 0.5}, [1, 3, 4]),
+        ({"min_size": 5}, [1, 2, 4]),
+        ({"every": 2}, [1, 3]),
+        ({"every": 3}, [1, 4]),
+    ],
+)
+def test_what_is_left_out(tmp_path, options, frames):
+    write_sequence(tmp_path / "a", MOT16)
+    listing = read(tmp_path, ["test"], train_share=0, **options)
+    assert [one.thumbnail.frame for one in every(listing)] == frames
+    small, hidden = "boxes too small left out", "boxes hardly visible left out"
+    expected = {"min_visibility": {hidden: 1}, "min_size": {small: 1}}.get(next(iter(options), ""), {})
+    assert {name: count for name, count in listing.notes["test"].items() if name in (small, hidden)} == expected
+
+
+def test_a_margin_widens_boxes(tmp_path):
+    write_sequence(tmp_path / "a", ["1,1,10,10,10,20", "2,1,10,10,10,20"])
+    boxes = {one.box for one in every(read(tmp_path, ["test"], train_share=0, margin=0.1))}
+    assert boxes == {(9, 8, 12, 24)}
+
+
+def test_a_trackers_boxes_take_the_place_of_the_truth(tmp_path):
+    for name in "ab":
+        write_sequence(tmp_path / "set" / name, LINES[:1], truth=None)
+        (tmp_path / "set" / name / "tracker.txt").write_text("1,7,0,0,5,5,0.9,-1,-1,-1\n2,7,0,0,5,5,0,-1,-1,-1\n")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/b.txt").write_text("1,8,0,0,5,5\n2,-1,0,0,5,5\n2,8,0,0,5,5\n")
+    tracks = {one.track for one in every(read(tmp_path / "set", tracks=Path("tracker.txt"), train_share=0))}
+    assert tracks == {"a/7", "b/7"}
+    found = every(read(tmp_path / "set", tracks=tmp_path / "results", train_share=0))
+    assert [(one.track, one.thumbnail.frame) for one in found] == [("b/8", 1), ("b/8", 2)]
+    with pytest.raises(ConfigError, match="--tracks: .* is one file for 2 sequences"):
+        read(tmp_path / "set", tracks=tmp_path / "results/b.txt")
+    assert len(every(read(tmp_path / "set/b", tracks=tmp_path / "results/b.txt", train_share=0))) == 2
+
+
+def test_sequences_without_boxes_are_told(tmp_path, caplog):
+    write_sequence(tmp_path / "test/b", [], truth=None)
+    write_sequence(tmp_path / "train/a", LINES)
+    assert list(read(tmp_path).entries) == ["train"]
+    assert caplog.messages == [f"{tmp_path}: 1 sequences have no boxes and are left out, the first: test/b"]
+
+
+def test_seqinfo_names_the_frames(tmp_path):
+    write_sequence(tmp_path / "a", LINES)
+    (tmp_path / "a/img1").rename(tmp_path / "a/color")
+    assert find_footage(tmp_path) == []
+    (tmp_path / "a/seqinfo.ini").write_text("[Sequence]\nname=a\nimDir=color\n")
+    assert [one.name for one in find_footage(tmp_path)] == ["a"]
+    assert every(read(tmp_path))[0].source.startswith("a/color/000001.png#")
+
+
+# === Refused ===
+
+WRONG = {
+    "cells": (["1,1,0,0,5"], r"gt\.txt, line 1: expected frame, track, left, top, width, height, received '1,1,0,0,5'"),
+    "number": (["1,1,0,0,5,5", "2,1,0,zero,5,5"], r"gt\.txt, line 2: top: expected a number, received 'zero'"),
+    "half a frame": (["1.5,1,0,0,5,5"], "line 1: expected whole numbers as frame and track, received '1.5' and '1'"),
+    "twice": (["1,1,0,0,5,5", "", "1,1,1,0,5,5"], "line 3: track 1 in frame 1 stands in line 1 too"),
+    "frame": (["1,1,0,0,5,5", "9,1,0,0,5,5"], "img1: frame 9 of track 1 is missing; was the archive unpacked whole?"),
+    "nothing": (["1,-1,0,0,5,5"], "no box of a track is left"),
+}
+
+
+@pytest.mark.parametrize("lines, message", WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_named(tmp_path, lines, message):
+    write_sequence(tmp_path / "a", lines)
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path)
+
+
+def test_a_folder_that_is_none(tmp_path):
+    write_images(tmp_path, ["a/b/1.jpg"])
+    with pytest.raises(ConfigError, match="no sequence here: no folder with img1 and gt/gt.txt"):
+        find_source(tmp_path, "mot")
+    write_sequence(tmp_path / "c", [], truth=None)
+    with pytest.raises(ValueError, match=r"c/gt/gt\.txt: no such file, and no other sequence has one; see --tracks"):
+        read(tmp_path)
+
+
+def test_a_seqinfo_that_is_none(tmp_path):
+    write_sequence(tmp_path / "a", LINES)
+    (tmp_path / "a/seqinfo.ini").write_text("imDir=img1\n")
+    with pytest.raises(ValueError, match=r"a/seqinfo\.ini: not readable, "):
+        find_source(tmp_path, "mot")
+
+
+def test_bytes_of_any_kind_are_refused_in_a_line(tmp_path):
+    write_sequence(tmp_path / "a", LINES)
+    random = np.random.default_rng(3)
+    text = (tmp_path / "a/gt/gt.txt").read_bytes()
+    said = []
+    for _ in range(150):
+        data = bytearray(text)
+        for place in random.integers(0, len(data), 3):
+            data[place] = random.choice(list(b"\0\n,-.eE9n\x80"))
+        (tmp_path / "a/gt/gt.txt").write_bytes(data)
+        try:
+            read(tmp_path, ["test"], train_share=0)
+        except ValueError as error:
+            said.append(str(error))
+    assert len(said) > 50
+    assert [one for one in said if "gt.txt, line" not in one and "is missing" not in one] == []

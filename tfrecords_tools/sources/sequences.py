@@ -1,0 +1,195 @@
+"""Sequences of frames with boxes of tracks: what `mot` and `soccernet_gsr` have in common.
+
+A sequence is a folder with its frames in `img1`, anywhere below the set's folder; folders train, val and test above
+them are splits. It is one camera, and a track is one person. Who is the same person in two sequences only a file of
+identities tells: with it, people are compared across all of the set; without, inside their sequence.
+"""
+
+import configparser
+import logging
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfrecords_tools.entry import SPLITS, Entry, rounded_box, where
+from tfrecords_tools.naming import Thumbnail
+from tfrecords_tools.sources.assembly import NOBODY, assemble, choose_splits, number_names
+from tfrecords_tools.sources.division import divide
+from tfrecords_tools.sources.folders import SPLIT_NAMES
+from tfrecords_tools.sources.rows import read_identities
+from tfrecords_tools.sources.source import Listing, Options
+from tfrecords_tools.walk import SUFFIXES
+
+FRAMES = "img1"
+OPTIONS = ("identities", "seed", "train_share", "margin", "min_size", "every")  # those that any such source takes
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Footage:
+    """One sequence.
+
+    Args:
+        folder: with its frames and labels.
+        name: the folder, relative to the set's.
+        split: told by the folders above it, "" where they tell none.
+    """
+
+    folder: Path
+    name: str
+    split: str
+
+    def frames(self) -> dict[int, Path]:
+        """The frames by their numbers, in order; the numbers are the names.
+
+        Raises:
+            ValueError: there is none.
+        """
+        place = self.folder / _frames_folder(self.folder)
+        found = {
+            int(path.stem): path
+            for path in place.iterdir()
+            if path.suffix.lower() in SUFFIXES and path.stem.isascii() and path.stem.isdigit() and len(path.stem) < 19
+        }
+        if not found:
+            raise ValueError(f"{place}: no frame here; expected 000001.jpg and so on")
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A box of a track in a frame: edges in pixels; visibility is None where it is not told."""
+
+    frame: int
+    track: str
+    box: tuple[float, float, float, float]
+    visibility: float | None = None
+    role: str | None = None
+    jersey: str | None = None
+
+
+def find_footage(root: Path) -> list[Footage]:
+    """Return the sequences at or below a folder, by name; a folder inside a sequence is not looked into."""
+    found = []
+    for place, folders, _ in os.walk(root, followlinks=True):
+        folder = Path(place)
+        if len(folder.relative_to(root).parts) > 4:
+            folders.clear()
+        elif (folder / _frames_folder(folder)).is_dir():
+            found.append(folder)
+            folders.clear()
+        folders[:] = [name for name in folders if not name.startswith(".")]
+    names = {
+        folder: folder.relative_to(root).as_posix() if folder != root else folder.resolve().name for folder in found
+    }
+    splits = {folder: SPLIT_NAMES.get(folder.relative_to(root).parts[0], "") for folder in found if folder != root}
+    divided = bool(splits) and all(splits.values())
+    return [Footage(folder, names[folder], splits[folder] if divided else "") for folder in sorted(found)]
+
+
+def splits_of(footage: Iterable[Footage], options: Options) -> list[str]:
+    """The splits of a set: as the folders tell, or those that a division makes."""
+    found = {one.split for one in footage} - {""}
+    if not found:
+        found = {split for split, share in (("train", options.train_share), ("test", 1 - options.train_share)) if share}
+    return [split for split in SPLITS if split in found]
+
+
+def list_footage(
+    root: Path,
+    footage: Sequence[Footage],
+    splits: Sequence[str],
+    options: Options,
+    look: Callable[[Footage], Iterator[Sighting]],
+) -> Listing:
+    """List what is to be cut out of the frames of a set.
+
+    Args:
+        root: the set's folder.
+        footage: its sequences.
+        splits: those wanted.
+        options: what was told.
+        look: yields the boxes of a sequence.
+
+    Raises:
+        ValueError: a box lies in a frame that is not there, or no box is left.
+    """
+    choose_splits(splits, splits_of(footage, options), root)
+    joined = None if options.identities is None else read_identities(options.identities)
+    cameras, camera_names = number_names((one.name for one in footage), first=0)
+    notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    found: list[tuple[Footage, Path, Sighting, str]] = []
+    for one in footage:
+        for path, sighting in _kept(one, options, look, notes[one.split or "test"]):
+            person = _person(one, sighting.track, joined)
+            if person is None:
+                notes[one.split or "test"]["boxes of tracks without an identity left out"] += 1
+            else:
+                found.append((one, path, sighting, person))
+    if not found:
+        raise ValueError(f"{root}: no box of a track is left; look at --min-size, --min-visibility and --identities")
+    people, people_names = number_names(person for *_, person in found)
+    entries = []
+    for one, path, sighting, person in found:
+        number = people.get(person, NOBODY)
+        action = 0 if joined is not None else cameras[one.name]
+        thumbnail = Thumbnail(0, action, number, sighting.frame, sighting.role, sighting.jersey, None, 0, 0)
+        box = rounded_box(*sighting.box, margin=options.margin)
+        source = where(path.relative_to(root).as_posix(), box, sighting.frame)
+        track = f"{one.name}/{sighting.track}"
+        entries.append(Entry(thumbnail, path, one.split, "", one.name, cameras[one.name], track, source, box))
+    protocol = "cross_camera" if joined is not None and len(camera_names) > 1 else "action"
+    divided, more = divide(entries, protocol, options.seed, options.train_share)
+    for split, counts in more.items():
+        notes[split] += counts
+    return assemble(divided, splits, protocol, camera_names, people_names, notes)
+
+
+def _person(one: Footage, track: str, joined: Mapping[tuple[str, str], str] | None) -> str | None:
+    """The name of a person, None where it is not known who that is; a sequence may be called by its last folder."""
+    if joined is None:
+        return f"{one.name}/{track}"
+    found = joined.get((one.name, track))
+    return joined.get((one.folder.name, track)) if found is None else found
+
+
+def _kept(
+    one: Footage, options: Options, look: Callable[[Footage], Iterator[Sighting]], notes: Counter[str]
+) -> Iterator[tuple[Path, Sighting]]:
+    """Yield the boxes that are wanted, by frame, with the frame's file."""
+    frames = one.frames()
+    wanted = set(list(frames)[:: options.every])
+    for sighting in sorted(look(one), key=lambda sighting: (sighting.frame, sighting.track)):
+        if sighting.frame not in frames:
+            raise ValueError(
+                f"{one.folder / _frames_folder(one.folder)}: frame {sighting.frame} of track {sighting.track} is "
+                "missing; was the archive unpacked whole?"
+            )
+        if sighting.frame not in wanted:
+            continue
+        if min(sighting.box[2:]) < options.min_size:
+            notes["boxes too small left out"] += 1
+        elif sighting.visibility is not None and sighting.visibility < options.min_visibility:
+            notes["boxes hardly visible left out"] += 1
+        else:
+            yield frames[sighting.frame], sighting
+
+
+def _frames_folder(folder: Path) -> str:
+    """The name of the folder of frames: as `seqinfo.ini` says, or `img1`.
+
+    Raises:
+        ValueError: `seqinfo.ini` is none.
+    """
+    path = folder / "seqinfo.ini"
+    if not path.is_file():
+        return FRAMES
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8-sig"))
+        name = parser.get("Sequence", "imDir", fallback=FRAMES)
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not readable, {str(error).splitlines()[0]}; mend or remove it") from None
+    return name if name and Path(name).name == name else FRAMES
