@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -182,7 +183,7 @@ def convert(
     """Convert images with labels to TFRecords: SoccerNet-v3 ReID, Market-1501, own crops, tracks in frames.
 
     Reads every image once and writes OUT/<split>/*.tfrecord with an index, and OUT/info.json. If
-    anything is wrong, OUT stays as it was.
+    anything is wrong, OUT stays as it was. `kreid-convert check OUT` reads all of it back.
 
     \b
     kreid-convert SoccerNet records                                  all splits
@@ -225,7 +226,11 @@ def convert(
 
 
 def main() -> None:
-    """Run kreid-convert."""
+    """Run kreid-convert, or kreid-convert check."""
+    if sys.argv[1:2] == ["check"]:
+        from tfrecords_tools.check_cli import app as check_app
+
+        console.run(check_app)
     console.run(app)
 
 

@@ -226,6 +226,39 @@ def test_warnings_are_lines_of_their_own(convert, tree, tmp_path):
     assert "warning: 1 images are not of the size their names say" in err
 
 
+def test_bad_images_can_be_skipped_and_are_listed(convert, tree, tmp_path):
+    bad = scan(tree, "test")[2]
+    bad.path.write_bytes(b"<html>, no image")
+    code, _, err = convert(tree, tmp_path / "out", "--on-error", "skip")
+    assert code == 0
+    assert "test: 2 images (1 queries, 1 gallery)" in err
+    assert "(1 bad images skipped, see test/problems.csv)" in err
+    lines = (tmp_path / "out/test/problems.csv").read_text().splitlines()
+    assert lines[0] == "source,subset,problem"
+    assert lines[1].startswith(f'{bad.source},gallery,"{bad.path}: is not an image')
+    assert len(lines) == 2
+    info = read_info(tmp_path / "out")["splits"]
+    assert (info["test"]["skipped"], info["valid"]["skipped"]) == (1, 0)
+    assert not (tmp_path / "out/valid/problems.csv").exists()
+    assert convert(tree, tmp_path / "out", "--on-error", "skip", "--overwrite")[0] == 0
+
+
+def test_a_split_whose_images_are_all_bad_is_an_error(convert, tree, tmp_path):
+    for entry in scan(tree, "test"):
+        entry.path.write_bytes(b"")
+    code, _, err = convert(tree, tmp_path / "out", "--on-error", "skip")
+    assert code == 1
+    assert err.splitlines()[-1].endswith("is empty; get it again, or leave it out; and so are all 3 images of test")
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_pixels_are_refused(convert, tree, tmp_path):
+    code, _, err = convert(tree, tmp_path / "out", "--split", "test", "--max-pixels", "71")
+    assert code == 1
+    assert "has 6 x 12 pixels, more than the 71 that are let pass (--max-pixels)" in err
+    assert convert(tree, tmp_path / "out", "--split", "test", "--max-pixels", "72")[0] == 0
+
+
 # === A synthetic set ===
 
 
