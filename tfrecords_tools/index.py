@@ -134,6 +134,11 @@ class Index:
     def __len__(self) -> int:
         return len(self.offset)
 
+    @property
+    def known_camera(self) -> np.ndarray | None:
+        """The column `camera`, None where no camera is known."""
+        return None if np.all(self.camera == -1) else self.camera
+
     def read(self, rows: Iterable[int]) -> list[bytes]:
         """Read records by their position in the index, in the order asked for.
 

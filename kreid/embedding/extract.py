@@ -59,7 +59,8 @@ def embed(
         rows: positions in the folder's index of the images to embed; all by default.
 
     Returns:
-        Vectors and labels, in the order of the records or of `rows`; the person is -1 in the challenge split.
+        Vectors and labels, in the order of the records or of `rows`; the person is -1 in the challenge split, the
+        camera None where the records tell none.
 
     Raises:
         ValueError: where the folder holds no readable records, or the model lacks the heads that are asked for.
@@ -96,14 +97,17 @@ def embed_each(
     """
     index = read_index(records)
     chosen = np.arange(len(index)) if rows is None else np.asarray(rows)
+    camera = None if index.known_camera is None else index.known_camera[chosen]
     # Complains before the network works.
-    images = Images(index.person[chosen], index.action[chosen], index.bbox[chosen], index.is_query[chosen])
+    images = Images(
+        index.person[chosen], index.action[chosen], index.bbox[chosen], index.is_query[chosen], camera=camera
+    )
     batches = record_batches(records, model.input_shape[1:3], batch_size, rows)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     with damage_named(index, chosen):
         found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)))
-    labels = (images.person, images.action, images.bbox, images.is_query)
-    embedded = {recipe: Embedded(Embeddings(vectors, *labels), cost) for recipe, (vectors, cost) in found.items()}
+    labels = {name: getattr(images, name) for name in ("person", "action", "bbox", "is_query", "camera")}
+    embedded = {recipe: Embedded(Embeddings(vectors, **labels), cost) for recipe, (vectors, cost) in found.items()}
     return [embedded[recipe] for recipe in recipes]
 
 

@@ -38,6 +38,8 @@ def read_groundtruth(path: str | Path) -> Images:
         arrays = read_arrays(path, ("person", "action", "bbox", "is_query"))
         person, action, bbox, is_query = (arrays[name] for name in ("person", "action", "bbox", "is_query"))
         camera = arrays.get("camera")
+        if camera is not None and np.all(camera == -1):  # as records have it that tell none
+            camera = None
     else:
         person, action, bbox, is_query = _read_bbox_info(path)
         camera = None

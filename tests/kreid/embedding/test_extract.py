@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from configurations import changed
+from sets import write_images
 from tiny_runs import with_heads
 
 from kreid.config.sections import Evaluation
@@ -11,6 +12,8 @@ from kreid.embedding import extract as embedding
 from kreid.embedding.extract import embed, embed_each
 from kreid.embedding.views import cut, pictures
 from kreid.models.embedders import build_model
+from kreid.ranking.truth import read_groundtruth
+from tfrecords_tools.writer import convert
 
 
 def unit(vectors):
@@ -25,6 +28,23 @@ def model(tiny_one):
 @pytest.fixture(scope="module")
 def images(records):
     return np.concatenate([batch.numpy() for batch in record_batches(records / "test", (32, 32))])
+
+
+@pytest.fixture
+def market(tmp_path):
+    """Records of a set whose cameras are known."""
+    names = ["query/0001_c1_1.png", "bounding_box_test/0000_c2_3.png", "bounding_box_test/0001_c4_2.png"]
+    write_images(tmp_path / "set", names)
+    convert(tmp_path / "set", tmp_path / "records")
+    return tmp_path / "records/test"
+
+
+def test_cameras_come_along_where_records_tell_them(model, market, records):
+    assert embed(model, market).camera.tolist() == [1, 2, 4]
+    assert embed(model, market, rows=[2, 0]).camera.tolist() == [4, 1]
+    assert read_groundtruth(market).camera.tolist() == [1, 2, 4]
+    assert embed(model, records / "test", rows=[0, 1]).camera is None
+    assert read_groundtruth(records / "test").camera is None
 
 
 # === Pictures ===
