@@ -1,15 +1,19 @@
 """kreid-compare: runs beside each other, and beside the paper."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kreid.cli import switches
 from kreid.cli.common import check_run, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
+
+if TYPE_CHECKING:
+    from kreid.config.sections import Evaluation
 
 app = make_app()
 
@@ -33,12 +37,13 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="The table, comparison_<split>.md by default.", parser=parse_path),
     ] = None,
+    protocol: switches.Protocol = None,
 ) -> None:
     """Put runs into one table: scores with intervals, the paper's own, costs, and paired tests against the first.
 
     The scores are those that kreid-evaluate left in RUN/metrics_<split>.json. With --data, runs without them, or with
     those of earlier weights or of other records, are scored first, as the section `evaluation` of their configuration
-    says.
+    says. Scores by different protocols are not compared; --protocol is for runs that are scored here.
 
     Writes the table as Markdown, and all figures as JSON beside it.
     """
@@ -48,7 +53,11 @@ def compare(
     for written in (out, out.with_suffix(".json")):
         check_output(written)
     records = check_split(data, split) if data else None
-    paths = [run_folder if run_folder.is_file() else _scored(run_folder, records, split) for run_folder in runs]
+    if protocol and not records:
+        raise ConfigError("--protocol: decides how runs are scored here, which takes --data too; leave it out")
+    paths = [
+        run_folder if run_folder.is_file() else _scored(run_folder, records, split, protocol) for run_folder in runs
+    ]
 
     from kreid.evaluation.comparison import compare_metrics, read_metrics, system_name, to_markdown
     from kreid.files.atomic import atomic_file, write_json
@@ -68,34 +77,34 @@ def compare(
     finish(out)
 
 
-def _scored(run_folder: Path, records: Path | None, split: str) -> Path:
-    """Return the run's metrics; where these are not there, or of other weights or records, score it first."""
+def _scored(run_folder: Path, records: Path | None, split: str, protocol: switches.ProtocolName | None) -> Path:
+    """Return the run's metrics; where these are not there, or of other weights, records or protocol, score it first."""
     check_run(run_folder)
     path = run_folder / f"metrics_{split}.json"
     if not records and not path.is_file():
         raise ConfigError(f"{run_folder}: not scored on {split} yet; run kreid-evaluate, or give --data")
-    if path.is_file() and _is_current(path, run_folder, records):
+    settings = switches.protocol_settings(run_folder, protocol) if records else None
+    if path.is_file() and _is_current(path, run_folder, records, settings):
         return path
-    if not records:
+    if not records or not settings:
         warn(f"{path}: of other weights than {run_folder} has now; run kreid-evaluate again, or give --data")
         return path
-    check_labels(records)
+    check_labels(records, settings)
     check_output(path)
     load_tensorflow()
     from kreid.evaluation.scoring import evaluate_runs
     from kreid.files.atomic import write_json
-    from kreid.runs.folder import load_config_of
     from tfrecords_tools.console.progress import counted
 
     note(f"scoring {run_folder}")
-    settings = load_config_of(run_folder).evaluation
     with counted("embedding") as progress:
         metrics = evaluate_runs([run_folder], records, split, settings, progress=progress)
     return write_json(path, metrics)
 
 
-def _is_current(path: Path, run_folder: Path, records: Path | None) -> bool:
+def _is_current(path: Path, run_folder: Path, records: Path | None, settings: "Evaluation | None") -> bool:
     """Return whether metrics are of the run's weights and of `records`; without these a bad file is an error."""
+    from kreid.data.protocol import chosen_protocol
     from kreid.evaluation.comparison import of_same_queries, read_metrics
     from kreid.ranking.truth import read_groundtruth
     from kreid.runs.weights import weights_digest
@@ -107,7 +116,9 @@ def _is_current(path: Path, run_folder: Path, records: Path | None) -> bool:
             raise
         return False
     same = metrics["weights"] == [weights_digest(run_folder)]
-    return same and (not records or of_same_queries(metrics, read_groundtruth(records)))
+    if not same or not records or not settings:
+        return same
+    return of_same_queries(metrics, read_groundtruth(records), chosen_protocol(records, settings.protocol))
 
 
 def main() -> None:

@@ -40,22 +40,23 @@ def evaluate(
     weight: switches.Weight = None,
     with_: switches.With = None,
     join: switches.JoinBy = switches.Join.concat,
+    protocol: switches.Protocol = None,
 ) -> None:
-    """Score RUN by SoccerNet's protocol: for each query, the gallery of its own action is ranked; mAP and rank-k.
+    """Score RUN: mAP and rank-k, by SoccerNet's protocol or by Market-1501's (--protocol).
 
     Each switch for better rankings is scored alone and with the others, beside the plain ranking, with the seconds it
     takes; those left out are as the section `evaluation` of RUN's configuration says.
 
     Writes RUN/metrics_<split>.json (metrics_<split>_with_<other run>.json for an ensemble), where scores are fractions,
-    the first ones with all switches; the printed rows are in percent, with 95 % intervals over actions and p of a
-    paired test of mAP against the first row.
+    the first ones with all switches; the printed rows are in percent, with 95 % intervals over actions (over people
+    where one action is the whole set) and p of a paired test of mAP against the first row.
     """
     runs = [run_folder, *(with_ or [])]
     from kreid.runs.folder import result_path
 
-    settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
+    settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight, protocol)
     records = check_split(data, split)
-    check_labels(records)
+    check_labels(records, settings)
     out = check_output(result_path(runs, f"metrics_{split}.json"))
     load_tensorflow()
     from kreid.evaluation.scoring import evaluate_runs, score_baselines
@@ -66,7 +67,7 @@ def evaluate(
         metrics = evaluate_runs(runs, records, split, settings, metric, join, progress)
     if baselines:
         with counted("untrained") as progress:
-            metrics["baselines"] = score_baselines(run_folder, records, metric, progress)
+            metrics["baselines"] = score_baselines(run_folder, records, metric, progress, metrics["protocol"])
     try:
         write_json(out, metrics)
     finally:  # what took hours is shown, whatever has become of the disk
@@ -75,9 +76,11 @@ def evaluate(
 
 
 def _print_table(metrics: "RunMetrics", ties: bool) -> None:
-    actions = len(metrics["per_action"]["action"])
+    named = f" of {len(metrics['per_action']['action'])} actions"
+    if metrics["protocol"] != "action":
+        named = f", protocol {metrics['protocol']}"
     skipped = f", {metrics['skipped']} without a match skipped" if metrics["skipped"] else ""
-    print(f"{metrics['split']}: {metrics['queries']} queries of {actions} actions{skipped}")
+    print(f"{metrics['split']}: {metrics['queries']} queries{named}{skipped}")
     rows = [_row(scores["name"], scores) for scores in metrics["rows"]]
     rows += [_row(name, scores) for name, scores in metrics.get("baselines", {}).items()]
     rows += [_row(f"ties {way}", scores) for way, scores in metrics["ties"].items()] if ties else []

@@ -8,20 +8,22 @@ import typer
 from kreid.cli import switches
 from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
 from kreid.cli.search import Backend, SeveralValues, search_crops
-from kreid.cli.sources import check_split
+from kreid.cli.sources import check_protocol, check_split
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, parse_path, run, warn
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
 
 if TYPE_CHECKING:
     import keras
 
     from kreid.config.sections import Evaluation
+    from kreid.ranking.figures import QueryFigures
     from kreid.ranking.lists import Ranking
 
 app = make_app()
 # What kreid-search takes, which was a second way of this command.
 _SEARCH = ("gallery", "query", "top", "out", "backend")
+_SHOWN = 50  # gallery images of each query that a page shows, where it does not show all
 _BOTH = ("run_folder", "metric", "flip", "rerank", "k1", "k2", "weight", "help")
 
 
@@ -44,6 +46,7 @@ def rank(
     weight: switches.Weight = None,
     with_: switches.With = None,
     join: switches.JoinBy = switches.Join.concat,
+    protocol: switches.Protocol = None,
     look: Annotated[
         bool, typer.Option(help="Show in the report what the network sees in the hardest queries and their gallery.")
     ] = True,
@@ -56,8 +59,9 @@ def rank(
     """Rank, for each query of a split, the gallery of its action. (A search among any crops: kreid-search.)
 
     Writes RUN/ranking_<split>.json, the file that SoccerNet's scorer and challenge server take, and
-    RUN/report_<split>.html, a page to look at. The switches ask for better rankings than the plain one; those left out
-    are as the section `evaluation` of RUN's configuration says.
+    RUN/report_<split>.html, a page to look at. By --protocol cross_camera, whose lists are not what that file holds,
+    it writes the page alone, with the first images of each list. The switches ask for better rankings than the plain
+    one; those left out are as the section `evaluation` of RUN's configuration says.
     """
     check_run(run_folder)
     if _is_search(context):
@@ -68,25 +72,33 @@ def rank(
     if data is None:
         raise ConfigError("--data: missing; give what kreid-convert wrote, or take kreid-search for a search")
     runs = [run_folder, *(with_ or [])]
-    settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight)
+    settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight, protocol)
     records = check_split(data, split, scored=False)
+    by = check_protocol(records, settings)
     from kreid.runs.folder import load_model, result_path
 
-    written = check_output(result_path(runs, f"ranking_{split}.json"))
+    written = result_path(runs, f"ranking_{split}.json") if by == "action" else None
+    if written:
+        check_output(written)
+    else:
+        note(f"no ranking file: SoccerNet's form holds all of an action, and protocol {by!r} leaves some of it out")
     check_output(result_path(runs, f"report_{split}.html"))
     load_tensorflow()
-    from kreid.evaluation.records import rank_records
+    from kreid.evaluation.records import embed_records, figures_by_settings, ranked
     from kreid.ranking import files as ranking_files
     from tfrecords_tools.console.progress import counted
 
     models = [load_model(folder) for folder in runs]
     with counted("embedding") as progress:
-        ranking = rank_records(models, records, settings, metric, join, progress)
-    alone = int((ranking.sizes == 0).sum())
-    if alone:
-        warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
-    print(ranking_files.write(ranking, written))
-    finish(_write_report(runs, models[0], ranking, records, split, settings, look))
+        embeddings = embed_records(models, records, settings, join, progress)
+    ranking, figures = ranked(embeddings, settings, metric, by, None if written else _SHOWN), None
+    if written:
+        if alone := int((ranking.sizes == 0).sum()):
+            warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
+        print(ranking_files.write(ranking, written))
+    else:
+        figures = figures_by_settings(embeddings, settings, metric, by, ("order",))["order"]
+    finish(_write_report(runs, models[0], ranking, figures, records, split, settings, look))
 
 
 def _is_search(context: typer.Context) -> bool:
@@ -112,6 +124,7 @@ def _write_report(
     runs: list[Path],
     model: "keras.Model",
     ranking: "Ranking",
+    figures: "QueryFigures | None",
     records: Path,
     split: str,
     settings: "Evaluation",
@@ -130,11 +143,13 @@ def _write_report(
     names, ways = run_names(runs), [*describe(settings).values()]
     title = ", ".join([" + ".join(names), split, *ways])
     config = load_config_of(runs[0])
-    row = paper_row(config, split) if len(runs) == 1 else None
-    note = f"Explained is the plain embedding of {names[0]}." if ways or len(runs) > 1 else ""
-    looker = pair_looks(Viewer(model, config.model), ranking, records, note) if look else None
+    row = paper_row(config, split, ranking.protocol) if len(runs) == 1 else None
+    explained = f"Explained is the plain embedding of {names[0]}." if ways or len(runs) > 1 else ""
+    looker = pair_looks(Viewer(model, config.model), ranking, records, explained) if look else None
     with counted("report") as progress:
-        return write_report(ranking, records, report, title, paper_row=row, look=looker, progress=progress)
+        return write_report(
+            ranking, records, report, title, figures=figures, paper_row=row, look=looker, progress=progress
+        )
 
 
 def main() -> None:

@@ -1,8 +1,12 @@
 """What a command's images come from, records or crops, and one answer for each to what is not there."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kreid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kreid.config.sections import Evaluation
 
 
 def check_data(data: Path, split: str = "train") -> Path:
@@ -38,15 +42,37 @@ def check_split(data: Path, split: str, scored: bool = True) -> Path:
     return check_data(data, split)
 
 
-def check_labels(records: Path) -> None:
-    """Complain at once, not after hours of a network's work, about records whose labels are withheld or wrong."""
+def check_labels(records: Path, settings: "Evaluation") -> str:
+    """Return the protocol of a split's scores; complain at once, not after hours of a network's work, about its labels.
+
+    Args:
+        records: the split's folder. Labels that are withheld or wrong, or unknown to the protocol, are complained of.
+        settings: what is asked for.
+    """
     import numpy as np
 
     from kreid.ranking.embeddings import check_labelled
+    from kreid.ranking.protocols import protocol_of
     from kreid.ranking.truth import read_groundtruth
 
-    images = read_groundtruth(records)
-    check_labelled(images, np.arange(len(images)))
+    protocol, images = check_protocol(records, settings), read_groundtruth(records)
+    if not protocol_of(protocol, images).by_camera:  # which does without the labels of junk
+        check_labelled(images, np.arange(len(images)))
+    return protocol
+
+
+def check_protocol(records: Path, settings: "Evaluation") -> str:
+    """Return the protocol that a split is ranked by; complain at once about records that it cannot be ranked by."""
+    from kreid.data.protocol import chosen_protocol
+    from kreid.ranking.protocols import protocol_of
+    from kreid.ranking.reranking import check_rerankable
+    from kreid.ranking.truth import read_groundtruth
+
+    protocol, images = chosen_protocol(records, settings.protocol), read_groundtruth(records)
+    protocol_of(protocol, images)
+    if settings.rerank:
+        check_rerankable(images)
+    return protocol
 
 
 def image_files(paths: list[Path]) -> list[Path]:

@@ -39,6 +39,23 @@ Weight = Annotated[
     float | None,
     typer.Option("--weight", metavar="W", min=0, max=1, help="Of --rerank: the original distance's share; 0.3."),
 ]
+
+
+class ProtocolName(StrEnum):
+    """Which gallery images a query is held against."""
+
+    action = "action"
+    cross_camera = "cross_camera"
+
+
+Protocol = Annotated[
+    ProtocolName | None,
+    typer.Option(
+        "--protocol",
+        help="Hold each query against the gallery of its action, or, as Market-1501 does, against it without its own "
+        "person's images from its own camera. Default: what the records say.",
+    ),
+]
 With = Annotated[
     list[Path] | None,
     typer.Option(
@@ -72,6 +89,15 @@ def search_settings(
     return Evaluation.model_validate({"flip": bool(flip), "rerank": _rerank(None, rerank, k1, k2, weight)})
 
 
+def protocol_settings(run: Path, protocol: ProtocolName | None) -> "Evaluation":
+    """Return what a run's configuration asks for, with the protocol of --protocol where it is there."""
+    from kreid.config.sections import Evaluation
+    from kreid.runs.folder import load_config_of
+
+    settings = load_config_of(run).evaluation
+    return Evaluation.model_validate(settings.model_dump() | {"protocol": protocol.value}) if protocol else settings
+
+
 def check_settings(
     runs: Sequence[Path],
     flip: bool | None,
@@ -82,6 +108,7 @@ def check_settings(
     k1: int | None,
     k2: int | None,
     weight: float | None,
+    protocol: ProtocolName | None = None,
 ) -> "Evaluation":
     """Return what the first run's configuration and the switches, which win, ask for; complain if a run cannot do it.
 
@@ -101,6 +128,7 @@ def check_settings(
     switches = {"flip": flip, "crops": crops, "embedding": embedding, "expand": expand}
     tree = configs[0].evaluation.model_dump() | {key: value for key, value in switches.items() if value is not None}
     tree["rerank"] = _rerank(tree["rerank"], rerank, k1, k2, weight)
+    tree["protocol"] = protocol.value if protocol else tree["protocol"]
     settings = Evaluation.model_validate(tree)
     for run, config in zip(runs, configs, strict=True):
         if settings.embedding == "concat" and not config.model.heads.layers:

@@ -291,6 +291,9 @@ class Evaluation(Section):
     bottom, left, right. `embedding: concat` ranks by the final embedding and all layer-wise heads together, also where
     `model.embedding` is `final`. `expand` moves each query towards so many of its nearest gallery images. `rerank` asks
     for k-reciprocal re-ranking inside each action; `true` takes its defaults.
+
+    `protocol` says which gallery images a query is held against, in validation too: `action`, all of its action, or
+    `cross_camera`, Market-1501's (null: what the records say of themselves, `action` where they say nothing).
     """
 
     flip: bool = False
@@ -298,6 +301,7 @@ class Evaluation(Section):
     embedding: Literal["final", "concat"] = "final"
     expand: Count = 0
     rerank: Rerank | None = None
+    protocol: Literal["action", "cross_camera"] | None = None
 
     @field_validator("rerank", mode="before")
     @classmethod

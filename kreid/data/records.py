@@ -18,6 +18,24 @@ UNREADABLE = (tf.errors.OpError, UnicodeDecodeError)
 _CHUNK = 128  # records parsed at a time
 
 
+def read_labels(index: Index, rows: np.ndarray | None = None) -> Images:
+    """Return the labels of some records, with the cameras where any is known.
+
+    Args:
+        index: of the records.
+        rows: their positions in it; all by default.
+    """
+    chosen = np.arange(len(index)) if rows is None else rows
+    camera = index.known_camera
+    return Images(
+        person=index.person[chosen],
+        action=index.action[chosen],
+        bbox=index.bbox[chosen],
+        is_query=index.is_query[chosen],
+        camera=None if camera is None else camera[chosen],
+    )
+
+
 def find_records(images: Images, index: Index) -> np.ndarray:
     """Return (M,) int64, the record of each image.
 

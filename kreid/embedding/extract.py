@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from kreid.config.sections import PLAIN, Evaluation
 from kreid.data.images import check_images, file_batches
-from kreid.data.records import damage_named, record_batches
+from kreid.data.records import damage_named, read_labels, record_batches
 from kreid.embedding.views import Picture, cut, pictures
 from kreid.ranking.distances import unit_float32
-from kreid.ranking.embeddings import Embeddings, Images
+from kreid.ranking.embeddings import Embeddings
 from kreid.types import Progress, Tensor
 from tfrecords_tools.index import read_index
 
@@ -60,7 +60,7 @@ def embed(
 
     Returns:
         Vectors and labels, in the order of the records or of `rows`; the person is -1 in the challenge split, the
-        camera None where the records tell none.
+        camera there where the records know it.
 
     Raises:
         ValueError: where the folder holds no readable records, or the model lacks the heads that are asked for.
@@ -97,11 +97,7 @@ def embed_each(
     """
     index = read_index(records)
     chosen = np.arange(len(index)) if rows is None else np.asarray(rows)
-    camera = None if index.known_camera is None else index.known_camera[chosen]
-    # Complains before the network works.
-    images = Images(
-        index.person[chosen], index.action[chosen], index.bbox[chosen], index.is_query[chosen], camera=camera
-    )
+    images = read_labels(index, chosen)  # complains before the network works
     batches = record_batches(records, model.input_shape[1:3], batch_size, rows)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     with damage_named(index, chosen):

@@ -1,5 +1,6 @@
 """What a score has to beat: the same network untrained, and chance."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 
 from kreid.models.embedders import build_model
 from kreid.ranking.embeddings import Embeddings
-from kreid.ranking.ordering import rank
+from kreid.ranking.ordering import figures_of
 from kreid.ranking.scores import Fractions, evaluate
 from kreid.runs.folder import load_config_of
 
@@ -19,23 +20,23 @@ def untrained(run: str | Path) -> keras.Model:
     return build_model(config.model, pretrained=False)
 
 
-def random_ranking(embeddings: Embeddings, draws: int = 20, seed: int = 0) -> Fractions:
+def random_ranking(embeddings: Embeddings, draws: int = 20, seed: int = 0, protocol: str = "action") -> Fractions:
     """Scores of ranking each gallery at random: the mean over `draws` drawings.
 
     Args:
         embeddings: their labels are used, not their vectors.
         draws: how many random rankings.
         seed: seed of the draws.
+        protocol: see `kreid.ranking.rank`.
 
     Returns:
         The fractions among the figures of `kreid.ranking.evaluate`.
     """
     rng = np.random.default_rng(seed)
-    labels = {name: getattr(embeddings, name) for name in ("person", "action", "bbox", "is_query")}
     scores: list[Fractions] = []
     for _ in range(draws):
         vectors = rng.standard_normal((len(embeddings.person), 8)).astype(np.float32)
-        scores.append(evaluate(rank(Embeddings(vectors, **labels))))
+        scores.append(evaluate(figures_of(replace(embeddings, vectors=vectors), protocol=protocol)))
     return {
         "mAP": float(np.mean([one["mAP"] for one in scores])),
         "rank1": float(np.mean([one["rank1"] for one in scores])),

@@ -12,6 +12,7 @@ from kreid.evaluation.metrics import Change, Compared, Measured, System
 from kreid.evaluation.settings import describe
 from kreid.ranking.embeddings import Images
 from kreid.ranking.figures import QueryFigures
+from kreid.ranking.protocols import gallery_sizes
 from kreid.ranking.statistics import compare
 from tfrecords_tools.tables import markdown
 
@@ -52,16 +53,21 @@ def system_name(metrics: Measured) -> str:
     return " + ".join(metrics["runs"]) + (f" ({', '.join(words)})" if words else "")
 
 
-def of_same_queries(metrics: Measured, images: Images) -> bool:
-    """Return whether a score is of these images: the same queries, each with a gallery as large."""
+def of_same_queries(metrics: Measured, images: Images, protocol: str = "action") -> bool:
+    """Return whether a score is of these images by this protocol: the same queries, each with a gallery as large."""
+    if protocol_of_score(metrics) != protocol:
+        return False
     rows = np.flatnonzero(images.is_query)
     rows = rows[np.argsort(images.bbox[rows], kind="stable")]
-    actions, counts = np.unique(images.action[~images.is_query], return_counts=True)
-    gallery = dict(zip(actions.tolist(), counts.tolist(), strict=True))
-    size = np.array([gallery.get(one, 0) for one in images.action[rows].tolist()], np.int64)
+    size = gallery_sizes(images, protocol)[rows]
     figures = _figures(metrics).by_bbox()
     pairs = ((figures.bbox, images.bbox[rows]), (figures.action, images.action[rows]), (figures.gallery_size, size))
     return all(np.array_equal(one, other) for one, other in pairs)
+
+
+def protocol_of_score(metrics: Measured) -> str:
+    """Return the protocol of a score; earlier versions knew one and did not name it."""
+    return metrics.get("protocol", "action")
 
 
 def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
@@ -74,15 +80,20 @@ def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
         The scores of all, in their order, and for all but the first how much they are above it.
 
     Raises:
-        ValueError: two systems were scored on different queries, galleries or labels.
+        ValueError: two systems were scored by different protocols, or on different queries, galleries or labels.
     """
     base = next(iter(systems))
-    split, first = systems[base]["split"], _figures(systems[base])
+    split, protocol, first = systems[base]["split"], protocol_of_score(systems[base]), _figures(systems[base])
     rows: list[System] = []
     for name, metrics in systems.items():
         if metrics["split"] != split:
             again = "score all of them on the same records"
             raise ValueError(f"{name}: scored on {metrics['split']}, {base} on {split}; {again}")
+        if protocol_of_score(metrics) != protocol:
+            raise ValueError(
+                f"{name}: scored by protocol {protocol_of_score(metrics)!r}, {base} by {protocol!r}, whose figures say "
+                "nothing about each other; score all of them by one, as kreid-evaluate --protocol does"
+            )
         rows.append(
             {
                 "system": name,
@@ -96,7 +107,14 @@ def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
                 "against_first": None if name == base else _against(first, _figures(metrics), (base, name)),
             }
         )
-    return {"split": split, "queries": len(first), "actions": len(np.unique(first.action)), "systems": rows}
+    return {
+        "split": split,
+        "protocol": protocol,
+        "queries": len(first),
+        "actions": len(np.unique(first.action)),
+        "units": first.units,
+        "systems": rows,
+    }
 
 
 def to_markdown(comparison: Compared) -> str:
@@ -106,9 +124,11 @@ def to_markdown(comparison: Compared) -> str:
     if len(rows) > 1:
         head += ["mAP against the first", "rank-1 against the first"]
     table = markdown([head, *(_cells(row, len(rows) > 1) for row in rows)])
+    units, protocol = comparison["units"], comparison["protocol"]
+    named = f" of {comparison['actions']} actions" if protocol == "action" else f", protocol {protocol}"
     note = (
-        f"{comparison['split']}: {comparison['queries']} queries of {comparison['actions']} actions. In percent; in "
-        "brackets 95 % intervals over actions; p of the paired test over actions."
+        f"{comparison['split']}: {comparison['queries']} queries{named}. In percent; in brackets 95 % intervals over "
+        f"{units}; p of the paired test over {units}."
     )
     if any(row["paper"] for row in rows):
         note += " The paper's figures are of SoccerNet-v3 ReID's test split."

@@ -7,7 +7,7 @@ from kreid.types import PaperRow
 
 
 class Surety(TypedDict):
-    """How sure a row's scores are; None where they say nothing: over a single action, of the first row itself."""
+    """How sure a row's scores are; None where they say nothing: over a single action or person, of the first row."""
 
     intervals: dict[str, list[float]] | None
     p_value: float | None
@@ -40,6 +40,7 @@ class RunMetrics(Metrics):
 
     split: str
     metric: str
+    protocol: str
     runs: list[str]
     join: str | None
     settings: dict[str, Any]
@@ -69,6 +70,7 @@ class Measured(TypedDict):
     weights: list[str]
     per_query: dict[str, list]
     metric: NotRequired[str]
+    protocol: NotRequired[str]
     paper: NotRequired[PaperRow | None]
 
 
@@ -96,9 +98,14 @@ class System(TypedDict):
 
 
 class Compared(TypedDict):
-    """What `compare_metrics` gives: systems beside each other, and how many queries and actions they ranked."""
+    """What `compare_metrics` gives: systems beside each other, and how many queries and actions they ranked.
+
+    Intervals and tests are over `units`, "actions" or "people".
+    """
 
     split: str
+    protocol: str
     queries: int
     actions: int
+    units: str
     systems: list[System]

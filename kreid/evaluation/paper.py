@@ -18,19 +18,20 @@ FRACTIONS = (0.1, 0.02)
 _NETWORKS = {"resnet50": "conv5", "osnet_x1_0": "conv5", "inception_v4": "inception_c"}
 
 
-def paper_row(config: Config, split: str = "test") -> PaperRow | None:
+def paper_row(config: Config, split: str = "test", protocol: str = "action") -> PaperRow | None:
     """Return the paper's figures for a configuration's network and part of the training set.
 
     Args:
         config: of the run.
         split: where the run is scored; the paper's figures are of "test".
+        protocol: how; the paper's figures are by "action".
 
     Returns:
         {"system": ..., "mAP": ..., "rank1": ...} with fractions, as `kreid.report.write_report` takes it; None where
         the paper has no such row, as for narrower networks, smaller images or another part of the training set.
     """
     network = _network(config)
-    if split != "test" or network is None or config.data.fraction not in FRACTIONS:
+    if (split, protocol) != ("test", "action") or network is None or config.data.fraction not in FRACTIONS:
         return None
     figures = TABLE[network][FRACTIONS.index(config.data.fraction)]
     if figures is None:

@@ -1,4 +1,4 @@
-"""From networks, records and the `evaluation` settings to a ranking, for `kreid-evaluate` and `kreid-rank` alike."""
+"""From networks, records and the `evaluation` settings to rankings and figures: `kreid-evaluate` and `kreid-rank`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 import keras
 
 from kreid.config.sections import PLAIN, Evaluation
+from kreid.data.protocol import chosen_protocol
 from kreid.embedding.extract import Embedded, embed_each
 from kreid.errors import ConfigError
 from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.figures import TIES, QueryFigures
 from kreid.ranking.lists import Ranking
-from kreid.ranking.ordering import rank
+from kreid.ranking.ordering import figures_by_ties, rank
 from kreid.ranking.reranking import combine, expand_queries, rerank
 from kreid.types import Progress
 
@@ -28,7 +30,7 @@ def rank_records(
     Args:
         models: one, or several that are joined into an ensemble.
         records: a split's folder.
-        settings: the `evaluation` section of a configuration.
+        settings: the `evaluation` section of a configuration; where it names no protocol the records do.
         metric: "euclidean" or "cosine"; see `kreid.ranking.rank`.
         join: how several models' embeddings become one, "concat" or "mean"; see `kreid.ranking.combine`.
         progress: called with the images done and their total, for each model.
@@ -39,19 +41,62 @@ def rank_records(
     Example:
         >>> rank_records([load_model("runs/a"), load_model("runs/b")], "records/test", config.evaluation)
     """
+    embeddings = embed_records(models, records, settings, join, progress)
+    return ranked(embeddings, settings, metric, chosen_protocol(records, settings.protocol))
+
+
+def embed_records(
+    models: Sequence[keras.Model],
+    records: str | Path,
+    settings: Evaluation = PLAIN,
+    join: str = "concat",
+    progress: Progress | None = None,
+) -> Embeddings:
+    """Embed a record folder as the settings ask, by one model or an ensemble; arguments as in `rank_records`."""
     check_widths(models, join)
     members = [embed_each(model, records, [settings], progress=progress) for model in models]
-    return ranked(joined([member[0] for member in members], join).embeddings, settings, metric)
+    return joined([member[0] for member in members], join).embeddings
 
 
-def ranked(embeddings: Embeddings, settings: Evaluation, metric: str = "euclidean") -> Ranking:
-    """Rank embeddings with the settings that come after the network: query expansion, then re-ranking."""
-    if settings.expand:
-        embeddings = expand_queries(embeddings, settings.expand)
+def ranked(
+    embeddings: Embeddings,
+    settings: Evaluation,
+    metric: str = "euclidean",
+    protocol: str = "action",
+    nearest: int | None = None,
+) -> Ranking:
+    """Rank embeddings with the settings that come after the network: query expansion, then re-ranking.
+
+    Args:
+        embeddings: the vectors and labels.
+        settings: `expand` and `rerank` of them count.
+        metric: see `kreid.ranking.rank`, as the next two.
+        protocol: `settings` do not decide it here: see `kreid.data.protocol.chosen_protocol`.
+        nearest: how many images of each list to keep; all by default.
+    """
+    embeddings = _expanded(embeddings, settings)
     if settings.rerank:
         options = settings.rerank
-        return rerank(embeddings, options.k1, options.k2, options.weight, metric)
-    return rank(embeddings, metric)
+        return rerank(embeddings, options.k1, options.k2, options.weight, metric, protocol=protocol, nearest=nearest)
+    return rank(embeddings, metric, protocol, nearest)
+
+
+def figures_by_settings(
+    embeddings: Embeddings,
+    settings: Evaluation,
+    metric: str = "euclidean",
+    protocol: str = "action",
+    ties: Sequence[str] = TIES,
+) -> dict[str, QueryFigures]:
+    """Return the figures of what `ranked` gives, for each way of breaking ties; without re-ranking no list is kept."""
+    if settings.rerank:
+        ranking = ranked(embeddings, settings, metric, protocol)
+        return {how: QueryFigures.of(ranking, how) for how in ties}
+    return figures_by_ties(_expanded(embeddings, settings), metric, protocol, ties)
+
+
+def _expanded(embeddings: Embeddings, settings: Evaluation) -> Embeddings:
+    return expand_queries(embeddings, settings.expand) if settings.expand else embeddings
 
 
 def joined(members: Sequence[Embedded], join: str) -> Embedded:

@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kreid.config.sections import PLAIN, Evaluation
+from kreid.data.protocol import chosen_protocol
 from kreid.embedding.extract import Embedded, embed, embed_each
 from kreid.evaluation.baselines import random_ranking, untrained
 from kreid.evaluation.metrics import PerAction, Row, RunMetrics, Seconds, Surety
 from kreid.evaluation.paper import paper_row
-from kreid.evaluation.records import check_widths, joined, ranked
+from kreid.evaluation.records import check_widths, figures_by_settings, joined
 from kreid.evaluation.settings import variants
 from kreid.models.cost import cost
 from kreid.ranking.figures import QueryFigures
-from kreid.ranking.ordering import rank
+from kreid.ranking.ordering import figures_of
 from kreid.ranking.scores import Fractions, Metrics, evaluate
 from kreid.ranking.statistics import compare, intervals
 from kreid.runs.folder import load_config_of, load_model, run_names
@@ -36,7 +37,7 @@ def evaluate_runs(
         runs: run folders.
         records: the split's folder.
         split: its name.
-        settings: the `evaluation` section of a configuration.
+        settings: the `evaluation` section of a configuration; where it names no protocol the records do.
         metric: see `kreid.ranking.rank`.
         join: see `kreid.evaluation.rank_records`.
         progress: called with the images done and their total, for each run.
@@ -52,43 +53,49 @@ def evaluate_runs(
     """
     models = [load_model(run) for run in runs]
     check_widths(models, join)
-    wanted = variants(settings)
+    wanted, protocol = variants(settings), chosen_protocol(records, settings.protocol)
     members = [embed_each(model, records, list(wanted.values()), progress=progress) for model in models]
     names, first = run_names(runs), None
     rows: list[Row] = []
     for name, embedded, one in _entries(names, members, wanted, join):
         start = time.perf_counter()
-        ranking = ranked(embedded.embeddings, one, metric)
+        by_ties = figures_by_settings(embedded.embeddings, one, metric, protocol)
         seconds: Seconds = {"embedding": embedded.seconds, "ranking": time.perf_counter() - start}
-        figures = QueryFigures.of(ranking)
+        figures = by_ties["order"]
         metrics = evaluate(figures)
         first = figures if first is None else first
         rows.append({"name": name, **_fractions(metrics), **_surety(figures, first), "seconds": seconds})
     return {
         "split": split,
         "metric": str(metric),
+        "protocol": protocol,
         "runs": names,
         "join": str(join) if len(runs) > 1 else None,
         "settings": settings.model_dump(mode="json"),
         **metrics,
         "intervals": rows[-1]["intervals"],
-        "ties": {ties: _fractions(evaluate(ranking, ties=ties)) for ties in ("optimistic", "pessimistic")},
+        "ties": {ties: _fractions(evaluate(by_ties[ties])) for ties in ("optimistic", "pessimistic")},
         "rows": rows,
         "parameters": sum(cost(model).parameters for model in models),
-        "images_per_second": len(ranking.images) / max(embedded.seconds, 1e-9),
+        "images_per_second": len(embedded.embeddings) / max(embedded.seconds, 1e-9),
         "weights": [weights_digest(run) for run in runs],
-        "paper": paper_row(load_config_of(runs[0]), split) if len(runs) == 1 else None,
+        "paper": paper_row(load_config_of(runs[0]), split, protocol) if len(runs) == 1 else None,
         "per_action": per_action(figures),
         "per_query": figures.to_json(),
     }
 
 
 def score_baselines(
-    run: str | Path, records: str | Path, metric: str = "euclidean", progress: Progress | None = None
+    run: str | Path,
+    records: str | Path,
+    metric: str = "euclidean",
+    progress: Progress | None = None,
+    protocol: str = "action",
 ) -> dict[str, Fractions]:
     """Score what a run has to beat: its network "untrained", ranked plainly, and a "random" ranking."""
     embeddings = embed(untrained(run), records, progress=progress)
-    return {"untrained": _fractions(evaluate(rank(embeddings, metric))), "random": random_ranking(embeddings)}
+    figures = figures_of(embeddings, metric, protocol)
+    return {"untrained": _fractions(evaluate(figures)), "random": random_ranking(embeddings, protocol=protocol)}
 
 
 def per_action(figures: QueryFigures) -> PerAction:
@@ -123,7 +130,7 @@ def _fractions(metrics: Metrics) -> Fractions:
 
 def _surety(figures: QueryFigures, first: QueryFigures) -> Surety:
     """Return the scores' intervals and the p value of the mAP against the first row's, None where they say nothing."""
-    several = figures.scored_actions > 1  # one action alone has an interval of no width
+    several = figures.scored_units > 1  # one action (or person) alone has an interval of no width
     sure = {name: [one.low, one.high] for name, one in intervals(figures).items()} if several else None
     p_value = compare(first, figures)["mAP"].p_value if several and figures is not first else None
     return {"intervals": sure, "p_value": p_value}

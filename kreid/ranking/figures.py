@@ -144,14 +144,14 @@ class QueryFigures:
         return self.first_match > 0
 
     @cached_property
-    def scored_actions(self) -> int:
-        """How many actions have a query that counts; a single one says nothing about how sure a score is."""
-        return len(np.unique(self.action[self.matched]))
+    def scored_units(self) -> int:
+        """How many of the groups drawn whole have a query that counts; one alone says not how sure a score is."""
+        return len(np.unique(self.unit[self.matched]))
 
     @cached_property
-    def scored_units(self) -> int:
-        """How many of the groups drawn whole have a query that counts; a single one says nothing about a score."""
-        return len(np.unique(self.unit[self.matched]))
+    def units(self) -> str:
+        """What the groups drawn whole are, in a word for tables: "actions" or "people"."""
+        return "actions" if np.array_equal(self.unit, self.action) else "people"
 
     def scores(self, ranks: Sequence[int] = (1,)) -> dict[str, np.ndarray]:
         """Return every query's part in the scores, whose means `kreid.ranking.evaluate` gives.

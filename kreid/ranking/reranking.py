@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from kreid.ranking.distances import check_metric, pairwise, unit_float32
-from kreid.ranking.embeddings import Embeddings, same_rows
+from kreid.ranking.embeddings import Embeddings, Images, same_rows
 from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import rank_by
 from kreid.ranking.protocols import parts
@@ -26,6 +26,7 @@ def rerank(
     metric: str = "euclidean",
     limit: float = 0.25,
     protocol: str = "action",
+    nearest: int | None = None,
 ) -> Ranking:
     """Rank every query's gallery by k-reciprocal re-ranking within its action.
 
@@ -45,6 +46,7 @@ def rerank(
         limit: k1 and k2 are at most this share of an action's images, and at least 1 (default 0.25, ours); 1 to take
             them as they are.
         protocol: which gallery images count, as in `rank`; the others are neighbours all the same.
+        nearest: as in `rank`.
 
     Returns:
         The new ranking; its distances are between 0 and 1, never NaN.
@@ -59,12 +61,23 @@ def rerank(
     if not 0 <= limit <= 1:
         raise ValueError(f"limit: expected a share of an action's images, 0 to 1, received {limit}")
     vectors = embeddings.vectors
-    _check_size(embeddings)
+    check_rerankable(embeddings.images)
 
     def distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
         return reciprocal(vectors[np.concatenate([query, gallery])], len(query), k1, k2, weight, metric, limit)
 
-    return rank_by(embeddings.images, distances, protocol)
+    return rank_by(embeddings.images, distances, protocol, nearest)
+
+
+def check_rerankable(images: Images) -> None:
+    """Raise ValueError, before anything is computed, for an action whose images cannot be compared all with all."""
+    action, counts = np.unique(images.action, return_counts=True)
+    large = np.flatnonzero(counts > LARGEST)
+    if len(large):
+        raise ValueError(
+            f"embeddings: action {action[large[0]]} has {counts[large[0]]:,} images, and re-ranking, which compares "
+            f"all with all, takes {LARGEST:,} at most; rank them without it, or expand the queries instead"
+        )
 
 
 def reciprocal(
@@ -199,17 +212,6 @@ def _check(k1: int, k2: int, weight: float) -> None:
             raise ValueError(f"{name}: expected 1 or more neighbours, received {value}")
     if not 0 <= weight <= 1:
         raise ValueError(f"weight: expected the original distance's share, 0 to 1, received {weight}")
-
-
-def _check_size(embeddings: Embeddings) -> None:
-    """Refuse, before anything is computed, an action whose images cannot be compared all with all."""
-    action, counts = np.unique(embeddings.action, return_counts=True)
-    large = np.flatnonzero(counts > LARGEST)
-    if len(large):
-        raise ValueError(
-            f"embeddings: action {action[large[0]]} has {counts[large[0]]:,} images, and re-ranking, which compares "
-            f"all with all, takes {LARGEST:,} at most; rank them without it, or expand the queries instead"
-        )
 
 
 def _self_first(distances: np.ndarray) -> np.ndarray:

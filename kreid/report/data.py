@@ -48,13 +48,13 @@ def page_data(
         listed: positions in `ranking.query`, in the order of the list.
         rows: (N,) rows of `ranking.images` whose pictures are shown, by action, queries first.
         fields: "role", "jersey", "game", "height", "width", (N,) each.
-        sheets: one per action.
+        sheets: of these pictures, in order, an action's own.
         figures: of every query, None where nothing is scored.
 
     Returns:
-        "images": lists of N; "actions" and "starts": an action's index and its first image; "queries": in the order of
-        `listed`, "start" being where its gallery begins in "entries", which hold the image's number inside its action
-        and the distance.
+        "images": lists of N; "actions" and "starts": an action's index and its first image; "sheets": the first image
+        of each; "queries": in the order of `listed`, "start" being where its list begins in "entries", which hold the
+        image's number inside its action and the distance, "size" how many gallery images count for it.
     """
     images = ranking.images
     action, starts = np.unique(images.action[rows], return_index=True)
@@ -71,6 +71,7 @@ def page_data(
         "image": place[ranking.query[listed]].tolist(),
         "start": np.cumsum([0, *map(len, lists)]).tolist(),
         "gap": _brief(closeness(ranking)[listed]),
+        "size": (ranking.sizes if figures is None else figures.gallery_size)[listed].tolist(),
     }
     if figures is not None:
         queries["ap"] = _brief(figures.average_precision[listed], 8)
@@ -80,6 +81,7 @@ def page_data(
         "images": described,
         "actions": action.tolist(),
         "starts": starts.tolist(),
+        "sheets": np.cumsum([0, *(len(sheet.boxes) for sheet in sheets[:-1])]).tolist(),
         "queries": queries,
         "entries": {"image": inside[ranking.gallery[entries]].tolist(), "distance": _brief(ranking.distance[entries])},
     }
@@ -109,7 +111,7 @@ def looks(
     for query in listed[:_LOOKED_QUERIES]:
         start, stop = ranking.offsets[query : query + 2]
         places = {*range(start, min(start + _LOOKED_PLACES, stop))}
-        places |= {start + first[query] - 1} if first[query] else set()
+        places |= {start + first[query] - 1} if 0 < first[query] <= stop - start else set()
         pairs += [(ranking.query[query], row) for row in ranking.gallery[sorted(places)]]
     place = {int(row): number for number, row in enumerate(rows)}
     pictures, texts = {}, {}

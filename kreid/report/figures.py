@@ -20,7 +20,7 @@ _BINS = 6
 
 
 class Headline(NamedTuple):
-    """A headline figure, its 95 % interval (None over a single action) and the paper's value or None; fractions."""
+    """A headline figure, its 95 % interval (None over one action or person), the paper's value or None; fractions."""
 
     name: Name
     value: float
@@ -40,12 +40,17 @@ class Group:
 
 
 class Scores(NamedTuple):
-    """What the page shows of a ranking's scores; `groups` are the charts' bars, by "precision", "role", "height" ..."""
+    """What the page shows of a ranking's scores.
+
+    `groups` are the charts' bars, by "precision", "role", "height" ...; intervals are over `units`, "actions" or
+    "people".
+    """
 
     headline: list[Headline]
     cmc: list[float]
     skipped: int
     groups: dict[str, list[Group]]
+    units: str
 
 
 def check_paper_row(row: Mapping[str, object] | None) -> None:
@@ -77,12 +82,14 @@ def score(figures: QueryFigures, fields: Mapping[str, np.ndarray], paper_row: Pa
         "height": by_size(figures, fields["height"], "height", step=10),
         "gallery": by_size(figures, figures.gallery_size, "gallery"),
     }
-    return Scores(list(_headline(figures, metrics, paper_row or {})), metrics["cmc"], metrics["skipped"], groups)
+    return Scores(
+        list(_headline(figures, metrics, paper_row or {})), metrics["cmc"], metrics["skipped"], groups, figures.units
+    )
 
 
 def _headline(figures: QueryFigures, metrics: Metrics, paper: PaperRow) -> Iterator[Headline]:
     sure = intervals(figures, ranks=(1, 5))
-    several = figures.scored_actions > 1
+    several = figures.scored_units > 1
     for name in HEADLINE:
         low, high = (sure[name].low, sure[name].high) if several else (None, None)
         yield Headline(name, metrics[name], low, high, paper.get(name))

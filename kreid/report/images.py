@@ -1,4 +1,4 @@
-"""What a report takes from records: the fields of images, and their pictures joined into one sheet per action."""
+"""What a report takes from records: the fields of images, and their pictures joined into sheets, action by action."""
 
 import os
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from tfrecords_tools.index import Index
 HEIGHTS = (128, 96, 80, 64, 56, 48)  # pixels; the largest with which the page stays small is taken
 FIELDS = ("role", "jersey", "game", "height", "width")  # of a record, beside its picture
 _SAMPLE = 6  # actions encoded to foretell the size
+_MOST = 100  # pictures of a sheet: an action that is the whole set takes many
 
 
 def choose_height(index: Index, rows: np.ndarray, action: np.ndarray, budget: float) -> tuple[int, float]:
@@ -29,6 +30,7 @@ def choose_height(index: Index, rows: np.ndarray, action: np.ndarray, budget: fl
     known = np.unique(action)
     chosen = np.unique(known[np.linspace(0, len(known) - 1, _SAMPLE).astype(int)])
     groups = [rows[action == one] for one in chosen]
+    groups = [group[:: -(-len(group) // _MOST)] for group in groups]
     samples = [next(_pictures(index, group, np.ones(len(group), bool), {}, None)) for group in groups]
     total = sum(len(images) for images, _ in samples)
     for height in HEIGHTS:
@@ -52,7 +54,7 @@ def collect(
 
     Returns:
         "role", "jersey", "game" (text), "height", "width" (pixels): (N,) each; and one sheet for each action of which
-        anything is shown, in order.
+        anything is shown, or several for one with more than 100 pictures, in order.
     """
     fields: dict[str, list[Any]] = {name: [] for name in FIELDS}
     sheets: list[Future[Sheet]] = []
@@ -72,7 +74,7 @@ def collect(
 def _pictures(
     index: Index, rows: np.ndarray, shown: np.ndarray, fields: dict[str, list[Any]], progress: Progress | None
 ) -> Iterator[tuple[list[bytes], list[str]]]:
-    """Yield each action's encoded pictures and their names, and append what else the records say to `fields`."""
+    """Yield each sheet's encoded pictures and their names, and append what else the records say to `fields`."""
     action, done = index.action[rows], 0
     images: list[bytes] = []
     names: list[str] = []
@@ -80,7 +82,7 @@ def _pictures(
         for name, values in fields.items():
             values += [one.decode("utf-8", "replace") if type(one) is bytes else one for one in part[name].tolist()]
         for image, bbox in zip(part["image"], part["bbox"], strict=True):
-            if done and action[done] != action[done - 1] and images:
+            if images and (action[done] != action[done - 1] or len(images) == _MOST):
                 yield images, names
                 images, names = [], []
             if shown[done]:

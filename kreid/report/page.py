@@ -54,7 +54,7 @@ def assemble(
         scores: the figures, None where nothing can be scored.
         paper: see `write_report`.
         data: `page_data`'s.
-        sheets: thumbnails, one sheet per action.
+        sheets: thumbnails, as `page_data` has them.
         maps: what the network sees in pairs, see `kreid.report.data.looks`.
     """
     return fill_page(
@@ -64,7 +64,7 @@ def assemble(
         title=title,
         counts=_counts(ranking),
         notes=_notes(ranking, listed, labelled, scores),
-        headline=[_card(one) for one in scores.headline] if scores else [],
+        headline=[_card(one, scores.units) for one in scores.headline] if scores else [],
         charts=_charts(scores, paper) if scores else [],
         system=paper.get("system", "Paper"),
         beside_paper=scores is not None and any(one.paper is not None for one in scores.headline),
@@ -84,9 +84,9 @@ def _charts(scores: Scores, paper: PaperRow) -> list[Chart]:
     ]
 
 
-def _card(one: Headline) -> _Card:
+def _card(one: Headline, units: str) -> _Card:
     if one.low is None:
-        sure = "one action only, so no interval"
+        sure = f"one {'action' if units == 'actions' else 'person'} only, so no interval"
     else:
         sure = f"95 % interval {percent(one.low)}–{percent(one.high)}"
     apart = None if one.paper is None else f"{100 * (one.value - one.paper):+.1f}".replace("-", "−")
@@ -94,7 +94,9 @@ def _card(one: Headline) -> _Card:
 
 
 def _counts(ranking: Ranking) -> str:
-    gallery, actions = len(np.unique(ranking.gallery)), len(np.unique(ranking.images.action[ranking.query]))
+    images = ranking.images
+    known = np.unique(images.action[ranking.query])
+    gallery, actions = np.count_nonzero(~images.is_query & np.isin(images.action, known)), len(known)
     names = (("query", "queries"), ("gallery image", "gallery images"), ("action", "actions"))
     numbers = (len(ranking), gallery, actions)
     return " · ".join(
@@ -113,6 +115,13 @@ def _notes(ranking: Ranking, listed: int, labelled: bool, scores: Scores | None)
     elif scores.skipped:
         which = "1 query has" if scores.skipped == 1 else f"{scores.skipped:,} queries have"
         yield f"{which} no picture of the person in the gallery: listed last, and left out of every figure."
+    if ranking.protocol == "cross_camera":
+        yield (
+            "Protocol cross_camera, as in Market-1501: gallery images of the query's person from its own camera count "
+            "neither for nor against it, and are not listed."
+        )
+    if ranking.nearest is not None:
+        yield f"Of each query the nearest {ranking.nearest} gallery images are listed; the figures count all."
     if listed < len(ranking):
         kind = "hardest" if labelled else "least sure"
         every = " The figures count every query." if scores else ""

@@ -29,6 +29,7 @@ def write_report(
     path: str | Path,
     title: str,
     *,
+    figures: QueryFigures | None = None,
     limit: int | None = None,
     paper_row: PaperRow | None = None,
     look: Looker | None = None,
@@ -40,10 +41,12 @@ def write_report(
     With known labels the page shows scores; where they are withheld (challenge) it shows the rankings alone.
 
     Args:
-        ranking: what `rank` returned.
+        ranking: what `rank` returned; of large actions the nearest few of each query.
         records: the split's record folder, for thumbnails, roles, jerseys and heights.
         path: the `.html` file.
         title: the page's heading, such as the run and the split.
+        figures: of the same queries, in the same order, from `figures_of`; needed, where labels are known, beside lists
+            that were cut, and computed here from whole ones.
         limit: list at most so many queries, the hardest; the figures always count all. None (default): as many as
             `budget` has room for.
         paper_row: figures to stand beside, as fractions: {"system": "...", "mAP": 0.637, "rank1": 0.528, "rank5": ...},
@@ -65,9 +68,10 @@ def write_report(
     Example:
         write_report(rank(embeddings), "records/test", "report.html", "two streams, test")
     """
-    _check(ranking, limit, paper_row)
+    _check(ranking, figures, limit, paper_row)
     labelled = bool((ranking.images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
-    figures = QueryFigures.of(ranking) if labelled else None
+    if figures is None and labelled:
+        figures = QueryFigures.of(ranking)
     order = hardest_first(ranking, figures)
 
     with read_index(records) as index:
@@ -88,8 +92,10 @@ def write_report(
     return Path(path)
 
 
-def _check(ranking: Ranking, limit: int | None, paper_row: PaperRow | None) -> None:
+def _check(ranking: Ranking, figures: QueryFigures | None, limit: int | None, paper_row: PaperRow | None) -> None:
     check_paper_row(paper_row)
+    if figures is not None and not np.array_equal(figures.bbox, ranking.images.bbox[ranking.query]):
+        raise ValueError("figures: expected those of the ranking's queries, in its order; give `figures_of` the same")
     if limit is not None and limit < 1:
         raise ValueError(f"limit: expected at least 1 query to list, or None, received {limit}")
     if not len(ranking):
@@ -109,9 +115,10 @@ def _fit(
     """Return the queries to list and the height of the thumbnails, such that these take `budget` bytes at most."""
     rows, shown = _rows(ranking, order)
     height, each = choose_height(index, record[rows[shown]], ranking.images.action[rows[shown]], budget)
-    _, first = np.unique(ranking.images.action[ranking.query[order]], return_index=True)
-    pictures = np.ones(len(order), np.int64)
-    pictures[first] += ranking.sizes[order[first]]  # the first query of an action brings its gallery along
+    entries = _entries(ranking, order)
+    _, first = np.unique(ranking.gallery[entries], return_index=True)
+    bringer = np.repeat(np.arange(len(order)), ranking.sizes[order])[first]  # of each picture: who lists it first
+    pictures = 1 + np.bincount(bringer, minlength=len(order))
     room = np.searchsorted(pictures.cumsum(), budget / each, side="right")
     return order[: max(1, room)], height
 
@@ -119,12 +126,19 @@ def _fit(
 def _rows(ranking: Ranking, listed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of `ranking.images` that the page needs, by action, queries first, and whose picture is shown.
 
-    The figures need all queries; pictures are shown of those that are listed and of their galleries.
+    The figures need all queries; pictures are shown of those that are listed and of what stands in their lists.
     """
     images = ranking.images
     shown = np.zeros(len(images), bool)
     shown[ranking.query[listed]] = True
-    shown |= ~images.is_query & np.isin(images.action, images.action[ranking.query[listed]])
+    shown[ranking.gallery[_entries(ranking, listed)]] = True
     rows = np.flatnonzero(shown | images.is_query)
     rows = rows[np.lexsort((images.bbox[rows], ~images.is_query[rows], images.action[rows]))]
     return rows, shown[rows]
+
+
+def _entries(ranking: Ranking, listed: np.ndarray) -> np.ndarray:
+    """Return where the lists of some queries stand in `ranking.gallery`, one list after the other."""
+    sizes = ranking.sizes[listed]
+    before = np.cumsum(sizes) - sizes
+    return np.arange(sizes.sum()) + np.repeat(ranking.offsets[:-1][listed] - before, sizes)

@@ -63,8 +63,9 @@ def check_resume(run: str | Path, config: Config) -> None:
         ConfigError: where the folder is no run. Where keys differ that decide the weights; it names them. Where a run
             has left its results and no state: to begin again would replace them.
     """
-    # How the finished run is ranked is nothing that training has used.
-    before, now = (one.model_dump(mode="json", exclude={"evaluation"}) for one in (load_config_of(run), config))
+    # How the finished run is ranked is nothing that training has used, but for the protocol, which validation follows.
+    ranked = {name for name in type(config.evaluation).model_fields if name != "protocol"}
+    before, now = (one.model_dump(mode="json", exclude={"evaluation": ranked}) for one in (load_config_of(run), config))
     free = {f"train.{name}" for name in _MAY_CHANGE | ({"epochs"} if config.train.schedule != "cosine" else set())}
     changes = [change for change in differences(before, now) if change.partition(":")[0] not in free]
     if changes:

@@ -6,7 +6,9 @@ import numpy as np
 
 from kreid import runs
 from kreid.config.sections import Config
-from kreid.pictures.galleries import gallery_picture
+from kreid.data.protocol import chosen_protocol
+from kreid.pictures.galleries import PLACES, gallery_picture
+from kreid.ranking.ordering import rank
 from kreid.training.collapse import CollapseWatch
 from kreid.training.log import RunLog
 from kreid.training.optimizers import learning_rate
@@ -60,7 +62,9 @@ class EpochEnd:
     def _validate(self, valid: Path) -> tuple[Logs, np.ndarray | None]:
         """Scores, and a picture of some queries and their best gallery images."""
         settings = self.config.train
-        scores, ranking = validate(self.step.model, valid, settings.validate_actions, self.held_out)
-        if not settings.pictures or not len(ranking) or self.held_out is not None:
+        protocol = chosen_protocol(valid, self.config.evaluation.protocol)
+        scores, embeddings = validate(self.step.model, valid, settings.validate_actions, self.held_out, protocol)
+        if not settings.pictures or self.held_out is not None:
             return scores, None
+        ranking = rank(embeddings, protocol=protocol, nearest=PLACES)
         return scores, gallery_picture(ranking, valid, settings.pictures)

@@ -126,7 +126,8 @@ def _find_valid(data: str | Path, config: Config, training_set: TrainingSet) -> 
         )
         return None
     try:
-        check_scorable(folder, config.train.validate_actions, training_set.held_out)
+        protocol = config.evaluation.protocol
+        check_scorable(folder, config.train.validate_actions, training_set.held_out, protocol)
     except ValueError as error:
         advice = "" if training_set.held_out is not None else "; give others, or set train.validate_every=0"
         raise ValueError(f"{error}{advice}") from None

@@ -58,7 +58,7 @@ ARROWS = {
     "kreid.embedding": ("config", "data", "ranking", "types"),
     "kreid.pictures": ("config", "data", "errors", "ranking"),
     "kreid.serving": ("data", "errors", "types"),
-    "kreid.evaluation": ("config", "embedding", "errors", "models", "ranking", "runs", "types"),
+    "kreid.evaluation": ("config", "data", "embedding", "errors", "models", "ranking", "runs", "types"),
     "kreid.look": ("data", "errors", "models", "pictures", "types"),
     "kreid.search": ("config", "embedding", "errors", "files", "pages", "pictures", "ranking", "types"),
     "kreid.training": (

@@ -10,7 +10,7 @@ function openDetails(place) {
   opened = { place, query, gallery, chosen: 0 };
   $("details-title").textContent = data.labelled ? `${describe(image)}, query ${images.bbox[image]}` : `Query ${images.bbox[image]}`;
   const about = [`action ${data.actions[actionOf(image)]}`];
-  if (data.labelled) about.unshift(`AP ${percent(queries.ap[query])} %`, outcome(query, gallery.length));
+  if (data.labelled) about.unshift(`AP ${percent(queries.ap[query])} %`, outcome(query, queries.size[query]));
   if (named("game", image)) about.push(named("game", image).split("/").at(-1));
   $("details-about").textContent = about.join(" · ");
   $("gallery").replaceChildren(...gallery.map(galleryPlace));
@@ -49,7 +49,7 @@ function choosePlace(place) {
 function showPair(one) {
   const image = queries.image[opened.query];
   const sides = [side("Query", image)];
-  if (one) sides.push(side(`Place ${opened.chosen + 1} of ${opened.gallery.length}`, one.image));
+  if (one) sides.push(side(`Place ${opened.chosen + 1} of ${queries.size[opened.query]}`, one.image));
   const verdict = make("p", { class: `verdict ${one?.kind ?? ""}` }, words(one));
   $("pair").replaceChildren(verdict, make("div", { class: "two" }, ...sides));
   $("distances").replaceChildren(...(one ? [distanceLine()] : []));

@@ -45,7 +45,7 @@ function makeRow(place) {
   const query = shown[place];
   const image = queries.image[query];
   const gallery = galleryOf(query);
-  const facts = make("span", { class: "facts" }, ...factLines(query, image, gallery.length));
+  const facts = make("span", { class: "facts" }, ...factLines(query, image, queries.size[query]));
   const said = [...facts.children].map((line) => line.textContent).join(", ");
   const button = make("button", { type: "button", class: "row", tabindex: place === current ? "0" : "-1", "aria-label": said });
   button.append(make("span", { class: "picture" }, thumbnail(image, 48, 78)), facts, strip(gallery));

@@ -15,16 +15,18 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-function actionOf(image) { // the number of the action, not its index: binary search in where actions start
+function among(starts, image) { // binary search in where actions, or sheets, start
   let low = 0;
-  let high = data.starts.length;
+  let high = starts.length;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (data.starts[middle] <= image) low = middle;
+    if (starts[middle] <= image) low = middle;
     else high = middle;
   }
   return low;
 }
+
+const actionOf = (image) => among(data.starts, image); // the number of the action, not its index
 
 const named = (field, image) => images[field].names[images[field].which[image]];
 const readable = (role) => role.replaceAll("_", " ").trim() || "unknown role";
@@ -47,17 +49,18 @@ function galleryOf(query) {
     const image = base + entries.image[entry];
     found.push({ image, distance: entries.distance[entry], kind: data.labelled && images.person[image] === person ? "hit" : "" });
   }
-  const last = found.findLastIndex((one) => one.kind === "hit");
+  const beyond = data.labelled && queries.first[query] > found.length; // the list was cut before its first match
+  const last = beyond ? found.length : found.findLastIndex((one) => one.kind === "hit");
   found.slice(0, Math.max(last, 0)).forEach((one) => { one.kind ||= "miss"; });
   return found;
 }
 
 const sheets = new Map();
 
-function sheet(action) {
-  const found = sheets.get(action) ?? load(`sheet-${action}`);
-  sheets.delete(action);
-  sheets.set(action, found); // the last in the map is the last used
+function sheet(number) {
+  const found = sheets.get(number) ?? load(`sheet-${number}`);
+  sheets.delete(number);
+  sheets.set(number, found); // the last in the map is the last used
   if (sheets.size > KEPT) sheets.delete(sheets.keys().next().value);
   return found;
 }
@@ -80,7 +83,7 @@ function thumbnail(image, width, height) {
   canvas.height = Math.round(height * sharp);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
-  sheet(actionOf(image)).then((source) => {
+  sheet(among(data.sheets, image)).then((source) => {
     const [x, y, w, h] = images.box.slice(4 * image, 4 * image + 4);
     const scale = Math.min(canvas.width / w, canvas.height / h);
     const context = canvas.getContext("2d");

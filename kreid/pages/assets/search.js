@@ -5,7 +5,7 @@ const FIELDS = {
   action: (q) => data.actions[actionOf(queries.image[q])],
   person: (q) => images.person[queries.image[q]],
   height: (q) => images.height[queries.image[q]],
-  gallery: (q) => queries.start[q + 1] - queries.start[q],
+  gallery: (q) => queries.size[q],
   first: (q) => queries.first?.[q] ?? null,
   ap: (q) => (queries.ap?.[q] == null ? null : 100 * queries.ap[q]),
 };

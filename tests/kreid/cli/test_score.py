@@ -35,7 +35,7 @@ def test_prints_percent_and_writes_fractions(files, tmp_path, capsys):
     assert figures.split() == [f"{100 * expected[name]:.1f}" for name in ("mAP", "rank1", "rank5", "rank10")]
     assert path == str(tmp_path / "scores.json")
     written = json.loads((tmp_path / "scores.json").read_text())
-    assert written == {"ranking": str(ranking), "groundtruth": str(labels), **expected}
+    assert written == {"ranking": str(ranking), "groundtruth": str(labels), "protocol": "action", **expected}
 
 
 def test_answers_without_tensorflow(files):

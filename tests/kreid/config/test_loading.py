@@ -46,7 +46,8 @@ def test_coco_has_stages_of_its_own():
 def test_evaluation_is_plain_by_default_and_rerank_takes_its_own_defaults():
     two_stream = {"embedder": "two_stream"}
     evaluation = check({"model": two_stream}).evaluation
-    assert evaluation.model_dump() == {"flip": False, "crops": 1, "embedding": "final", "expand": 0, "rerank": None}
+    plain = {"flip": False, "crops": 1, "embedding": "final", "expand": 0, "rerank": None, "protocol": None}
+    assert evaluation.model_dump() == plain
     for value, expected in ((True, (3, 2, 0.3)), ({"k1": 9}, (9, 2, 0.3))):
         rerank = check({"model": two_stream, "evaluation": {"rerank": value}}).evaluation.rerank
         assert (rerank.k1, rerank.k2, rerank.weight) == expected

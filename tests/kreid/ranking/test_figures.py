@@ -38,7 +38,7 @@ def test_figures_by_hand():
     np.testing.assert_array_equal(figures.average_precision, [1 / 2, np.nan, np.nan, (1 + 2 / 3) / 2])
     assert figures.first_match.tolist() == [2, 0, 0, 1]
     assert figures.matched.tolist() == [True, False, False, True]
-    assert figures.scored_actions == 2
+    assert figures.scored_units == 2
     scores = figures.scores(ranks=(1, 2))
     assert list(scores) == ["mAP", "rank1", "rank2"]
     assert scores["mAP"] is figures.average_precision
@@ -80,7 +80,7 @@ def test_group_means():
 
 def test_an_empty_ranking_has_empty_figures():
     figures = QueryFigures([], [], [], [], [])
-    assert len(figures) == figures.scored_actions == 0
+    assert len(figures) == figures.scored_units == 0
     assert len(QueryFigures.from_json(json.loads(json.dumps(figures.to_json())))) == 0
 
 

@@ -267,9 +267,11 @@ def test_people_are_drawn_where_one_action_is_the_whole_set():
     embeddings = crowd(60, 200)
     figures = figures_of(embeddings, **CROSS)
     np.testing.assert_array_equal(figures.unit, embeddings.person[:60])
-    assert figures.scored_units == len(np.unique(embeddings.person[:60])) > figures.scored_actions == 1
+    assert figures.scored_units == len(np.unique(embeddings.person[:60])) > len(np.unique(figures.action)) == 1
+    assert figures.units == "people"
     again = figures_of(filmed(1), **CROSS)
     assert again.unit.tolist() == again.action.tolist()
+    assert again.units == "actions"
     np.testing.assert_array_equal(figures_of(embeddings).unit, figures.action)
 
 

@@ -8,6 +8,7 @@ from kreid.models.embedders import build_model
 from kreid.pictures.galleries import gallery_picture
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.ordering import rank
+from kreid.ranking.scores import evaluate
 from kreid.training.validation import check_scorable, first_views, validate
 from tfrecords_tools.index import read_index
 
@@ -23,16 +24,19 @@ def test_some_actions_score_as_they_do_among_all(records, tiny_one):
     for name in ("action", "person", "bbox", "is_query"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[kept])
     np.testing.assert_allclose(part.vectors, whole.vectors[kept], atol=1e-6)
-    scores, ranking = validate(model, records / "valid", actions=1)
-    assert set(ranking.images.action) == {whole.action.min()}
+    scores, scored = validate(model, records / "valid", actions=1)
+    assert set(scored.action) == {whole.action.min()}
+    ranking = rank(scored)
     assert scores["valid_spread"] == pytest.approx(np.std(ranking.distance))
+    assert scores["valid_mAP"] == evaluate(ranking)["mAP"]
 
 
 def test_some_actions_of_training_images(records, tiny_one):
     with read_index(records / "train") as index:
         rows = np.flatnonzero(np.isin(index.action, [1, 4, 6]))
-    _, ranking = validate(build_model(tiny_one.model), records / "train", actions=2, rows=rows)
-    assert set(ranking.images.action) == {1, 4}
+    _, scored = validate(build_model(tiny_one.model), records / "train", actions=2, rows=rows)
+    assert set(scored.action) == {1, 4}
+    assert scored.is_query.any()
 
 
 def test_records_that_cannot_be_scored_are_named(records):
