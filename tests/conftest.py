@@ -43,6 +43,14 @@ def records(tmp_path_factory):
     return folder / "records"
 
 
+@pytest.fixture(scope="session")
+def filmed(tmp_path_factory):
+    """Records of Market-1501's kind: one action of three cameras."""
+    from three_cameras import write_records
+
+    return write_records(tmp_path_factory.mktemp("filmed"))
+
+
 TINY_TRAIN = {"epochs": 2, "steps_per_epoch": 3, "learning_rate": 1e-3, "schedule": "constant"}
 
 

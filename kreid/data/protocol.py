@@ -28,9 +28,9 @@ def _of_records(labels: Path) -> str:
         return DEFAULT
     folder = folder.resolve()
     named = dict(read_info(folder.parent)["splits"].get(folder.name) or {}).get("protocol", DEFAULT)
-    if named not in PROTOCOLS:
+    if not isinstance(named, str) or named not in PROTOCOLS:
         raise ValueError(
             f"{folder.parent / INFO_NAME}: protocol of {folder.name}: expected one of {', '.join(PROTOCOLS)}, "
             f"received {named!r:.40}; ask for one by --protocol or evaluation.protocol"
         )
-    return str(named)
+    return named

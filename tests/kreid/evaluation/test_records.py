@@ -4,13 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ranking_cases import drawn
+from ranking_cases import drawn, filmed
 
 from kreid.config.sections import Evaluation
 from kreid.embedding.extract import Embedded
 from kreid.errors import ConfigError
-from kreid.evaluation.records import check_widths, joined, ranked
+from kreid.evaluation.records import check_widths, figures_by_settings, joined, ranked
 from kreid.evaluation.settings import describe, variants
+from kreid.ranking.figures import TIES, QueryFigures
 from kreid.ranking.ordering import rank
 from kreid.ranking.reranking import combine, expand_queries, rerank
 
@@ -31,6 +32,24 @@ def test_settings_after_the_network(metric):
     options = {"k1": 5, "k2": 3, "weight": 0.6}
     both = Evaluation(expand=1, rerank=options)
     same(ranked(embeddings, both, metric), rerank(expand_queries(embeddings, 1), **options, metric=metric))
+
+
+@pytest.mark.parametrize("settings", [{}, {"expand": 2}, {"rerank": True}, {"expand": 1, "rerank": {"k1": 5}}], ids=str)
+@pytest.mark.parametrize("protocol", ["action", "cross_camera"])
+def test_figures_are_those_of_the_ranking(settings, protocol):
+    embeddings, settings = filmed(3, levels=2, junk=0.1), Evaluation(**settings)
+    ranking = ranked(embeddings, settings, "euclidean", protocol)
+    first = ranked(embeddings, settings, "euclidean", protocol, nearest=2)
+    assert ranking.protocol == first.protocol == protocol
+    assert first.sizes.tolist() == np.minimum(ranking.sizes, 2).tolist()
+    np.testing.assert_array_equal(first.gallery[first.offsets[:-1]], ranking.gallery[ranking.offsets[:-1]])
+    if protocol == "action":
+        embeddings = filmed(3, levels=2)  # junk has no label, which only the other protocol does without
+        ranking = ranked(embeddings, settings)
+    found = figures_by_settings(embeddings, settings, "euclidean", protocol)
+    assert list(found) == list(TIES)
+    for ties, figures in found.items():
+        assert figures.to_json() == QueryFigures.of(ranking, ties).to_json()
 
 
 def test_members_are_joined_and_their_seconds_added():

@@ -1,0 +1,143 @@
+"""A set that is one action of three cameras, from training to the report, by Market-1501's protocol."""
+
+import csv
+import json
+import re
+import shutil
+
+import pytest
+from configurations import changed
+from three_cameras import naive_scores
+from tiny_runs import invoke
+
+from kreid.cli.compare import app as compare_app
+from kreid.cli.evaluate import app as evaluate_app
+from kreid.cli.rank import app as rank_app
+from kreid.cli.score import app as score_app
+from kreid.embedding.extract import embed
+from kreid.ranking.lists import Ranking
+from kreid.ranking.protocols import gallery_sizes
+from kreid.runs.folder import load_model
+from kreid.training.run import train
+
+
+@pytest.fixture(scope="module")
+def trained(filmed, tiny_one, tmp_path_factory):
+    """A run of one epoch; tests that write into it take a copy."""
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 2}, data={"persons": 4, "views": 4})
+    return train(config, filmed, tmp_path_factory.mktemp("trained") / "run", quiet=True)
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """The rankings that are made, of which those of this protocol must never be whole."""
+    made = []
+    check = Ranking.__post_init__
+    monkeypatch.setattr(Ranking, "__post_init__", lambda ranking: made.append(ranking) or check(ranking))
+    return made
+
+
+def test_training_validates_across_cameras(filmed, trained):
+    with (trained / "log.csv").open() as file:
+        logged = list(csv.DictReader(file))[-1]
+    precision, first, _ = naive_scores(embed(load_model(trained), filmed / "valid"))
+    assert float(logged["valid_mAP"]) == pytest.approx(precision, abs=1e-5)
+    assert float(logged["valid_rank1"]) == pytest.approx(first, abs=1e-5)
+
+
+def test_scores_are_those_of_plain_loops(filmed, run, capsys, kept):
+    code, lines, err = invoke(capsys, evaluate_app, run, "--data", filmed, "--baselines", "--expand", 1)
+    assert (code, err) == (0, "")
+    assert kept == []  # no list outlives its block
+    assert lines[0] == "test: 11 queries, protocol cross_camera, 1 without a match skipped"
+    metrics = json.loads((run / "metrics_test.json").read_text())
+    embeddings = embed(load_model(run), filmed / "test")
+    precision, first, counted = naive_scores(embeddings)
+    plain = metrics["rows"][0]
+    assert plain["mAP"] == pytest.approx(precision, abs=1e-12)
+    assert plain["rank1"] == pytest.approx(first, abs=1e-12)
+    assert (metrics["protocol"], metrics["queries"], metrics["queries"] - metrics["skipped"]) == (
+        "cross_camera", 11, counted,
+    )  # fmt: skip
+    assert metrics["paper"] is None
+    assert plain["intervals"]["mAP"][0] < plain["mAP"] < plain["intervals"]["mAP"][1]
+    assert metrics["per_query"]["unit"] == embeddings.person[embeddings.is_query].tolist()
+    assert 0 < metrics["baselines"]["random"]["mAP"] < 0.5
+
+
+def test_comparison_is_by_one_protocol(filmed, run, tmp_path, capsys):
+    out = tmp_path / "table.md"
+    other = shutil.copytree(run, tmp_path / "other")
+    code, _, err = invoke(capsys, compare_app, run, other, "--data", filmed, "--out", out)
+    assert code == 0, err
+    assert "test: 11 queries, protocol cross_camera. In percent; in brackets 95 % intervals over people; p of the" in (
+        out.read_text()
+    )
+    before = (run / "metrics_test.json").stat().st_mtime_ns
+    line = [run, "--data", filmed, "--out", out, "--protocol"]
+    assert invoke(capsys, compare_app, *line, "cross_camera")[0] == 0
+    assert (run / "metrics_test.json").stat().st_mtime_ns == before  # these scores are there
+    assert invoke(capsys, compare_app, *line, "action")[0] == 0  # the option wins over the records
+    metrics = json.loads((run / "metrics_test.json").read_text())
+    assert metrics["protocol"] == metrics["settings"]["protocol"] == "action"
+    assert set(metrics["per_query"]["gallery"]) == {47}  # all of the action
+    assert metrics["intervals"] is None  # of a single action
+    code, _, err = invoke(capsys, compare_app, run, other, "--out", out)
+    assert code == 1
+    assert "other: scored by protocol 'cross_camera', " in err
+    assert "by 'action', whose figures say nothing about each other; score all of them by one" in err
+    code, _, err = invoke(capsys, compare_app, run, "--out", out, "--protocol", "action")
+    assert (code, "--protocol: decides how runs are scored here, which takes --data too" in err) == (2, True)
+
+
+def test_the_page_shows_the_first_of_each_list(filmed, run, capsys, kept, monkeypatch):
+    monkeypatch.setattr("kreid.cli.rank._SHOWN", 3)
+    code, lines, err = invoke(capsys, rank_app, run, "--data", filmed, "--no-look")
+    assert (code, lines) == (0, [str(run / "report_test.html")])
+    assert err == (
+        "no ranking file: SoccerNet's form holds all of an action, and protocol 'cross_camera' leaves some of it out\n"
+    )
+    assert not (run / "ranking_test.json").exists()
+    assert [(ranking.protocol, ranking.nearest, len(ranking.gallery)) for ranking in kept] == [("cross_camera", 3, 33)]
+    page = (run / "report_test.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'<script [^>]*id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    embeddings = embed(load_model(run), filmed / "test")
+    precision, *_ = naive_scores(embeddings)
+    assert f"{100 * precision:.1f}" in page
+    assert data["queries"]["start"] == list(range(0, 36, 3))
+    sizes = gallery_sizes(embeddings.images, "cross_camera")[embeddings.is_query]
+    assert sorted(data["queries"]["size"]) == sorted(sizes.tolist())
+    assert max(data["queries"]["first"]) > 3  # further than what is listed
+
+
+def test_a_ranking_file_of_the_whole_action_is_scored_by_the_records_protocol(filmed, run, tmp_path, capsys):
+    assert invoke(capsys, rank_app, run, "--data", filmed, "--protocol", "action", "--no-look")[0] == 0
+    line = [run / "ranking_test.json", filmed / "test", "--out", tmp_path / "scores.json"]
+    code, lines, err = invoke(capsys, score_app, *line)
+    assert (code, err) == (0, "")
+    assert lines[0].endswith("11 queries, protocol cross_camera, 1 without a match left out")
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    precision, *_ = naive_scores(embed(load_model(run), filmed / "test"))
+    assert (scores["protocol"], scores["mAP"]) == ("cross_camera", pytest.approx(precision, abs=1e-9))
+    assert invoke(capsys, score_app, *line, "--protocol", "action")[0] == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["mAP"] != scores["mAP"]
+
+
+@pytest.mark.parametrize("app", [evaluate_app, rank_app], ids=["evaluate", "rank"])
+def test_records_without_cameras_are_told_before_the_network_works(records, run_folder, capsys, monkeypatch, app):
+    monkeypatch.setattr("kreid.embedding.extract.embed_each", None)
+    code, _, err = invoke(capsys, app, run_folder, "--data", records, "--protocol", "cross_camera")
+    assert code == 1
+    assert re.fullmatch(r"error: camera: protocol 'cross_camera' needs the camera of every image, .*\n", err)
+
+
+def test_what_cannot_be_reranked_is_told_before_the_network_works(filmed, run, capsys, monkeypatch):
+    monkeypatch.setattr("kreid.ranking.reranking.LARGEST", 20)
+    code, _, err = invoke(capsys, evaluate_app, run, "--data", filmed, "--rerank")
+    assert code == 1
+    assert "embeddings: action 0 has 58 images, and re-ranking, which compares all with all, takes 20 at most" in err
