@@ -116,6 +116,17 @@ def test_actions_larger_than_a_batch_are_divided_between_people():
         assert (np.bincount(person[batch])[np.unique(person[batch])] == 3).all()
 
 
+def test_one_action_that_is_the_whole_set_gives_people_at_random_with_their_views():
+    person = np.random.default_rng(0).permutation(np.repeat(np.arange(750), 17))  # as in Market-1501
+    action = np.zeros(len(person), int)
+    batches = np.array(list(Sampler(person, action, 8, 4).epoch(0)))
+    assert batches.shape == (750 // 8 + 1, 32)
+    people = person[batches]
+    assert all(anchors(row, action[:32]).all() for row in people[:-1])
+    assert np.unique(people[0]).tolist() != np.unique(people[1]).tolist()
+    np.testing.assert_array_equal(np.bincount(people.ravel())[:750] >= 4, True)
+
+
 def test_people_sampler_repeats_second_views_and_never_single_ones():
     person, action = real_shaped(100)
     views = np.bincount(person)

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from ranking_cases import drawn
+from ranking_cases import drawn, filmed
 
 from kreid.config.sections import Evaluation
-from kreid.evaluation.comparison import compare_metrics, read_metrics, system_name, to_markdown
+from kreid.evaluation.comparison import compare_metrics, of_same_queries, read_metrics, system_name, to_markdown
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.figures import QueryFigures
-from kreid.ranking.ordering import rank
+from kreid.ranking.ordering import figures_of, rank
 from kreid.ranking.scores import evaluate
 from kreid.ranking.statistics import compare, intervals
 
@@ -37,6 +37,30 @@ def scored(ranking, runs=("a",), **changes):
         "per_query": QueryFigures.of(ranking).to_json(),
         **changes,
     }
+
+
+def test_scores_by_different_protocols_are_not_compared():
+    ranking, _ = rankings()
+    old, new, other = scored(ranking), scored(ranking, protocol="action"), scored(ranking, protocol="cross_camera")
+    assert compare_metrics({"old": old, "new": new})["protocol"] == "action"  # files that name none are by this one
+    words = "other: scored by protocol 'cross_camera', old by 'action', whose figures say nothing about each other"
+    with pytest.raises(ValueError, match=words):
+        compare_metrics({"old": old, "other": other})
+    assert of_same_queries(old, ranking.images)
+    assert not of_same_queries(other, ranking.images)
+
+
+def test_tables_say_what_intervals_are_over():
+    actions, people = (
+        "30 actions. In percent; in brackets 95 % intervals over actions; p",
+        "over people; p of the paired",
+    )
+    assert actions in to_markdown(compare_metrics({"a": scored(rankings()[0])}))
+    embeddings = filmed(1, actions=1)
+    found = figures_of(embeddings, protocol="cross_camera")
+    table = to_markdown(compare_metrics({"a": scored(found, protocol="cross_camera")}))
+    assert people in table
+    assert " queries, protocol cross_camera. In percent" in table
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from PIL import Image
 from ranking_cases import count_matching
 from tiny_report import make_ranking
 
+from kreid.ranking.figures import QueryFigures
 from kreid.ranking.files import to_json
+from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import average_precision, evaluate
 from kreid.report.data import Look
 from kreid.report.write import write_report
@@ -109,6 +111,44 @@ def test_budget_counts_the_galleries_too(tmp_path):
     assert numbers[0] == 36
     assert 1 < numbers[1] < 36
     assert totals[0] / 4 < totals[1] < totals[0] * 0.6
+
+
+def cut(ranking, nearest):
+    """The ranking as `rank` makes it with `nearest`."""
+    kept = np.arange(len(ranking.gallery)) - np.repeat(ranking.offsets[:-1], ranking.sizes) < nearest
+    ends = np.append(0, np.minimum(ranking.sizes, nearest).cumsum())
+    return Ranking(ranking.images, ranking.query, ends, ranking.gallery[kept], ranking.distance[kept], nearest=nearest)
+
+
+def test_the_first_of_large_galleries_are_shown_with_the_figures_of_all(tmp_path):
+    whole, records = make_ranking(tmp_path / "records", actions=((6, 150), (1, 2)), noise=4.0)
+    path, short, asked = tmp_path / "report.html", cut(whole, 30), []
+    figures = QueryFigures.of(whole)
+    assert figures.first_match.max() > 30
+
+    def look(pairs):
+        asked.extend(pairs.tolist())
+        return [None] * len(pairs)
+
+    write_report(short, records, path, "A run", figures=figures, look=look)
+    page, whole_lists = read(path), to_json(whole)
+    assert lists(page.data) == {query: gallery[:30] for query, gallery in whole_lists.items()}
+    assert sorted(page.data["queries"]["size"]) == [2] + [150] * 6
+    assert sorted(page.data["queries"]["first"]) == sorted(figures.first_match.tolist())
+    assert set(map(tuple, asked)) <= set(zip(whole.query[short.owner], short.gallery, strict=True))
+    shown, first_action = len(page.data["images"]["bbox"]), page.data["starts"][1]
+    assert shown == 7 + len(np.unique(short.gallery)) < 7 + 152
+    assert page.data["sheets"] == [0, 100, first_action]  # an action of more than 100 pictures has several
+    assert sum(attributes.get("id", "").startswith("sheet-") for _, attributes in page.elements) == 3
+    text = path.read_text()
+    assert "7 queries · 152 gallery images · 2 actions" in text
+    assert "Of each query the nearest 30 gallery images are listed; the figures count all." in text
+    assert f"{100 * evaluate(whole)['mAP']:.1f}" in text
+
+    with pytest.raises(ValueError, match="holds the nearest 30 images of each query, and scores need all"):
+        write_report(short, records, path, "A run")
+    with pytest.raises(ValueError, match="figures: expected those of the ranking's queries, in its order"):
+        write_report(short, records, path, "A run", figures=QueryFigures.of(make_ranking(tmp_path / "other")[0]))
 
 
 def test_withheld_labels_show_rankings_without_scores(tmp_path):

@@ -4,8 +4,11 @@ import itertools
 import re
 
 import pytest
+from configurations import changed
 
-from kreid.runs.folder import result_path, run_names
+from kreid.config.loading import dump
+from kreid.errors import ConfigError
+from kreid.runs.folder import CONFIG, check_resume, result_path, run_names
 
 
 def test_runs_that_share_a_folder_name_have_results_of_their_own(tmp_path):
@@ -36,3 +39,11 @@ def test_many_runs_still_have_a_file_name(tmp_path, name):
         path.touch()
         assert re.fullmatch(r"ranking_challenge_with_59_runs-[0-9a-f]{8}\.json", path.name)
     assert paths[0] != paths[1]
+
+
+def test_a_run_goes_on_with_another_ranking_but_not_with_another_protocol(tmp_path, tiny_one):
+    """The protocol decides which epoch's weights are kept; the rest of the section comes after training."""
+    (tmp_path / CONFIG).write_text(dump(tiny_one), encoding="utf-8")
+    check_resume(tmp_path, changed(tiny_one, evaluation={"flip": True, "rerank": True}))
+    with pytest.raises(ConfigError, match=r"cannot resume with another configuration \(evaluation.protocol: "):
+        check_resume(tmp_path, changed(tiny_one, evaluation={"protocol": "cross_camera"}))

@@ -6,9 +6,12 @@ import pytest
 from kreid.embedding.extract import embed
 from kreid.models.embedders import build_model
 from kreid.pictures.galleries import gallery_picture
+from kreid.ranking.distances import pairwise
 from kreid.ranking.embeddings import Embeddings, Images
 from kreid.ranking.ordering import rank
+from kreid.ranking.protocols import matchable
 from kreid.ranking.scores import evaluate
+from kreid.training import validation
 from kreid.training.validation import check_scorable, first_views, validate
 from tfrecords_tools.index import read_index
 
@@ -89,6 +92,49 @@ def test_the_first_view_of_everyone_seen_again_in_the_action_is_a_query():
     np.testing.assert_array_equal(first_views(shuffled), query[order])
 
 
+def test_across_cameras_the_first_view_of_everyone_whom_another_camera_sees_is_a_query():
+    cases = [  # person, camera, bbox, query
+        (7, 1, 4, False),
+        (7, 1, 1, True),  # the first, and camera 2 sees 7 too
+        (7, 2, 9, False),
+        (8, 3, 2, False),  # seen twice, by one camera
+        (8, 3, 3, False),
+        (-1, 1, 5, False),  # junk
+        (-1, 2, 6, False),
+        (9, 2, 7, True),
+        (9, 1, 8, False),
+    ]
+    person, camera, bbox, query = (np.array(column) for column in zip(*cases, strict=True))
+    images = Images(person, np.zeros(len(cases), int), bbox, is_query=np.zeros(len(cases), bool), camera=camera)
+    np.testing.assert_array_equal(first_views(images, "cross_camera"), query)
+    scored = Images(person, images.action, bbox, query, camera=camera)
+    np.testing.assert_array_equal(matchable(scored, "cross_camera"), query)  # nobody is chosen in vain
+
+
 def test_no_images_have_no_queries():
     none = np.zeros(0, np.int64)
     assert first_views(Images(none, none, none, np.zeros(0, bool))).shape == (0,)
+
+
+def test_what_cannot_be_scored_across_cameras_is_named(filmed, records):
+    check_scorable(filmed / "valid")
+    with read_index(filmed / "train") as index:
+        camera = 1 + (index.bbox + index.person) % 3
+        check_scorable(filmed / "train", rows=np.arange(len(index)))
+        with pytest.raises(ValueError, match="train: none of its 0 queries has a match"):
+            check_scorable(filmed / "train", rows=np.flatnonzero(camera == 2))
+        check_scorable(filmed / "train", rows=np.flatnonzero(camera == 2), protocol="action")
+    with pytest.raises(ValueError, match="valid: camera: protocol 'cross_camera' needs the camera of every image"):
+        check_scorable(records / "valid", protocol="cross_camera")
+
+
+def test_the_spread_of_many_distances_is_that_of_evenly_chosen_queries(records, tiny_one, monkeypatch):
+    model = build_model(tiny_one.model)
+    scores, scored = validate(model, records / "valid")
+    pairs = [(query, gallery) for query, gallery in scored.images.actions()]
+    monkeypatch.setattr(validation, "_PAIRS", -(-sum(len(query) * len(gallery) for query, gallery in pairs) // 2))
+    every_other = [pairwise(scored.vectors[query[::2]], scored.vectors[gallery]).ravel() for query, gallery in pairs]
+    found, _ = validate(model, records / "valid")
+    assert found["valid_spread"] == pytest.approx(np.std(np.concatenate(every_other)))
+    assert found["valid_spread"] != pytest.approx(scores["valid_spread"], rel=1e-9)
+    assert found["valid_mAP"] == scores["valid_mAP"]
