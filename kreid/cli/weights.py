@@ -1,4 +1,4 @@
-"""kreid-weights: look into files of weights, and convert them."""
+"""kreid-weights: look into files of weights, convert them, and make a run of them."""
 
 from functools import partial
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from kreid.cli.common import load_tensorflow
+from kreid.cli.common import ConfigFile, Overrides, load_tensorflow, logged
 from kreid.errors import ConfigError
-from kreid.files.trial import check_output
+from kreid.files.trial import check_folder, check_output
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 app = make_app()
@@ -59,6 +59,37 @@ def convert(
     report = files.convert(file, backbone, out, prefix=prefix)
     note(f"{file}: {files.identify(file) or 'not one of the known files'}")
     note(f"{file}: {report}")
+    finish(out)
+
+
+@app.command("run")
+def make_run(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run folder to make.", parser=parse_path)],
+    set_: Overrides = None,
+) -> None:
+    """Make a run folder of CONFIG's network with the weights that CONFIG names, untrained: to score published ones."""
+    from kreid import runs
+    from kreid.config.loading import dump, load_config
+    from kreid.config.sections import OneStream
+
+    checked = load_config(config, set_ or [])
+    model = checked.model
+    if model.appearance.weights is None and (isinstance(model, OneStream) or model.part.weights is None):
+        raise ConfigError(f"{config}: names no weights; give some, as --set model.appearance.weights=FILE")
+    runs.check_new(out)
+    check_folder(out)
+    load_tensorflow()
+    from kreid.files.atomic import atomic_path
+    from kreid.models.embedders import build_model
+
+    with logged():
+        network = build_model(model)
+    with runs.hold(out):
+        runs.check_new(out)
+        with atomic_path(out / runs.CONFIG) as path:
+            path.write_text(dump(checked), encoding="utf-8")
+        runs.write_weights(network, out)
     finish(out)
 
 

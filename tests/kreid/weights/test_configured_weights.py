@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import wire
 from configurations import changed
+from tiny_runs import invoke
 from torch_bytes import write_checkpoint, write_legacy_checkpoint
 
+from kreid.cli.weights import app
 from kreid.config.loading import check
 from kreid.errors import ConfigError
 from kreid.models import build_backbone
 from kreid.models.embedders import build_model
+from kreid.runs.folder import load_model
 
 CAFFE_TYPES = {"weight": "Convolution", "slope": "PReLU"}
 
@@ -177,6 +180,31 @@ def test_fully_connected_layers_of_another_size_stay_out(osnet):
     assert np.ptp(model.get_layer("fc.0").get_weights()[0]) > 0
     with pytest.raises(ValueError, match=r"^model\.appearance\.weights: .*x\.npz: fc\.1\.bias: 8 of 8 values are NaN"):
         load(tensors | {"fc.1.bias": np.full(8, np.nan)})
+
+
+def test_a_run_of_a_file_holds_its_weights(osnet, tmp_path, capsys):
+    """A published network is scored without a training."""
+    tensors, _ = osnet
+    np.savez(tmp_path / "x.npz", **tensors)
+    stream = "{backbone: osnet_x0_25, weights: null, width_divisor: 4}"
+    section = f"model: {{embedder: one_stream, image_size: [32, 32], fc: [8], appearance: {stream}}}"
+    (tmp_path / "c.yaml").write_text(section, encoding="utf-8")
+    line = ["run", tmp_path / "c.yaml", "--out", tmp_path / "run"]
+    code, _, err = invoke(capsys, app, *line)
+    assert code == 2
+    assert err.endswith("c.yaml: names no weights; give some, as --set model.appearance.weights=FILE\n")
+    line += ["--set", f"model.appearance.weights={tmp_path / 'x.npz'}"]
+    code, lines, err = invoke(capsys, app, *line)
+    assert (code, lines) == (0, [str(tmp_path / "run")]), err
+    assert "fully connected layers: 6 tensors loaded" in err
+    model = load_model(tmp_path / "run")
+    np.testing.assert_allclose(model.get_layer("fc.0").get_weights()[0].T, tensors["fc.0.weight"])
+    found = upstream(model.get_layer("appearance"))
+    assert found
+    for name, value in found.items():
+        np.testing.assert_array_equal(value, tensors[name])
+    code, _, err = invoke(capsys, app, *line)
+    assert (code, "run: exists already; " in err) == (2, True)
 
 
 def test_a_file_that_is_not_there_is_a_mistake_of_the_configuration(config):
