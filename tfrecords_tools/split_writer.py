@@ -15,6 +15,7 @@ from tfrecords_tools.problems import PROBLEMS_NAME, Problem, write_problems
 from tfrecords_tools.records import RecordFile
 from tfrecords_tools.schema import serialize
 from tfrecords_tools.settings import Settings
+from tfrecords_tools.sources.assembly import UNMATCHED, find_matches
 from tfrecords_tools.sources.source import Listing
 
 IMAGES_PER_SHARD = 2000  # by default: some 100 MB of the real thumbnails
@@ -97,8 +98,10 @@ def write_split(
     next(images, None)  # what it has to say, it says at its end
     if not len(table):
         raise ValueError(f"{problems[0].problem}; and so are all {len(problems):,} images of {folder.name}")
+    notes = dict(listing.notes.get(folder.name, {}))
     if problems:
         write_problems(folder / PROBLEMS_NAME, problems)
+        notes |= _count_unmatched(entries, problems, listing.protocol)
     names = {"cameras": listing.cameras, "tracks": list(table.tracks), "people": listing.people}
     write_index(folder, files, table.columns, list(table.games), settings.fraction, last_action, names)
     people = set(table.columns["person"])
@@ -119,9 +122,17 @@ def write_split(
         "protocol": listing.protocol,
         "cameras": len({camera for camera in table.columns["camera"] if camera >= 0}),
         "tracks": len(table.tracks),
-        "notes": dict(listing.notes.get(folder.name, {})),
+        "notes": notes,
         "skipped": len(problems),
     }
+
+
+def _count_unmatched(entries: list[Entry], problems: list[Problem], protocol: str) -> dict[str, int]:
+    """The note about queries without a match, now that images were skipped; none where every query has one."""
+    bad = {(problem.source, problem.subset) for problem in problems}
+    kept = [entry for entry in entries if (entry.source, entry.subset) not in bad]
+    unmatched = find_matches(kept, protocol).count(False)
+    return {UNMATCHED: unmatched} if unmatched else {}
 
 
 def _divisible(entries: Sequence[Entry]) -> list[int]:

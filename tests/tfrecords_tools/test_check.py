@@ -8,12 +8,12 @@ from tiny_tree import make_image, write_tree
 
 from tfrecords_tools import cli
 from tfrecords_tools.check import check_records
-from tfrecords_tools.index import read_index
+from tfrecords_tools.index import NAMES, read_index, read_info
 from tfrecords_tools.records import FOOTER, HEADER, frame
 from tfrecords_tools.sources.soccernet import scan
 from tfrecords_tools.writer import convert
 
-NAMES = [
+SET = [
     "bounding_box_train/0002_c1s1_000451_03.png",
     "bounding_box_train/0007_c2s3_001051_00.png",
     "query/0001_c1s1_001051_00.png",
@@ -25,7 +25,7 @@ NAMES = [
 @pytest.fixture
 def records(tmp_path):
     """Records of a small set in Market-1501's form, to break."""
-    write_images(tmp_path / "set", NAMES)
+    write_images(tmp_path / "set", SET)
     convert(tmp_path / "set", tmp_path / "records")
     return tmp_path / "records"
 
@@ -54,7 +54,7 @@ def rewrite(records, split, row, change):
 
 @pytest.mark.parametrize("settings", [{}, {"resize": (8, 4)}, {"image_format": "jpeg"}, {"shards": 2}], ids=str)
 def test_what_was_converted_is_sound(tree, tmp_path, settings):
-    write_images(tmp_path / "market", NAMES)
+    write_images(tmp_path / "market", SET)
     for name, root in (("a", tree), ("b", tmp_path / "market")):
         convert(root, tmp_path / name, **settings)
         found = check_records(tmp_path / name)
@@ -108,7 +108,7 @@ def test_counts_of_info(records):
 
 
 def test_people_in_two_splits_and_queries_without_a_match(tmp_path):
-    write_images(tmp_path / "set", [*NAMES, "query/0009_c1.png", "bounding_box_train/0001_c3.png"])
+    write_images(tmp_path / "set", [*SET, "query/0009_c1.png", "bounding_box_train/0001_c3.png"])
     convert(tmp_path / "set", tmp_path / "out")
     found = problems(tmp_path / "out")
     assert len(found) == 2
@@ -136,6 +136,32 @@ def test_a_split_that_cannot_be_opened_and_one_that_is_not_known(records):
     assert found[0].startswith(f"{records}/train/index.npz: ")
     assert found[1].startswith(f"{records}/test: no such folder of records")
     assert found[2] == f"{records}/valid: holds records that info.json does not know"
+
+
+def as_version_1(records):
+    """Turn a folder into what the version before left: no cameras, tracks and names, and less in info.json."""
+    for path in records.glob("*/index.npz"):
+        with np.load(path) as arrays:
+            content = {name: array for name, array in arrays.items() if name not in ("camera", "track", *NAMES)}
+        np.savez(path, **content)
+    info = json.loads((records / "info.json").read_text())
+    for split in info["splits"].values():
+        for name in ("source", "protocol", "cameras", "tracks", "notes", "skipped"):
+            del split[name]
+    (records / "info.json").write_text(json.dumps(info | {"schema_version": 1}))
+
+
+def test_a_split_joins_records_of_version_1(tree, tmp_path):
+    out = tmp_path / "out"
+    convert(tree, out, ["train"])
+    as_version_1(out)
+    assert problems(out) == []
+    convert(tree, out, ["test"])
+    info = read_info(out)
+    assert info["schema_version"] == 2
+    assert [split["source"] for split in info["splits"].values()] == ["soccernet", "soccernet"]
+    assert [len(read_index(out / split)) for split in ("train", "test")] == [6, 3]
+    assert problems(out) == []
 
 
 # === The command ===

@@ -227,12 +227,12 @@ def test_warnings_are_lines_of_their_own(convert, tree, tmp_path):
 
 
 def test_bad_images_can_be_skipped_and_are_listed(convert, tree, tmp_path):
-    bad = scan(tree, "test")[2]
+    (bad,) = [entry for entry in scan(tree, "test") if entry.subset == "gallery" and entry.thumbnail.person == 20]
     bad.path.write_bytes(b"<html>, no image")
     code, _, err = convert(tree, tmp_path / "out", "--on-error", "skip")
     assert code == 0
     assert "test: 2 images (1 queries, 1 gallery)" in err
-    assert "(1 bad images skipped, see test/problems.csv)" in err
+    assert "(1 queries without a match, 1 bad images skipped, see test/problems.csv)" in err
     lines = (tmp_path / "out/test/problems.csv").read_text().splitlines()
     assert lines[0] == "source,subset,problem"
     assert lines[1].startswith(f'{bad.source},gallery,"{bad.path}: is not an image')

@@ -9,6 +9,7 @@ from tfrecords_tools.entry import SPLITS, Entry
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.sources.source import Listing
 
+UNMATCHED = "queries without a match"
 NOBODY = 0  # the person of boxes that show nobody in particular: in the gallery, never a query
 
 
@@ -88,7 +89,7 @@ def assemble(
             mine[place] = replace(entry, thumbnail=replace(entry.thumbnail, bbox=count[entry.subset]))
             count[entry.subset] += 1
         unmatched = sum(not matched for matched in find_matches(mine, protocol))
-        notes[split] += Counter({"queries without a match": unmatched})
+        notes[split] += Counter({UNMATCHED: unmatched})
     return Listing(listed, protocol, cameras, people, {split: dict(counts) for split, counts in notes.items()})
 
 
