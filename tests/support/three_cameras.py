@@ -1,11 +1,8 @@
 """A small set of Market-1501's kind: one action, three cameras, distractors; and its scores by plain loops."""
 
-import json
-
 import numpy as np
-from tiny_tree import write_tree
+from sets import write_images
 
-from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.writer import convert
 
 CAMERAS = 3
@@ -18,22 +15,20 @@ def write_records(folder):
     Persons 1 to 12 are for training, 21 to 26 for validation and 31 to 40 for the test, each seen by several cameras;
     41 is seen by one alone, and so is never a right answer.
     """
-    lists = {"train": [("train", 0, person) for person in range(1, 13) for _ in range(5)]}
+    lists = {"train": [("", person) for person in range(1, 13) for _ in range(5)]}
     for split, people, alone in (("valid", range(21, 27), []), ("test", range(31, 41), [41])):
-        lists[split] = [("query", 0, person) for person in [*people, *alone]]
-        lists[split] += [("gallery", 0, person) for person in people for _ in range(4)]
-        lists[split] += [("gallery", 0, person) for person in [DISTRACTOR] * 7]
-    write_tree(folder / "tree", lists)
-    convert(folder / "tree", folder / "records", list(lists), progress=False)
-    for split in lists:
-        path = folder / "records" / split / "index.npz"
-        arrays = read_arrays(path)
-        camera = 1 + (arrays["bbox"] + arrays["person"]) % CAMERAS
-        write_arrays(path, arrays | {"camera": camera})
-    info = json.loads((folder / "records" / "info.json").read_text())
-    for split in info["splits"].values():
-        split["protocol"] = "cross_camera"
-    (folder / "records" / "info.json").write_text(json.dumps(info))
+        lists[split] = [("query", person) for person in [*people, *alone]]
+        lists[split] += [("gallery", person) for person in people for _ in range(4)]
+        lists[split] += [("gallery", person) for person in [DISTRACTOR] * 7]
+    rows = [
+        (f"{split}-{number}.png", person, 1 + (number + person) % CAMERAS, split, subset)
+        for split, lines in lists.items()
+        for number, (subset, person) in enumerate(lines)
+    ]
+    write_images(folder / "set", [path for path, *_ in rows])
+    lines = ["path,person,camera,split,subset", *(",".join(map(str, row)) for row in rows)]
+    (folder / "set" / "images.csv").write_text("\n".join(lines) + "\n")
+    convert(folder / "set", folder / "records", progress=False)
     return folder / "records"
 
 

@@ -119,7 +119,7 @@ def test_no_images_have_no_queries():
 def test_what_cannot_be_scored_across_cameras_is_named(filmed, records):
     check_scorable(filmed / "valid")
     with read_index(filmed / "train") as index:
-        camera = 1 + (index.bbox + index.person) % 3
+        camera = index.camera
         check_scorable(filmed / "train", rows=np.arange(len(index)))
         with pytest.raises(ValueError, match="train: none of its 0 queries has a match"):
             check_scorable(filmed / "train", rows=np.flatnonzero(camera == 2))
