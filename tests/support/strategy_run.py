@@ -1,4 +1,4 @@
-"""Processes that train on several devices or workers, or only start: `run_rounds`.
+"""Processes that train on several devices or workers, or only start: `Rounds`.
 
 Each is a process of its own, because TensorFlow fixes its devices when it first computes; all are forks of one that has
 imported TensorFlow and computed nothing, because the import takes longer than what a tiny run computes.
@@ -19,20 +19,30 @@ from kreid.training.step import make_strategy
 from kreid.training.workers import read_cluster
 
 
-def run_rounds(*rounds):
-    """Carry out rounds of jobs, those of a round all at a time, and wait for each round's end; every job must succeed.
+class Rounds:
+    """Rounds of jobs, those of a round all at a time, carried out while the caller does something else.
 
     Args:
         rounds: of jobs, each the name of a function below, its arguments, and TF_CONFIG or None.
     """
-    line = [sys.executable, __file__]
-    with subprocess.Popen(line, stdin=-1, stderr=-1, text=True, start_new_session=True) as process:
-        try:
-            said = process.communicate(json.dumps(rounds), timeout=500)[1]
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    assert process.returncode == 0, said[-3000:]
+
+    def __init__(self, *rounds):
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, json.dumps(rounds)], stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self._said = None
+
+    def wait(self):
+        """Wait for the end of the last round; every job must have succeeded."""
+        if self._said is None:
+            self._said = self._process.communicate(timeout=500)[1]
+        assert self._process.returncode == 0, self._said[-3000:]
+
+    def stop(self):
+        """End what is still at work."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.communicate()
 
 
 def train_run(config, records, out, replicas, resume=False):
@@ -70,7 +80,7 @@ def _fork(name, arguments, cluster):
 
 
 if __name__ == "__main__":
-    for jobs in json.load(sys.stdin):
+    for jobs in json.loads(sys.argv[1]):
         running = {_fork(*job) for job in jobs}
         while running:
             number, status = os.wait()

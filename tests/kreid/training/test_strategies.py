@@ -1,14 +1,20 @@
-"""One device, two replicas and two machines train the same network: all see the whole batch."""
+"""One device, two replicas and two machines train the same network, all seeing the whole batch; and who does not start.
 
+The processes work while the tests of one device do, and wait for each other's ends together.
+"""
+
+import contextlib
 import json
 import socket
+from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from configurations import changed
 from run_files import log_of, weights_of
-from strategy_run import run_rounds
+from strategy_run import Rounds
 
 from kreid.config.loading import dump
 from kreid.evaluation.baselines import untrained
@@ -22,11 +28,9 @@ def written(config, file):
     return str(file)
 
 
-def two_workers():
-    """TF_CONFIG of each of two workers on this machine, on ports that are free."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in (one, two)]
-    return [{"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}} for index in (0, 1)]
+def task(cluster, kind, index):
+    """TF_CONFIG of a machine."""
+    return {"cluster": cluster, "task": {"type": kind, "index": index}}
 
 
 def assert_alike(run, other):
@@ -60,40 +64,80 @@ def config_of(tiny_one, sampler):
     )
 
 
+def workers_config(tiny_one, epochs):
+    settings = {**SETTINGS, "learning_rate": 1e-3, "epochs": epochs}
+    return changed(tiny_one, train=settings, loss={"identity_weight": 0.2, "mining": "all"})
+
+
+class Others(NamedTuple):
+    """What other processes do: runs in `folder`, named below, and what those say that do not start."""
+
+    folder: Path
+    rounds: Rounds
+    absent: list[str]  # addresses of the workers of three clusters that do not start
+
+
 @pytest.fixture(scope="module")
-def replicas(records, tiny_one, tmp_path_factory):
-    """The folder of two runs on two replicas, named after their samplers."""
-    folder = tmp_path_factory.mktemp("replicas")
-    jobs = []
-    for sampler in ("same_action", "persons"):
-        file = written(config_of(tiny_one, sampler), folder / f"{sampler}.yaml")
-        jobs.append(("train_run", [file, str(records), str(folder / sampler), 2], None))
-    run_rounds(jobs)
-    return folder
+def others(records, tiny_one, tmp_path_factory):
+    """Runs of each sampler on two replicas, a run of two workers that goes on, and three clusters that do not start."""
+    folder = tmp_path_factory.mktemp("others")
+    configs = {sampler: config_of(tiny_one, sampler) for sampler in ("same_action", "persons")}
+    configs |= {f"workers_{epochs}": workers_config(tiny_one, epochs) for epochs in (1, 2)}
+    files = {name: written(config, folder / f"{name}.yaml") for name, config in configs.items()}
+
+    def job(config, out, *resume):
+        return "train_run", [files[config], str(records), str(folder / out), 2, *resume]
+
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(11)]
+        addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
+        two, again, (chief, *absent) = addresses[:2], addresses[2:4], addresses[4:]
+        for server in servers[:9]:
+            server.close()
+        # What is left of them: the first lacks worker 1 of three, the second worker 0, the third a port that is free.
+        first = {"chief": [chief], "worker": absent[:2]}
+        second, third = {"worker": absent[2:4]}, {"worker": absent[4:]}
+        tasks = [task(first, "chief", 0), task(first, "worker", 1), task(second, "worker", 1), task(third, "worker", 0)]
+        jobs = [("start", [str(folder / f"said_{number}")], tf_config) for number, tf_config in enumerate(tasks)]
+        jobs += [(*job(sampler, sampler), None) for sampler in ("same_action", "persons")]
+        jobs += [
+            (*job("workers_1", out), task({"worker": two}, "worker", index))
+            for index, out in enumerate(("two", "nothing"))
+        ]
+        more = [(*job("workers_2", "two", True), task({"worker": again}, "worker", index)) for index in (0, 1)]
+        rounds = Rounds(jobs, more)
+        stack.callback(rounds.stop)
+        yield Others(folder, rounds, absent)
 
 
 @pytest.mark.parametrize("sampler", ["same_action", "persons"])
-def test_two_replicas_equal_one_device(records, tiny_one, replicas, tmp_path, sampler):
-    one = train(config_of(tiny_one, sampler), records, tmp_path / "one", quiet=True)
-    assert_alike(replicas / sampler, one)
+def test_two_replicas_equal_one_device(records, tiny_one, others, tmp_path, sampler):
+    alone = train(config_of(tiny_one, sampler), records, tmp_path / "alone", quiet=True)
+    others.rounds.wait()
+    assert_alike(others.folder / sampler, alone)
 
 
-def test_two_workers_equal_one_device_and_resume(records, tiny_one, tmp_path):
-    settings = {**SETTINGS, "learning_rate": 1e-3}
-    config = changed(tiny_one, train=settings, loss={"identity_weight": 0.2, "mining": "all"})
-    longer = changed(config, train={"epochs": 2})
-    file, more = written(config, tmp_path / "config.yaml"), written(longer, tmp_path / "longer.yaml")
-    chief, other = tmp_path / "two", tmp_path / "nothing"
-    run_rounds(
-        [
-            ("train_run", [file, str(records), str(out), 2], cluster)
-            for out, cluster in zip((chief, other), two_workers(), strict=True)
-        ],
-        [("train_run", [more, str(records), str(chief), 2, True], cluster) for cluster in two_workers()],
+def test_two_workers_equal_one_device_and_resume(records, tiny_one, others, tmp_path):
+    alone = train(workers_config(tiny_one, 2), records, tmp_path / "alone", quiet=True)
+    others.rounds.wait()
+    assert not (others.folder / "nothing").exists(), "only the chief writes"
+    assert_alike(others.folder / "two", alone)
+    assert json.loads((others.folder / "two" / "summary.json").read_text())["devices"] == 2
+
+
+def test_a_worker_that_does_not_start_is_named(others):
+    others.rounds.wait()
+    said = [(others.folder / f"said_{number}").read_text(encoding="utf-8") for number in range(4)]
+    workers = others.absent
+    for line, name in zip(said[:3], [f"worker 1 ({workers[0]})"] * 2 + [f"worker 0 ({workers[2]})"], strict=True):
+        assert line == (
+            f"{name} met the others but did not start TensorFlow within 0.05 minutes; look at what was said there, and "
+            "start all workers again"
+        )
+    assert said[3] == (
+        f"worker 0 ({workers[4]}): TensorFlow cannot start (Could not start gRPC server); see that nothing else uses "
+        "the ports of TF_CONFIG, and start all workers again"
     )
-    assert not other.exists(), "only the chief writes"
-    assert_alike(chief, train(longer, records, tmp_path / "one", quiet=True))
-    assert json.loads((chief / "summary.json").read_text())["devices"] == 2
 
 
 def test_what_devices_cannot_do_is_refused(tiny_one):
