@@ -38,18 +38,17 @@ def app_of(name):
 
 @pytest.fixture(scope="module")
 def run(records, tmp_path_factory):
-    """A tiny run, made by the command."""
+    """A tiny run of one stream, made by the command; the README's lines, which are run too, have two."""
     folder = tmp_path_factory.mktemp("line")
-    part = {"arch": "coco", "paf_stages": 1, "confidence_stages": 1, "width_divisor": 32}
-    appearance = {"weights": None, "layer": "conv3", "width_divisor": 16}
-    model = {"embedder": "two_stream", "image_size": [64, 32], "appearance": appearance, "part": part}
+    appearance = {"weights": None, "layer": "conv2", "width_divisor": 16}
+    model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [16]}
     train = {"epochs": 1, "steps_per_epoch": 2}
     (folder / "tiny.yaml").write_text(yaml.safe_dump({"model": model, "train": train}), encoding="utf-8")
     done = script("kreid-train", "tiny.yaml", "--data", records, "--out", "run", "--set", "train.seed=3", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "run\n"
     assert "epoch 1/1 done  loss" in done.stderr
-    assert "part stream: random weights" in done.stderr
+    assert "appearance stream: random weights" in done.stderr
     assert "Traceback" not in done.stderr
     return folder / "run"
 
@@ -108,7 +107,7 @@ def test_look_draws_images_and_pairs(run, records, tmp_path, monkeypatch, capsys
     query, gallery = (records.parent / "tree" / "reid" / "challenge" / name for name in ("query", "gallery"))
     one, two = sorted(query.glob("*.png"))[:2]
     (tmp_path / one.name).write_bytes(sorted(gallery.glob("*.png"))[0].read_bytes())  # another image of the same name
-    line = [run, one, two, one.name, "--layers", "conv3,conv1", "--pairs", "--out", "seen"]
+    line = [run, one, two, one.name, "--layers", "conv2,conv1", "--pairs", "--out", "seen"]
     code, lines, err = invoke(capsys, app_of("look"), *line)
     assert (code, err) == (0, "")
     a, b = one.stem, two.stem
@@ -136,8 +135,8 @@ def test_look_says_what_is_wrong(run, records, tmp_path, capsys):
         (2, [run, images, "--out", images / "new"], "give another folder"),
         (
             2,
-            [run, image, "--out", out, "--layers", "conv3, conv4"],
-            "no map 'conv4' in this network; it has conv1, conv2,",
+            [run, image, "--out", out, "--layers", "conv2, conv4"],
+            "no map 'conv4' in this network; it has conv1, conv2",
         ),
         (1, [run, image, file, "--out", out], "cut.png: is not a whole PNG or JPEG image"),
     ):
