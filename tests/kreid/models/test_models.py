@@ -11,7 +11,7 @@ from configurations import changed
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
 from kreid.losses.objective import build_losses
-from kreid.models import BACKBONES, build_backbone
+from kreid.models import BACKBONES, build_backbone, inception_v4, resnet
 from kreid.models.embedders import build_model
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
@@ -24,10 +24,20 @@ RESTING = dict.fromkeys(("osnet", "osnet_x0_25"), GATES)
 
 
 def narrowed(section):
-    """A model section as small as it goes: every width divided, no weights, images of 96 pixels."""
+    """A model section as small as it goes: widths divided, no weights, images of 96 pixels, two stages of poses."""
     small = {key: narrowed(value) if isinstance(value, dict) else value for key, value in section.items()}
     changes = {"width_divisor": 16, "weights": None, "image_size": [96, 96], "output_dim": 256}
+    changes |= {key: min(small.get(key) or 2, 2) for key in ("paf_stages", "confidence_stages")}
     return small | {key: changes[key] for key in small if key in changes}
+
+
+@pytest.fixture
+def two_alike(monkeypatch):
+    """Two blocks of a stage that are alike, not up to seven: the sweep of backbones has them all."""
+    stages = [(stage, filters, blocks if stage == 5 else 2) for stage, filters, blocks in resnet.STAGES]
+    monkeypatch.setattr(resnet, "STAGES", stages)  # conv5 gives each block's map
+    blocks = [(branches, min(count, 2), stage) for branches, count, stage in inception_v4.BLOCKS]
+    monkeypatch.setattr(inception_v4, "BLOCKS", blocks)
 
 
 def pictures(count, side):
@@ -55,6 +65,7 @@ REPEATED = ("demo", "resnet50", "resnet50mid", "two_stream_released")
         for path in CONFIGS
     ],
 )
+@pytest.mark.usefixtures("two_alike")
 def test_every_configuration_passes_the_shared_check(path):
     config = load_config(path)
     config = check({**config.model_dump(mode="json"), "model": narrowed(config.model.model_dump(mode="json"))})
