@@ -77,6 +77,32 @@ def tiny_one():
     return check({"model": model, "data": {"persons": 4, "views": 4}, "train": TINY_TRAIN})
 
 
+@pytest.fixture(scope="module")
+def short_resnet():
+    """A ResNet50 of one block in conv2 and one in conv3: all of 53 convolutions are built before a stream is trimmed.
+
+    For files whose networks are `tiny` or `tiny_one`, and about something else; commands in processes of their own
+    build the whole.
+    """
+    from tiny_runs import SHORT_STAGES
+
+    from kreid.models import resnet
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(resnet, "STAGES", SHORT_STAGES)
+        yield
+
+
+@pytest.fixture
+def eagerly():
+    """Training steps of TensorFlow without tracing them, which takes as long as ten of a tiny network."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def run_folder(tiny_one, tmp_path_factory):
     """A run as training leaves it, but for the training."""

@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 
 import tensorflow as tf
+from tiny_runs import SHORT_STAGES
 
 from kreid.config.loading import load_config
+from kreid.models import resnet
 from kreid.training.run import train
 from kreid.training.step import make_strategy
 from kreid.training.workers import read_cluster
@@ -80,6 +82,7 @@ def _fork(name, arguments, cluster):
 
 
 if __name__ == "__main__":
+    resnet.STAGES = SHORT_STAGES  # as the caller's, under the fixture `short_resnet`
     for jobs in json.loads(sys.argv[1]):
         running = {_fork(*job) for job in jobs}
         while running:

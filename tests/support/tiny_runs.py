@@ -17,6 +17,9 @@ from tfrecords_tools.console.command import run as run_app
 
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
 
+# A ResNet50 of one block in conv2 and one in conv3.
+SHORT_STAGES = ((2, 64, 1), (3, 128, 1))
+
 
 def with_heads(config):
     """The configuration with one layer-wise head of 8 numbers."""

@@ -11,6 +11,8 @@ from kreid.training.batches import Batches
 from kreid.training.failures import Failures
 from kreid.training.state import State
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 @pytest.fixture(scope="module")
 def config(tiny_one):

@@ -20,6 +20,7 @@ from kreid import runs
 from kreid.config.loading import dump
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
+from kreid.models import resnet
 from kreid.runs import checkpoints
 from kreid.training.loop import Trainer
 from kreid.training.run import train
@@ -27,9 +28,14 @@ from kreid.training.step import make_strategy
 from kreid.training.stopping import Stop
 from tfrecords_tools import synthetic, writer
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
 
-def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, tmp_path):
+WHOLE = resnet.STAGES
+
+
+def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, tmp_path, monkeypatch):
     """A real `kreid-train`, killed wherever it stands, in the middle of an epoch and of an accumulated gradient."""
+    monkeypatch.setattr(resnet, "STAGES", WHOLE)  # as in that process: its random weights depend on what else is built
     settings = {"optimizer": "adamw", "weight_decay": 0.1, "accumulate": 2, "ema": 0.9, "freeze": ["appearance.conv1"]}
     settings |= {"freeze_epochs": 1, "steps_per_epoch": 5, "validate_every": 0, "checkpoint_minutes": 1e-9}
     run, file = tmp_path / "run", tmp_path / "tiny.yaml"
@@ -113,6 +119,7 @@ def test_what_stops_a_run_names_the_last_good_state(records, tiny_one, tmp_path,
     assert checkpoints.newest(state.parent).name == "state-00002-0000000.npz"
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_loss_that_is_not_finite_at_once_leaves_no_run_folder(records, tiny_one, tmp_path):
     config = changed(tiny_one, train={"learning_rate": 1e30, "optimizer": "sgd", "validate_every": 0})
     (tmp_path / "mine").mkdir()
@@ -124,6 +131,7 @@ def test_a_loss_that_is_not_finite_at_once_leaves_no_run_folder(records, tiny_on
     assert not list((tmp_path / "link").iterdir()), "a folder of the user's stays, as empty as it was"
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_mistakes_leave_no_run_folder(records, tiny, tiny_one, tmp_path):
     with pytest.raises(ValueError, match="256 images a batch, but the training set has"):
         train(changed(tiny_one, data={"persons": 64}), records, tmp_path / "run", quiet=True)
@@ -146,12 +154,14 @@ def damaged(records, tmp_path, split):
     return copy
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_damaged_images_are_named_and_leave_no_run_folder(records, tiny_one, tmp_path):
     with pytest.raises(ValueError, match=r"tfrecord: action \d+ bbox \d+: the record is damaged"):
         train(tiny_one, damaged(records, tmp_path, "train"), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_epoch_outlives_a_validation_that_fails(records, tiny_one, tmp_path):
     copy = damaged(records, tmp_path, "valid")
     with pytest.raises(ValueError, match=r"valid.*tfrecord: action \d+ bbox \d+: the record is damaged"):
@@ -166,6 +176,7 @@ def test_an_epoch_outlives_a_validation_that_fails(records, tiny_one, tmp_path):
     assert len(log_of(run)) == 2
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_resume_passes_over_a_damaged_state(records, tiny_one, tmp_path, caplog):
     run = train(changed(tiny_one, train={"validate_every": 0}), records, tmp_path / "run", quiet=True)
     newest = max((run / "checkpoints").iterdir())
@@ -180,6 +191,7 @@ def test_resume_passes_over_a_damaged_state(records, tiny_one, tmp_path, caplog)
         train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_without_a_state_is_kept(records, tiny_one, tmp_path):
     config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1, "validate_every": 0})
     run = train(config, records, tmp_path / "run", quiet=True)
@@ -191,6 +203,7 @@ def test_a_run_without_a_state_is_kept(records, tiny_one, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+@pytest.mark.usefixtures("eagerly")
 def test_a_signal_to_stop_waits_for_a_state(records, tiny_one, tmp_path, caplog, number, raised):
     """The step is finished and a state written before the signal does what it does."""
     config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 4, "validate_every": 0})
@@ -235,6 +248,7 @@ def test_a_second_signal_acts_at_once():
         signal.signal(signal.SIGINT, ignored)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_folder_is_not_written_over(records, tiny_one, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
@@ -261,6 +275,7 @@ def test_what_a_resumed_run_may_have_otherwise(records, tiny_one, tmp_path):
         runs.check_resume(tmp_path, changed(cosine, train={"epochs": 9}))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_other_records_are_no_way_to_resume(records, tiny_one, tmp_path):
     config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1, "validate_every": 0})
     run = train(config, records, tmp_path / "run", quiet=True)

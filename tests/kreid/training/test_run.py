@@ -23,6 +23,8 @@ from kreid.training.run import train
 from kreid.training.step import make_strategy
 from kreid.training.validation import validate
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 def test_a_run_leaves_what_its_readme_says(records, tiny_one, tmp_path):
     run = train(tiny_one, records, tmp_path / "run", quiet=True)
