@@ -14,6 +14,8 @@ from kreid.training import run as module
 from kreid.training.run import train
 from tfrecords_tools.locks import LOCK_NAME
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 AT_WORK = rf"run: another kreid-train \(process {os.getpid()} on .*\) is at work in this folder"
 
 
@@ -21,8 +23,9 @@ def names(folder):
     return sorted(path.name for path in folder.rglob("*"))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_second_is_refused_and_the_first_goes_on(records, tiny_one, tmp_path):
-    config, run = changed(tiny_one, train={"epochs": 1, "validate_actions": 1}), tmp_path / "run"
+    config, run = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1, "validate_actions": 1}), tmp_path / "run"
     said = []
 
     def during(epoch, logs):

@@ -13,6 +13,7 @@ from configurations import changed
 from PIL import Image
 from run_files import log_of, weights_of
 from tensorboard.backend.event_processing import event_accumulator
+from tiny_runs import make_run
 
 from kreid import runs
 from kreid.data.training_set import TrainingSet
@@ -58,6 +59,7 @@ def test_a_run_leaves_what_its_readme_says(records, tiny_one, tmp_path):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_tensorboard_gets_batches_epochs_pictures_and_histograms(records, tiny_one, tmp_path):
     train_settings = {"log_steps": 2, "histograms": True, "pictures": 2, "validate_actions": 1}
     run = train(changed(tiny_one, train=train_settings), records, tmp_path / "run", quiet=True)
@@ -77,6 +79,7 @@ def test_tensorboard_gets_batches_epochs_pictures_and_histograms(records, tiny_o
     assert histogram[:, 2].sum() == 7 * 7 * 3 * 8
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_hook_sees_every_validation_and_may_stop_the_run(records, tiny_one, tmp_path):
     class Enough(Exception):
         pass
@@ -97,6 +100,7 @@ def test_a_hook_sees_every_validation_and_may_stop_the_run(records, tiny_one, tm
     assert (tmp_path / "run" / "checkpoints" / "state-00004-0000000.npz").exists()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_held_out_actions_are_validated_on_and_not_trained_on(records, tiny_one, tmp_path):
     config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1})
     seen = []
@@ -195,8 +199,9 @@ def test_half_precision_and_compilation_train_alike(records, tiny_one, tmp_path,
     assert model.get_layer("appearance").get_layer("conv1").compute_dtype == "float32"
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_identity_loss_gets_its_classes_from_the_data(records, tiny_one, tmp_path):
-    config = changed(tiny_one, loss={"identity_weight": 0.5}, train={"epochs": 1, "validate_every": 0})
+    config = changed(tiny_one, loss={"identity_weight": 0.5}, train={**SHORT, "steps_per_epoch": 1})
     run = train(config, records, tmp_path / "run", quiet=True)
     classes = TrainingSet(records, config.data, 0).num_classes
     assert runs.load_config_of(run).model.num_classes == classes
@@ -205,8 +210,8 @@ def test_identity_loss_gets_its_classes_from_the_data(records, tiny_one, tmp_pat
     assert float(row["loss"]) == pytest.approx(float(row["loss_embedding"]) + float(row["loss_logits"]), rel=1e-5)
 
 
-def test_weights_of_another_run_give_one_line(records, tiny_one, tiny, tmp_path):
-    run = train(changed(tiny_one, train={"epochs": 1, "validate_every": 0}), records, tmp_path / "run", quiet=True)
+def test_weights_of_another_run_give_one_line(tiny_one, tmp_path):
+    run = make_run(tmp_path / "run", tiny_one)
     other = (run / "config.yaml").read_text().replace("width_divisor: 8", "width_divisor: 4")
     (run / "config.yaml").write_text(other)
     with pytest.raises(ValueError, match="not weights of the model that config.yaml beside it describes") as error:
