@@ -94,6 +94,18 @@ def short_resnet():
 
 
 @pytest.fixture
+def two_alike(monkeypatch):
+    """Two blocks of a stage that are alike, not up to seven, in the deepest backbones: for sweeps of configurations."""
+    from tiny_runs import TWO_ALIKE
+
+    from kreid.models import inception_v4, resnet
+
+    monkeypatch.setattr(resnet, "STAGES", TWO_ALIKE)
+    blocks = [(branches, min(count, 2), stage) for branches, count, stage in inception_v4.BLOCKS]
+    monkeypatch.setattr(inception_v4, "BLOCKS", blocks)
+
+
+@pytest.fixture
 def eagerly():
     """Training steps of TensorFlow without tracing them, which takes as long as ten of a tiny network."""
     import tensorflow as tf

@@ -13,8 +13,14 @@ from kreid.look.viewer import Viewer, relative
 from kreid.models.embedders import build_model
 from kreid.models.openpose import BODY_25_PARTS, COCO_PARTS
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def two_stream(tiny):
+    return build_model(tiny.model)
 
 
 def look_at(model, images):
@@ -48,6 +54,7 @@ def shares(model, images):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.usefixtures("two_alike")
 def test_every_configuration_can_be_looked_at(path):
     size = (96, 80) if path.stem == "inception_v4" else (64, 32)
     narrow = ["model.appearance.weights=null", "model.appearance.width_divisor=32", f"model.image_size={list(size)}"]
@@ -155,8 +162,8 @@ def test_maps_light_the_right_cell():
     assert seen.parts.sum() == 210
 
 
-def test_layers_in_the_order_asked_for(tiny):
-    viewer = Viewer(build_model(tiny.model))
+def test_layers_in_the_order_asked_for(two_stream):
+    viewer = Viewer(two_stream)
     images = np.zeros((3, 64, 32, 3))
     seen = viewer.see(images, ["conv3", "conv1"])
     assert len(seen) == 3
@@ -165,6 +172,7 @@ def test_layers_in_the_order_asked_for(tiny):
         viewer.see(images, ["conv4"])
 
 
+@pytest.mark.usefixtures("two_alike")
 def test_single_blocks_can_be_asked_for_but_are_no_stage():
     viewer = Viewer(build_model(load_config(CONFIGS[0].with_name("resnet50mid.yaml"), [
         "model.appearance.weights=null", "model.appearance.width_divisor=32", "model.image_size=[64,32]"
@@ -173,17 +181,16 @@ def test_single_blocks_can_be_asked_for_but_are_no_stage():
     assert {"conv5_1", "conv5_2"} < set(viewer.layers)
 
 
-def test_names_without_a_pose_network_come_with_a_note(tiny, tiny_one):
-    model = build_model(tiny.model)
-    assert "random weights" in Viewer(model, tiny.model).note
+def test_names_without_a_pose_network_come_with_a_note(tiny, tiny_one, two_stream):
+    assert "random weights" in Viewer(two_stream, tiny.model).note
     part = {**tiny.model.part.model_dump(), "weights": "pose.caffemodel"}
-    assert Viewer(model, changed(tiny, model={"part": part}).model).note == ""
-    assert Viewer(model).note == Viewer(build_model(tiny_one.model), tiny_one.model).note == ""
+    assert Viewer(two_stream, changed(tiny, model={"part": part}).model).note == ""
+    assert Viewer(two_stream).note == Viewer(build_model(tiny_one.model), tiny_one.model).note == ""
 
 
-def test_only_embedders_can_be_looked_into(tiny):
+def test_only_embedders_can_be_looked_into(two_stream):
     with pytest.raises(ValueError, match="model: expected one that build_model"):
-        Viewer(build_model(tiny.model).get_layer("appearance"))
+        Viewer(two_stream.get_layer("appearance"))
 
 
 def test_key_points_in_openposes_order():

@@ -12,7 +12,7 @@ from configurations import changed
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
 from kreid.losses.objective import build_losses
-from kreid.models import BACKBONES, build_backbone, inception_v4, resnet
+from kreid.models import BACKBONES, build_backbone
 from kreid.models.embedders import build_model
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
@@ -30,15 +30,6 @@ def narrowed(section):
     changes = {"width_divisor": 16, "weights": None, "image_size": [96, 96], "output_dim": 256}
     changes |= {key: min(small.get(key) or 2, 2) for key in ("paf_stages", "confidence_stages")}
     return small | {key: changes[key] for key in small if key in changes}
-
-
-@pytest.fixture
-def two_alike(monkeypatch):
-    """Two blocks of a stage that are alike, not up to seven: the sweep of backbones has them all."""
-    stages = [(stage, filters, blocks if stage == 5 else 2) for stage, filters, blocks in resnet.STAGES]
-    monkeypatch.setattr(resnet, "STAGES", stages)  # conv5 gives each block's map
-    blocks = [(branches, min(count, 2), stage) for branches, count, stage in inception_v4.BLOCKS]
-    monkeypatch.setattr(inception_v4, "BLOCKS", blocks)
 
 
 def pictures(count, side):
