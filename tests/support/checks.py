@@ -85,9 +85,10 @@ def check_loss(make: Callable[..., keras.losses.Loss], labels: np.ndarray, predi
             half = make()(labels, rounded)
         assert keras.backend.standardize_dtype(half.dtype) == "float32", f"{policy}: returns {half.dtype}"
         np.testing.assert_allclose(float(half), float(full), rtol=1e-6, err_msg=f"{policy}: not computed in float32")
+    eagerly = keras.backend.backend() == "tensorflow"  # what is traced is what runs in full precision, below
     for policy in ROUNDING:
         with _policy(policy):
-            _check_loss_trains(make(), labels, predictions)
+            _check_loss_trains(make(), labels, predictions, eagerly)
     _check_loss_is_saved(_check_loss_trains(loss, labels, predictions), loss, labels, predictions)
 
 
@@ -303,14 +304,16 @@ def _check_layer_trains(layer: keras.Layer, inputs: Sequence[np.ndarray]) -> Non
     _check_moved([*before, layer], lambda: _fit(model, _one_or_list(inputs), targets, "mse", steps=8))
 
 
-def _check_loss_trains(loss: keras.losses.Loss, labels: np.ndarray, predictions: np.ndarray) -> keras.Model:
+def _check_loss_trains(
+    loss: keras.losses.Loss, labels: np.ndarray, predictions: np.ndarray, run_eagerly: bool = False
+) -> keras.Model:
     """A model in front of the loss learns. Returns it."""
     inputs = keras.Input(predictions.shape[1:], name="features")
     # Without a bias: what compares images does not see what all have in common.
     options = {"kernel_initializer": "identity", "use_bias": False, "dtype": "float32"}
     dense = keras.layers.Dense(predictions.shape[1], name="dense", **options)
     model = keras.Model(inputs, dense(inputs))
-    _check_moved([dense], lambda: _fit(model, predictions, labels, loss, steps=2))
+    _check_moved([dense], lambda: _fit(model, predictions, labels, loss, steps=2, run_eagerly=run_eagerly))
     return model
 
 
