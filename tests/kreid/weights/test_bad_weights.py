@@ -1,22 +1,29 @@
 """What must not be loaded: one line from the commands, the right exit code, and nothing left behind."""
 
+import functools
 import pickle
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from paths import GOLDEN
+from tiny_runs import script
 
+from kreid import models
 from kreid.cli.weights import app
 from kreid.weights import read
 from tfrecords_tools.console.command import run
 
 GOOD = GOLDEN / "openpose_body25_div16_v2.caffemodel"
 TO = ["--to", "openpose_body_25", "--width-divisor", "16"]
+BUILD = functools.cache(models.build_backbone)
+
+
+@pytest.fixture
+def built_once(monkeypatch):
+    """One network for all tests: what none of them may change, but for the last, whose file fits."""
+    monkeypatch.setattr(models, "build_backbone", BUILD)
 
 
 class Exploit:
@@ -86,6 +93,7 @@ def call(capfd, *arguments):
 
 
 @pytest.mark.parametrize("fault", BAD)
+@pytest.mark.usefixtures("built_once")
 def test_convert_names_the_fault_in_one_line_and_writes_nothing(tmp_path, capfd, fault):
     make, message = BAD[fault]
     path = make(tmp_path)
@@ -119,6 +127,7 @@ def test_wrong_arguments_end_with_2(tmp_path, monkeypatch, capfd, arguments, mes
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("built_once")
 def test_convert_and_inspect_a_good_file(tmp_path, capfd):
     converted = tmp_path / "x.weights.h5"
     code, out, err = call(capfd, "convert", GOOD, *TO, "--out", converted)
@@ -140,8 +149,7 @@ def test_training_stops_at_part_weights_that_hold_code(records, tmp_path):
     appearance = {"weights": None, "layer": "conv3", "width_divisor": 16}
     model = {"embedder": "two_stream", "image_size": [64, 32], "appearance": appearance, "part": part}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"model": model}), encoding="utf-8")
-    line = [Path(sys.executable).parent / "kreid-train", "tiny.yaml", "--data", records, "--out", "run", "--quiet"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+    done = script("kreid-train", "tiny.yaml", "--data", records, "--out", "run", "--quiet", cwd=tmp_path)
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 1
     assert error.startswith(f"error: model.part.weights: {path}: its pickle asks for 'io.open', which no state dict")

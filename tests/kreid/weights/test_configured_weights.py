@@ -17,6 +17,8 @@ from kreid.models import build_backbone
 from kreid.models.embedders import build_model
 from kreid.runs.folder import load_model
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 CAFFE_TYPES = {"weight": "Convolution", "slope": "PReLU"}
 
 
@@ -144,8 +146,8 @@ def test_torchvisions_file_for_kerass_resnet_says_which_key_to_set(config, strea
         build_model(changed(config, model={"appearance": appearance}).model)
 
 
-@pytest.fixture
-def osnet(tmp_path):
+@pytest.fixture(scope="module")
+def osnet(tmp_path_factory):
     """A narrow OSNet with 8 units behind it, tensors for it as torchreid saves them, and how to load a file of them."""
     appearance = {"backbone": "osnet_x0_25", "weights": None, "width_divisor": 4}
     section = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [8]}
@@ -155,9 +157,11 @@ def osnet(tmp_path):
     tensors |= {f"fc.1.{kind}": np.full(8, 0.5) for kind in ("weight", "bias", "running_mean", "running_var")}
     tensors["classifier.weight"] = np.zeros((10, 8))
 
+    file = tmp_path_factory.mktemp("osnet") / "x.npz"
+
     def load(tensors):
-        np.savez(tmp_path / "x.npz", **tensors)
-        weights = {**appearance, "weights": str(tmp_path / "x.npz")}
+        np.savez(file, **tensors)
+        weights = {**appearance, "weights": str(file)}
         return build_model(check({"model": {**section, "appearance": weights}}).model)
 
     return tensors, load
