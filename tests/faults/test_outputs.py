@@ -11,6 +11,8 @@ from tiny_runs import invoke
 
 from kreid.config.loading import dump
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 LONG = "x" * 300
 # Command -> its arguments; {out} is what cannot be written.
 COMMANDS = {

@@ -19,6 +19,8 @@ from kreid.ranking.reranking import combine
 from kreid.ranking.scores import evaluate
 from kreid.runs.folder import WEIGHTS, load_model
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 SWITCHES = ("--flip", "--concat", "--expand", 1, "--rerank", "--k1", 4)
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 from tiny_runs import invoke, script
 
 from kreid.config.loading import load_config
+from kreid.models import resnet
 
 BIN = Path(sys.executable).parent
 TUNE = ("{yaml}", "--data", "{records}", "--space", "{space}")
@@ -34,6 +35,14 @@ def command(name, *arguments, cwd=None):
 def app_of(name):
     """A command, to run in this process."""
     return importlib.import_module(f"kreid.cli.{name}").app
+
+
+@pytest.fixture(scope="module", autouse=True)
+def resnet_to_conv2():
+    """ResNet50 as far as these runs use it, block by block, since processes of their own read them too."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(resnet, "STAGES", resnet.STAGES[:1])
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from kreid.ranking.ordering import rank
 from kreid.ranking.scores import evaluate
 from kreid.ranking.truth import read_groundtruth
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 @pytest.fixture
 def files(tmp_path):

@@ -12,6 +12,8 @@ from kreid.cli.rank import app as rank_app
 from kreid.cli.search import app as search_app
 from kreid.ranking.reranking import reciprocal
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 ODD = "a [bold], <script>\udce9.png"  # as a name is shown, whatever it holds; and not UTF-8
 FORMER = "warning: a search is kreid-search RUN --gallery CROPS... --query CROPS... now; this spelling still works\n"
 

@@ -15,6 +15,8 @@ from kreid.models.embedders import build_model
 from kreid.ranking.truth import read_groundtruth
 from tfrecords_tools.writer import convert
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -21,6 +21,8 @@ from kreid.report.write import write_report
 from tfrecords_tools.index import read_index
 from tfrecords_tools.records import FOOTER, HEADER, frame
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 @pytest.fixture
 def tiny(tmp_path):

@@ -21,6 +21,8 @@ from kreid.evaluation.baselines import untrained
 from kreid.training.run import train
 from kreid.training.step import check_devices
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 def written(config, file):
     """The configuration as a file, for another process."""
