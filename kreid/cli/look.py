@@ -141,7 +141,7 @@ def _save(picture: "Image", path: Path) -> None:
     from kreid.files.atomic import atomic_file
 
     with atomic_file(path) as file:
-        picture.save(file, "PNG", optimize=True)
+        picture.save(file, "PNG")
 
 
 def main() -> None:
