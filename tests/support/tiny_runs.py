@@ -17,8 +17,8 @@ from tfrecords_tools.console.command import run as run_app
 
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
 
-# ResNets shorter than ResNet50: of one block in conv2 and one in conv3; and whole, but for blocks that are alike (of the
-# last stage each block is a map of its own).
+# ResNets shorter than ResNet50: of one block in conv2 and one in conv3; and whole, but for blocks that are alike (of
+# the last stage each block is a map of its own).
 SHORT_STAGES = ((2, 64, 1), (3, 128, 1))
 TWO_ALIKE = ((2, 64, 2), (3, 128, 2), (4, 256, 2), (5, 512, 3))
 
