@@ -5,6 +5,7 @@ in a journal beside it; the moves can be made again from wherever they were cut 
 makes them. A hidden folder without a journal is what a run left that was killed before, and of no use to anybody.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -102,7 +103,8 @@ def publish(staged: Path, out: Path, names: Sequence[str], request: dict[str, An
         if path.is_file():
             _flush(path)
     journal = staged / f"{JOURNAL}.new"
-    journal.write_text(json.dumps({"names": list(names), "request": request}), encoding="utf-8")
+    written = {"names": list(names), "request": request}
+    journal.write_text(json.dumps({**written, "digest": _digest(written)}), encoding="utf-8")
     _flush(journal)
     journal.replace(staged / JOURNAL)
     try:
@@ -146,17 +148,19 @@ def complete(out: Path) -> list[dict[str, Any] | None]:
         What was asked of each run, see `publish`; mostly there is none.
 
     Raises:
-        ValueError: for a journal that cannot be read.
+        ValueError: for a journal that cannot be read, or is not what was written.
         OSError: where something cannot be moved.
     """
     requests = []
     for staged in _unfinished(out):
         try:
             journal = json.loads((staged / JOURNAL).read_text(encoding="utf-8"))
-            names, request = journal["names"], journal["request"]
+            digest, names, request = journal.pop("digest"), journal["names"], journal["request"]
+            if digest != _digest(journal):  # a name less is a split that is removed in the end
+                raise ValueError("its digest differs")
             if not all(isinstance(name, str) and Path(name).name == name for name in names):
                 raise ValueError(f"names {names}")
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{staged / JOURNAL}: not what kreid-convert wrote, {one_line(error)}; remove {staged} and run "
                 "kreid-convert again, with --overwrite"
@@ -176,6 +180,10 @@ def is_unfinished(out: Path) -> bool:
 def find_leftovers(out: Path) -> list[Path]:
     """Return the hidden folders in `out`: of a run that was killed, or of one that is under way."""
     return sorted(out.glob(f"{PREFIX}*"))
+
+
+def _digest(journal: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(journal, sort_keys=True).encode()).hexdigest()
 
 
 def _unfinished(out: Path) -> list[Path]:

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -142,12 +143,15 @@ def test_where_there_are_no_locks_nothing_is_removed(tmp_path, caplog, monkeypat
     assert "left by a run that was killed, or one under way; remove it if none is" in caplog.messages[1]
 
 
+def signed(**journal):
+    return json.dumps({**journal, "digest": hashlib.sha256(json.dumps(journal, sort_keys=True).encode()).hexdigest()})
+
+
 def unfinished(out, names=("train", "info")):
     """What a run leaves that was killed right after it had written down what it would move."""
-    journal = {"names": names, "request": {"of": "mine"}}
     fill(out, {"train/old": "0", "info": "0"})
     fill(out, {f".kreid-convert-a/{name}": "1" for name in ("train/new", "info", JOURNAL)})
-    (out / ".kreid-convert-a" / JOURNAL).write_text(json.dumps(journal))
+    (out / ".kreid-convert-a" / JOURNAL).write_text(signed(names=names, request={"of": "mine"}))
 
 
 @pytest.mark.parametrize("opened", [".", "train", "valid"])
@@ -185,7 +189,17 @@ def test_a_reader_without_locks_leaves_it_to_the_converter(tmp_path, monkeypatch
     assert is_unfinished(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"names": ["../x"], "request": 1}', '{"names": [1], "request": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"names": ["info"], "request": 1}',
+        signed(names=["../x"], request=1),
+        signed(names=[1], request=1),
+    ],
+)
 def test_a_journal_of_something_else_is_refused(tmp_path, text):
     unfinished(tmp_path)
     (tmp_path / ".kreid-convert-a" / JOURNAL).write_text(text)
@@ -237,3 +251,18 @@ def test_parent_that_is_a_file(tmp_path):
     with pytest.raises(OSError, match="file"), claim(tmp_path / "file" / "out"):
         pass
     assert (tmp_path / "file").is_file()
+
+
+def test_a_flipped_bit_in_a_journal_moves_and_removes_nothing(tmp_path):
+    unfinished(tmp_path)
+    journal = tmp_path / ".kreid-convert-a" / JOURNAL
+    whole, before = journal.read_bytes(), sorted(tmp_path.rglob("*"))
+    place = whole.index(b"train")  # another name: a split that would not be moved, and then removed with the rest
+    for bit in range(8):
+        journal.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match=rf"{JOURNAL}: not what kreid-convert wrote"):
+            recover(tmp_path)
+        assert sorted(path for path in tmp_path.rglob("*") if path.name != LOCK_NAME) == before
+    journal.write_bytes(whole)
+    recover(tmp_path)
+    assert content(tmp_path) == {"train/new": "1", "info": "1"}
