@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-random lint newest lock bench clean
+.PHONY: demo test test-random lint newest lock bench torture clean
 
 # The synthetic set, converted, trained on, evaluated beside an untrained copy and chance, exported and reported.
 demo: $(VENV)/installed
@@ -52,6 +52,11 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/ranking.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/report.py
+
+# Kills, damage, full disks, wrong servers and fuzzed files on every command, for some 20 minutes; fails unless nothing is
+# silent, lost or a traceback. Another SEED tries others; `ONLY=damage` one kind.
+torture: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.torture --seed $(SEED) $(if $(ONLY),--only $(ONLY))
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
