@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.torture.children import Child, run
@@ -76,6 +77,11 @@ class Bench:
         return self.folder / "small_records"
 
     @property
+    def backbone(self) -> Path:
+        """Weights for the run's backbone, which a configuration may name."""
+        return self.folder / "backbone.weights.h5"
+
+    @property
     def metrics(self) -> Path:
         """The figures of the run."""
         return self.run / "metrics_test.json"
@@ -90,9 +96,10 @@ class Bench:
 def make(folder: Path) -> Bench:
     """Make the bench in an empty folder."""
     bench = Bench(folder)
-    drawn = Child(lambda: _draw(bench)).wait()
-    if drawn.code:
-        raise RuntimeError(drawn.err)
+    for work in (_draw, _build):
+        ended = Child(partial(work, bench)).wait()
+        if ended.code:
+            raise RuntimeError(ended.err)
     bench.config.write_text(dump(check(_configuration())), encoding="utf-8")
     bench.must("kreid-convert", bench.tree, bench.records)
     bench.must("kreid-train", bench.config, "--data", bench.records, "--out", bench.run, "--quiet")
@@ -108,6 +115,14 @@ def _configuration() -> dict:
     appearance["variant"] = "torchvision"
     model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [16]}
     return {"model": model, "data": {"persons": 4, "views": 4}, "train": _TRAIN}
+
+
+def _build(bench: Bench) -> None:
+    from kreid.models import build_backbone
+
+    options = _configuration()["model"]["appearance"]
+    backbone = build_backbone("resnet50", variant=options["variant"], width_divisor=options["width_divisor"])
+    backbone.save_weights(bench.backbone)
 
 
 def _draw(bench: Bench) -> None:

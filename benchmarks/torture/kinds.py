@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Callable
 
-from benchmarks.torture import damage, fuzz, interrupted, servers, together
+from benchmarks.torture import damage, fuzz, fuzz_files, interrupted, servers, together
 from benchmarks.torture.bench import Bench
 from benchmarks.torture.children import SCRIPTS
 from benchmarks.torture.trials import Trial
@@ -17,9 +17,9 @@ KINDS: dict[str, tuple[Callable[[Bench, random.Random, float], list[Trial]], int
     "full-disk": (interrupted.full_disk, 2),
     "damage": (damage.damage, 2),
     "text": (fuzz.text, 2),
-    "pictures": (fuzz.pictures, 2),
+    "pictures": (fuzz_files.pictures, 2),
     "names": (fuzz.names, 2),
-    "weights": (fuzz.weights, 2),
+    "weights": (fuzz_files.weights, 2),
     "rankings": (fuzz.rankings, 2),
     "together": (together.together, 1),
     "servers": (servers.servers, 2),

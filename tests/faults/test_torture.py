@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 
+import numpy as np
 import pytest
 from odd_images import READ
 from tiny_tree import LISTS, write_tree
@@ -50,11 +51,9 @@ def tried(work, bench, times=20):
 
 
 def killed(bench):
-    steps = interrupted.know(bench, SCORE).steps
-    return [
-        tried(lambda *how, step=step: interrupted.kill(SCORE, step, *how), bench, times=1)[0]
-        for step in range(len(steps))
-    ]
+    """What became of kills before each of the steps, one after the other."""
+    for step in range(len(interrupted.know(bench, SCORE).steps)):
+        yield from tried(lambda *how, step=step: interrupted.kill(SCORE, step, *how), bench, times=1)
 
 
 def careless(path):
@@ -63,7 +62,7 @@ def careless(path):
 
 
 def test_kills(bench, monkeypatch):
-    found = killed(bench)
+    found = list(killed(bench))
     assert set(found) == {RIGHT}
     assert len(found) > 5
     interrupted.know.cache_clear()
@@ -75,16 +74,16 @@ def test_full_disks(bench, monkeypatch):
     def fill(*how):
         return interrupted.fill(SCORE, *how)
 
-    assert set(tried(fill, bench, times=6)) == {NOTICED, RIGHT}
+    assert set(tried(fill, bench, times=4)) == {NOTICED, RIGHT}
     monkeypatch.setattr(atomic, "atomic_file", careless)
-    assert LOST in tried(fill, bench, times=6)
+    assert LOST in tried(fill, bench, times=4)
 
 
 def test_servers(bench, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     assert set(tried(servers.ask, bench)) == {NOTICED, RIGHT}
-    monkeypatch.setattr(client, "_TOLERANCE", float("inf"))
-    assert SILENT in tried(servers.ask, bench, times=100)
+    monkeypatch.setattr(client, "_vectors", lambda answer, count, width: np.ones((count, 8), np.float32))
+    assert SILENT in tried(servers.ask, bench)
 
 
 def test_fuzzed_files(bench, monkeypatch):
