@@ -8,7 +8,7 @@ orientation nor a colour profile is applied, transparency is dropped, and of 16 
 import io
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 _PNG_END = b"IEND\xaeB`\x82"  # the last chunk's name and checksum
@@ -80,7 +80,8 @@ def read_whole(data: bytes, pixels: bool = True, most: int | None = None) -> Ima
 
 
 def _not_whole(error: Exception) -> str:
-    return f"is not a whole PNG or JPEG image ({error}); replace it, or unpack the archive again"
+    said = "its header is damaged" if isinstance(error, UnidentifiedImageError) else error  # which names an object
+    return f"is not a whole PNG or JPEG image ({said}); replace it, or unpack the archive again"
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.torture.outcomes import Damaged
 from kreid import runs
+from kreid.runs import checkpoints
 from kreid.runs.weights import read_weights
 from tfrecords_tools.arrays import read_arrays
 from tfrecords_tools.index import read_index, read_info
@@ -104,16 +105,15 @@ def run(folder: Path) -> Content:
     """All that a training leaves which another one would leave too."""
     if not (folder / runs.CONFIG).exists():
         return None
-    states = {path.name: arrays(path) for path in sorted((folder / runs.CHECKPOINTS).glob("state-*.npz"))}
-    for state in states.values():
-        state.pop("progress")  # has times in it
+    newest = checkpoints.newest(folder / runs.CHECKPOINTS)  # a kill may leave an older one than `train.keep` allows
+    state = {name: array for name, array in arrays(newest).items() if name != "progress"} if newest else {}
     log = folder / runs.LOG
     rows = list(csv.DictReader(log.read_text(encoding="utf-8").splitlines())) if log.exists() else None
     config = (folder / runs.CONFIG).read_text(encoding="utf-8")
     return {
         "config": config,
         "weights": run_weights(folder),
-        "states": states,
+        "state": (newest and newest.name, state),
         "log": rows,
         "summary": figures(folder / runs.SUMMARY),
     }

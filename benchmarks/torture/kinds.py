@@ -11,18 +11,18 @@ from benchmarks.torture.children import SCRIPTS
 from benchmarks.torture.trials import Trial
 
 KINDS: dict[str, tuple[Callable[[Bench, random.Random, float], list[Trial]], int]] = {
-    "kills": (interrupted.kills, 2),
-    "random-kills": (interrupted.random_kills, 2),
-    "signals": (interrupted.signals, 2),
-    "full-disk": (interrupted.full_disk, 2),
-    "damage": (damage.damage, 2),
     "text": (fuzz.text, 2),
     "pictures": (fuzz_files.pictures, 2),
     "names": (fuzz.names, 2),
     "weights": (fuzz_files.weights, 2),
     "rankings": (fuzz.rankings, 2),
-    "together": (together.together, 1),
     "servers": (servers.servers, 2),
+    "damage": (damage.damage, 2),
+    "full-disk": (interrupted.full_disk, 2),
+    "signals": (interrupted.signals, 2),
+    "random-kills": (interrupted.random_kills, 2),
+    "kills": (interrupted.kills, 2),
+    "together": (together.together, 1),
 }
 
 # What commands import late; imported once, before there is anything to fork.

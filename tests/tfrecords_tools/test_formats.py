@@ -57,3 +57,9 @@ def test_the_orientation_is_told_and_not_applied(number):
 def test_nonsense_for_an_orientation_is_none(exif):
     assert orientation(open_image(encode(smooth(), "JPEG", exif=exif))) == 1
     assert orientation(open_image(turned(9))) == 1
+
+
+def test_a_damaged_header_is_told_without_the_names_of_objects():
+    data = encode(smooth(), "PNG")
+    with pytest.raises(ValueError, match=r"^is not a whole PNG or JPEG image \(its header is damaged\); replace it"):
+        read_whole(data[:30])
