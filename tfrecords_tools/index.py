@@ -5,7 +5,6 @@ OUT/<split>/index.npz         the arrays of `Index`
 OUT/<split>/<split>-00003-of-00016.tfrecord
 """
 
-import json
 import os
 import threading
 import weakref
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike
 from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.fraction import limit_actions
+from tfrecords_tools.json_text import load_json
 from tfrecords_tools.records import FOOTER, HEADER, unframe
 from tfrecords_tools.staging import recover
 
@@ -222,7 +222,7 @@ def read_info(out: str | os.PathLike) -> Info:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {Path(out)}")
     try:
-        info: Info = json.loads(path.read_text(encoding="utf-8"))
+        info: Info = load_json(path.read_bytes())
         version = info["schema_version"]
         splits = {name: {**_BEFORE, **split} for name, split in info["splits"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

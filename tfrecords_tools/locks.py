@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tfrecords_tools.errors import ConfigError, one_line
+from tfrecords_tools.json_text import load_json
 
 LOCK_NAME = ".kreid.lock"  # in the folder; what asks whether a folder is empty leaves it out of account
 # What `flock` fails with where the file system has no locks, as some network folders have none.
@@ -103,7 +104,7 @@ class _Signature:
 def _holder(folder: Path) -> str:
     """Who holds the lock, as far as its file says."""
     try:
-        said = json.loads((folder / LOCK_NAME).read_text(encoding="utf-8"))
+        said = load_json((folder / LOCK_NAME).read_bytes())
         return one_line(f"{said['program']} (process {said['process']} on {said['host']})")
     except (OSError, ValueError, LookupError, TypeError):
         return "process"

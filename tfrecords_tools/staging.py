@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrecords_tools.errors import one_line
+from tfrecords_tools.json_text import load_json
 from tfrecords_tools.locks import lock_folder
 
 PREFIX = ".kreid-convert-"
@@ -154,7 +155,7 @@ def complete(out: Path) -> list[dict[str, Any] | None]:
     requests = []
     for staged in _unfinished(out):
         try:
-            journal = json.loads((staged / JOURNAL).read_text(encoding="utf-8"))
+            journal = load_json((staged / JOURNAL).read_bytes())
             digest, names, request = journal.pop("digest"), journal["names"], journal["request"]
             if digest != _digest(journal):  # a name less is a split that is removed in the end
                 raise ValueError("its digest differs")

@@ -1,6 +1,5 @@
 """Runs beside each other: one table like the paper's, with intervals, costs and paired tests. No TensorFlow."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from kreid.ranking.embeddings import Images
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.protocols import gallery_sizes
 from kreid.ranking.statistics import compare
+from tfrecords_tools.json_text import load_json
 from tfrecords_tools.tables import markdown
 
 _NEEDED = [name for name in Measured.__annotations__ if name in Measured.__required_keys__]
@@ -30,8 +30,8 @@ def read_metrics(path: str | Path) -> Measured:
         ValueError: the file is something else, or of an older version; names it.
     """
     try:
-        metrics = json.loads(Path(path).read_bytes())
-    except (ValueError, RecursionError) as error:
+        metrics = load_json(Path(path).read_bytes())
+    except ValueError as error:
         raise ValueError(f"{path}: expected JSON that kreid-evaluate wrote: {error!s:.100}") from error
     missing = [name for name in _NEEDED if name not in metrics] if isinstance(metrics, dict) else _NEEDED
     if missing:
@@ -40,7 +40,7 @@ def read_metrics(path: str | Path) -> Measured:
         if not isinstance(metrics["runs"], list) or not isinstance(metrics["weights"], list):
             raise TypeError("runs or weights that are no list")
         to_markdown(compare_metrics({system_name(metrics): metrics}))  # every figure is what a table can show
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(f"{path}: not what kreid-evaluate writes, {error!s:.100}; run kreid-evaluate again") from error
     return metrics
 

@@ -1,6 +1,5 @@
 """The labels that a ranking file is scored by, from SoccerNet's files or from this project's records; NumPy only."""
 
-import json
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from kreid.ranking.embeddings import Images
 from tfrecords_tools.arrays import read_arrays
+from tfrecords_tools.json_text import load_json
 from tfrecords_tools.sources.soccernet import scan
 
 _NAMES = ("index.npz", "bbox_info.json", "test_bbox_info.json")
@@ -88,8 +88,8 @@ def parse_json(data: bytes) -> tuple[Any, list[str]]:
         return members
 
     try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=collect), repeated
-    except (ValueError, RecursionError) as error:
+        return load_json(data, object_pairs_hook=collect), repeated
+    except ValueError as error:
         raise ValueError(f"{error!s:.100}") from error
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from kreid.files.atomic import atomic_file
 from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.errors import one_line
+from tfrecords_tools.json_text import load_json
 
 Place = TypeVar("Place")
 
@@ -76,7 +77,7 @@ def restore(folder: str | Path, variables: list, parse: Callable[[Any], Place]) 
     for path in reversed(states):
         try:
             arrays = read_arrays(path, ["progress"])
-            progress = parse(json.loads(str(arrays.pop("progress"))))
+            progress = parse(load_json(str(arrays.pop("progress"))))
         except (OSError, ValueError) as error:
             log.warning(
                 "%s: damaged (%s), looking for an older state", path, one_line(str(error).removeprefix(f"{path}: "))

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
@@ -15,6 +14,7 @@ import urllib3
 from kreid.errors import ConfigError
 from tfrecords_tools.errors import one_line
 from tfrecords_tools.images import load_images
+from tfrecords_tools.json_text import load_json
 
 _EXPECTED = "expected http://HOST:8501/v1/models/NAME"
 _MOST = 1 << 20  # bytes of an answer for each image, and as many besides: a vector of 8192 numbers takes 170 kB
@@ -127,9 +127,9 @@ def _read(reply: urllib3.BaseHTTPResponse, most: int, end: float) -> bytes:
 def _vectors(answer: bytes, count: int, width: int | None) -> np.ndarray:
     """Return what an answer holds; ValueError, without the address, unless that is `count` vectors of length one."""
     try:
-        content: Any = json.loads(answer)
+        content = load_json(answer)
         rows = content["predictions"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise ValueError(f'expected JSON with "predictions", received {one_line(answer[:80])}') from None
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         raise ValueError(f"expected a list of numbers for each image, received {one_line(rows, 80)}; {_MODEL}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kreid.errors import ConfigError
+from tfrecords_tools.json_text import load_json
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def read_cluster() -> Cluster | None:
     """
     text = os.environ.get("TF_CONFIG", "").strip()
     try:
-        content = json.loads(text or "{}")
+        content = load_json(text or "{}")
     except ValueError as error:
         raise ConfigError(f"TF_CONFIG: not JSON ({error}); received {text[:80]!r}") from None
     if content == {}:
@@ -232,7 +233,7 @@ def _read(connection: socket.socket, seconds: float) -> dict:
     """
     connection.settimeout(seconds)
     with connection.makefile("rb") as file:
-        line = json.loads(file.readline(_LONGEST) or b"null")
+        line = load_json(file.readline(_LONGEST) or b"null")
     if not isinstance(line, dict):
         raise ValueError("no kreid-train there")
     return line

@@ -3,13 +3,13 @@
 Reference: https://github.com/huggingface/safetensors (format).
 """
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 
 from tfrecords_tools.errors import one_line
+from tfrecords_tools.json_text import load_json
 
 SAFETENSORS_TYPES = {
     "F64": "<f8",
@@ -48,7 +48,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     if start > len(data):
         raise ValueError(f"{path}: cut short inside the header, {start - len(data):,} bytes are missing")
     try:
-        header = json.loads(data[8:start])
+        header = load_json(data[8:start])
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
         rows = [(name, e["dtype"], tuple(e["shape"]), *e["data_offsets"]) for name, e in entries.items()]
     except (ValueError, TypeError, KeyError, AttributeError) as error:

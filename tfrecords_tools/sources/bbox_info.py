@@ -1,10 +1,10 @@
 """The label lists beside the thumbnails (`bbox_info.json`): do the files say the same?"""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from tfrecords_tools.json_text import load_json
 from tfrecords_tools.naming import Thumbnail
 
 # Field of Thumbnail -> key in the JSON file.
@@ -60,7 +60,7 @@ def check_labels(path: Path, found: Mapping[str, Mapping[int, Labelled]]) -> Non
 def _read(path: Path, subsets: list[str]) -> dict[str, dict[int, dict[str, Any]]]:
     flat = subsets == ["train"]
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = load_json(path.read_bytes())
         lists = {"train": content} if flat else {subset: content[subset] for subset in subsets}
         labels = {subset: {int(key): dict(entry) for key, entry in one.items()} for subset, one in lists.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -157,6 +157,8 @@ def test_scores_of_different_queries_are_not_compared(fault, message):
         ({"per_query": {key: [] for key in ["query", "action", "gallery", "AP", "first"]}}, "at least one query"),
         ({"settings": {"flipp": True}}, "run kreid-evaluate again"),
         ({"runs": 3}, "run kreid-evaluate again"),
+        pytest.param({"mAP": 10**400}, "run kreid-evaluate again", id="huge"),
+        pytest.param('{"runs":' + "[" * 100_000, "nested too deeply", id="nested"),
     ],
 )
 def test_files_that_are_no_scores_are_named(write, change, message):
