@@ -173,7 +173,7 @@ def test_a_wrong_ranking_is_named(tmp_path, name, changes, message):
         ("number", b"12", "received a int"),
         ("zeros", bytes(10_000), "expected a JSON ranking file"),
         ("latin", b'{"\xe9": []}', "expected a JSON ranking file: 'utf-8' codec"),
-        ("deep", b"[" * 500_000, "expected a JSON ranking file: maximum recursion depth"),
+        ("deep", b"[" * 500_000, "expected a JSON ranking file: nested too deeply"),
         ("digits", b"[" + b"9" * 5000 + b"]", "expected a JSON ranking file: Exceeds the limit"),
         ("key_twice", b'{"0": [0], "1": [100], "0": [0]}', r"queries that stand twice: 1 \('0'\)"),
     ],
