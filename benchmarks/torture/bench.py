@@ -126,7 +126,7 @@ def _build(bench: Bench) -> None:
 
 
 def _draw(bench: Bench) -> None:
-    from tfrecords_tools.soccernet import find_root
+    from tfrecords_tools.sources.soccernet import find_root
     from tfrecords_tools.synthetic.tree import draw
 
     draw(bench.tree, _ACTIONS, seed=5)

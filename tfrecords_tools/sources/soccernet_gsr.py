@@ -7,13 +7,13 @@
 Ball and lines of the pitch are passed over. Roles are written as SoccerNet-v3 ReID has them: "Player_team_left".
 """
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfrecords_tools.errors import one_line
+from tfrecords_tools.json_text import load_json
 from tfrecords_tools.sources.sequences import OPTIONS, Footage, Sighting, find_footage, list_footage, splits_of
 from tfrecords_tools.sources.source import Listing, Options, Source
 
@@ -42,10 +42,10 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
 def _look(one: Footage) -> Iterator[Sighting]:
     path = one.folder / LABELS
     try:
-        content = json.loads(path.read_bytes())
+        content = load_json(path.read_bytes())
         frames = {str(image["image_id"]): _frame(image["file_name"]) for image in content["images"]}
         annotations = list(content["annotations"])
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise ValueError(
             f"{path}: not the labels of a game state, {type(error).__name__}: {one_line(error)}; expected images and "
             "annotations; unpack the archive again"
