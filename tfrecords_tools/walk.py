@@ -55,7 +55,7 @@ def walk(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Walked:
             skipped.append(Skipped(path, why))
         else:
             files.append(path)
-    return Walked(sorted(files), sorted(skipped))
+    return Walked(sorted(files, key=lambda path: path.parts), sorted(skipped))  # as paths compare, and faster
 
 
 def describe(folder: Path, skipped: Sequence[Skipped]) -> str:

@@ -3,9 +3,8 @@
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from tfrecords_tools.entry import SPLITS, Entry
+from tfrecords_tools.entry import SPLITS, Entry, placed
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.sources.source import Listing
 
@@ -86,7 +85,7 @@ def assemble(
         mine.sort(key=lambda entry: (entry.thumbnail.action, entry.subset != "query"))
         count: Counter[str] = Counter()
         for place, entry in enumerate(mine):
-            mine[place] = replace(entry, thumbnail=replace(entry.thumbnail, bbox=count[entry.subset]))
+            mine[place] = placed(entry, split, entry.subset, count[entry.subset])
             count[entry.subset] += 1
         unmatched = sum(not matched for matched in find_matches(mine, protocol))
         notes[split] += Counter({UNMATCHED: unmatched})

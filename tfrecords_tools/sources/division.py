@@ -10,10 +10,9 @@ one query.
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 from random import Random
 
-from tfrecords_tools.entry import Entry
+from tfrecords_tools.entry import Entry, placed
 from tfrecords_tools.sources.assembly import NOBODY
 
 NO_SECOND_VIEW = "people without a second view, in the gallery alone"
@@ -61,7 +60,7 @@ def _divide_people(entries: Sequence[Entry], seed: int, train_share: float) -> l
         count = min(max(count, 1), len(units) - 1)
     training = set(units[:count])
     return [
-        entry if entry.split else replace(entry, split="train" if unit(entry) in training else "test")
+        entry if entry.split else placed(entry, "train" if unit(entry) in training else "test", entry.subset)
         for entry in entries
     ]
 
@@ -83,7 +82,7 @@ def _choose_queries(entries: Sequence[Entry], protocol: str, seed: int, notes: d
         "train" if entry.split == "train" else entry.subset or ("query" if place in queries else "gallery")
         for place, entry in enumerate(entries)
     )
-    return [replace(entry, subset=subset) for entry, subset in zip(entries, chosen_subset, strict=True)]
+    return [placed(entry, entry.split, subset) for entry, subset in zip(entries, chosen_subset, strict=True)]
 
 
 def _queries_of(cameras: list[list[int]], protocol: str, random: Random) -> list[int]:

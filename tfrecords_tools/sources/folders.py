@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfrecords_tools.entry import SUBSETS, Entry
+from tfrecords_tools.entry import SUBSETS, Entry, inside
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
@@ -125,7 +125,7 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
             "",
             cameras[place.camera],
             f"{place.camera}/{place.track}",
-            place.path.relative_to(root).as_posix(),
+            inside(root, place.path),
         )
         for place in places
     ]

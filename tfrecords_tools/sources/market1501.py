@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tfrecords_tools.entry import Entry
+from tfrecords_tools.entry import Entry, inside
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, choose_splits
 from tfrecords_tools.sources.source import Listing, Options, Source
@@ -97,7 +97,7 @@ def _list_folder(root: Path, name: str) -> Iterator[Entry]:
         except ValueError as error:
             raise ValueError(f"{path.parent / str(error)}") from None
         thumbnail = Thumbnail(0, 0, person, frame, None, None, None, 0, 0)
-        yield Entry(thumbnail, path, split, subset, "", camera=camera, source=path.relative_to(root).as_posix())
+        yield Entry(thumbnail, path, split, subset, "", camera=camera, source=inside(root, path))
     warn_of_skipped(root / name, walked.skipped)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfrecords_tools.entry import SPLITS, Entry, rounded_box, where
+from tfrecords_tools.entry import SPLITS, Entry, inside, rounded_box, where
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
@@ -137,7 +137,7 @@ def list_footage(
         action = 0 if joined is not None else cameras[one.name]
         thumbnail = Thumbnail(0, action, number, sighting.frame, sighting.role, sighting.jersey, None, 0, 0)
         box = rounded_box(*sighting.box, margin=options.margin)
-        source = where(path.relative_to(root).as_posix(), box, sighting.frame)
+        source = where(inside(root, path), box, sighting.frame)
         track = f"{one.name}/{sighting.track}"
         entries.append(Entry(thumbnail, path, one.split, "", one.name, cameras[one.name], track, source, box))
     protocol = "cross_camera" if joined is not None and len(camera_names) > 1 else "action"

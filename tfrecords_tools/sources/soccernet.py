@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfrecords_tools.entry import Entry
+from tfrecords_tools.entry import Entry, inside
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.fraction import check_fraction, keep_fraction
 from tfrecords_tools.naming import Thumbnail, parse_name
@@ -112,7 +112,7 @@ def _list_subset(folder: Path, subset: str) -> dict[int, Entry]:
         if len(parts) != len(levels):
             wanted = place.joinpath(*levels, "*.png")
             raise ValueError(f"{path}: this thumbnail is out of place; expected {wanted}")
-        source = path.relative_to(folder.parent).as_posix()
+        source = inside(folder.parent, path)
         entry = Entry(_parse_file(path, split), path, split, subset, "/".join(parts[:-1]), source=source)
         twin = found.setdefault(entry.thumbnail.bbox, entry)
         if twin is not entry:
