@@ -22,11 +22,6 @@ def labels(entries):
     return [(one.subset, one.thumbnail.person, one.camera, one.source) for one in entries]
 
 
-def same(left, right):
-    """Whether two lists of records' fields are the same, arrays and all."""
-    return all(np.array_equal(left[name], right[name]) for name in left)
-
-
 def write_sequence(folder, lines, frames=6, size=(40, 60), truth="gt/gt.txt", suffix=".png"):
     """Write a MOTChallenge sequence and return the frames' pixels by number; lines are those of the file of boxes."""
     (folder / "img1").mkdir(parents=True)
