@@ -40,6 +40,8 @@ RULES = (
     Rule("kreid.embedding", never=LATER),
     Rule("kreid.pictures", never=("kreid.training", "kreid.report", "kreid.search", "kreid.look", "kreid.pages")),
     Rule("kreid.serving", never=LATER),
+    Rule("kreid.tracks.pooling", only=("numpy", FACES)),
+    Rule("kreid.tracks.matching", only=("numpy", "scipy", FACES)),
 )
 # Room -> the rooms that it imports itself, as docs/architecture.md has them: a new arrow is drawn here, on purpose.
 ARROWS = {
@@ -61,6 +63,7 @@ ARROWS = {
     "kreid.evaluation": ("config", "data", "embedding", "errors", "models", "ranking", "runs", "types"),
     "kreid.look": ("data", "errors", "models", "pictures", "types"),
     "kreid.search": ("config", "embedding", "errors", "files", "pages", "pictures", "ranking", "types"),
+    "kreid.tracks": ("ranking",),
     "kreid.training": (
         "config",
         "data",
@@ -163,6 +166,7 @@ PLANTED = {
     ),
     "pictures": ("kreid.pictures.batch", "from kreid.look.pairs import Pair", "kreid.pictures: .* -> kreid.look.pairs"),
     "serving": ("kreid.serving.client", "from kreid.report import write", "kreid.serving: .* -> kreid.report.write"),
+    "tracks": ("kreid.tracks.matching", "def late():\n    import keras", "kreid.tracks.matching: .* -> keras"),
     "cli": ("kreid.training.run", "from kreid.cli.common import note", "kreid.training.run imports a cli"),
     "rooms": ("kreid.runs.folder", "def late():\n    from kreid.training import run", "circle of rooms: kreid.runs"),
     "modules": ("kreid.ranking.distances", "from kreid.ranking.ordering import rank", "circle of modules: .*ordering"),

@@ -1,0 +1,62 @@
+"""Tracks: which crops they have, and which of them overlap in time."""
+
+import numpy as np
+import pytest
+from track_cases import labels, seen
+
+from kreid.tracks.tracks import group
+
+EVERY = np.arange(4)
+
+
+def test_crops_become_tracks_by_frame():
+    found = group(
+        labels([2, 0, 2, -1, 0, 2], [1, 0, 1, 0, 0, 1], [30, 5, 10, 1, 4, 20], [7, 8, 7, 9, 8, 7]),
+        ["x", "nobody's", "y"],
+        ["left", "right"],
+    )
+    assert found.names == ["x", "y"]
+    assert found.of(0).tolist() == [4, 1]
+    assert found.of(1).tolist() == [2, 5, 0]
+    assert found.sizes.tolist() == [2, 3]
+    assert (found.first.tolist(), found.last.tolist()) == ([4, 10], [5, 30])
+    assert (found.person.tolist(), found.camera.tolist()) == ([8, 7], [0, 1])
+    assert found.describe(1) == "right/y"
+
+
+def test_no_crop_of_a_track():
+    found = group(labels([-1, -1], [0, 0]), [], ["left"])
+    assert len(found) == 0
+    assert found.sizes.tolist() == []
+
+
+def test_one_unknown_frame_makes_the_time_unknown():
+    found = group(labels([0, 0, 1], [0, 0, 0], [3, -1, 3]), "ab", ["left"])
+    assert (found.first.tolist(), found.last.tolist()) == ([-1, 3], [-1, 3])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"camera": [0, 0, 1, 0]}, "track b: expected crops of one camera, received camera 1 and 0"),
+        ({"person": [5, 5, 6, 7]}, "track b: expected crops of one person, received person 6 and 7"),
+        ({"action": [0, 1, 0, 0]}, "track a: expected crops of one action, received action 0 and 1"),
+        ({"camera": [0, 0, -1, -1]}, "track b: its camera is unknown"),
+    ],
+)
+def test_crops_that_contradict_each_other_are_refused(changed, message):
+    arguments = {"track": [0, 0, 1, 1], "camera": [0, 0, 1, 1], "frame": [1, 2, 1, 2]} | changed
+    with pytest.raises(ValueError, match=message):
+        group(labels(**arguments), "ab", ["left", "right"])
+
+
+def test_overlap_is_of_one_camera_one_time_and_one_action():
+    tracks = seen((0, 10, 20), (0, 20, 30), (0, 21, 40), (1, 10, 20))
+    assert np.argwhere(tracks.overlap(EVERY, EVERY)).tolist() == [[0, 1], [1, 0], [1, 2], [2, 1]]
+    apart = seen((0, 10, 20), (0, 20, 30), (0, 10, 40), (0, -1, 20), action=[0, 1, 1, 1])
+    assert np.argwhere(apart.overlap(EVERY, EVERY)).tolist() == [[1, 2], [2, 1]]
+
+
+def test_tracks_by_camera():
+    tracks = seen((1, 0, 0), (0, 0, 0), (1, 0, 0), (0, 0, 0), action=[0, 0, 0, 2])
+    assert [[members.tolist() for members in cameras] for cameras in tracks.by_camera()] == [[[1], [0, 2]], [[3]]]
