@@ -34,6 +34,16 @@ def percent(fraction: float | None) -> str:
     return "–" if fraction is None or isnan(fraction) else f"{100 * fraction:.1f}"
 
 
+def brief(distance: float) -> str:
+    """Return a distance with three digits that count."""
+    return f"{distance:.0f}" if abs(distance) >= 100 else f"{distance:#.3g}"
+
+
+def plain(text: str) -> str:
+    """Return a name, with backslash escapes where it is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def fill(template: str, /, **values: object) -> Markup:
     """Return a part of a page, filled in.
 

@@ -1,32 +1,23 @@
 """A page that shows what a search found: each query with its nearest crops and their distances; no script at all."""
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from markupsafe import Markup
 
-from kreid.pages.markup import fill, fill_page
-from kreid.pictures.thumbnails import shrink, webp
+from kreid.pages.markup import brief, fill, fill_page, plain
+from kreid.pictures.shown import Picture, pictures
 from kreid.search.results import Results
 
 BUDGET = 30_000_000  # bytes of pictures in a file, as in a report
 _HEIGHT, _QUERY_HEIGHT = 112, 160  # pixels
 
 
-class _Picture(NamedTuple):
-    """A WebP image and its size in pixels."""
-
-    webp: bytes
-    width: int
-    height: int
-
-
 class _Crop(NamedTuple):
     """A crop as `card.html` shows it: its picture, or why there is none; the last part of its name, and all of it."""
 
-    picture: _Picture | str
+    picture: Picture | str
     caption: str
     name: str
 
@@ -40,15 +31,15 @@ def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
     """
     cards: list[Markup] = []
     used = 0
-    query_picture = _pictures(results.queries.picture, _QUERY_HEIGHT, 1)
-    picture = _pictures(results.gallery.picture, _HEIGHT, 4096)
+    query_picture = pictures(results.queries.picture, _QUERY_HEIGHT, 1)
+    picture = pictures(results.gallery.picture, _HEIGHT, 4096)
     for row, (query, found) in enumerate(results.rows()):
         places = zip(results.places(row), found, strict=True)
         card = fill(
             "card.html",
             label=f"Query {row + 1}",
             query=_crop(query_picture(row), query),
-            found=[(_crop(picture(index), name), _brief(distance)) for (index, _), (name, distance) in places],
+            found=[(_crop(picture(index), name), brief(distance)) for (index, _), (name, distance) in places],
         )
         used += len(card)
         if cards and used > budget:
@@ -58,7 +49,7 @@ def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
         "search.html",
         ("page.css", "search.css"),
         (),
-        title=_plain(results.title),
+        title=plain(results.title),
         counts=_counts(results),
         notes=_notes(results, len(cards)),
         cards=cards,
@@ -89,32 +80,6 @@ def _counts(results: Results) -> str:
     )
 
 
-def _crop(picture: _Picture | str, name: str) -> _Crop:
+def _crop(picture: Picture | str, name: str) -> _Crop:
     """A file shows its own name, a crop of records what it is there."""
-    return _Crop(picture, _plain(Path(name).name.rpartition(": ")[2]), _plain(name))
-
-
-def _brief(distance: float) -> str:
-    return f"{distance:.0f}" if distance >= 100 else f"{distance:#.3g}"
-
-
-def _plain(text: str) -> str:
-    """A name that is not UTF-8 appears with backslash escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _pictures(read: Callable[[int], bytes | None], height: int, kept: int) -> Callable[[int], _Picture | str]:
-    """Return a function from a row to its picture, or to why there is none, which keeps the last ones."""
-
-    @lru_cache(maxsize=kept)
-    def picture(row: int) -> _Picture | str:
-        encoded = read(row)
-        if encoded is None:
-            return "no picture"
-        try:
-            small = shrink(encoded, height, f"crop {row}")
-        except ValueError:  # such as a file that another one has replaced since it was embedded
-            return "no readable picture"
-        return _Picture(webp(small), small.width, small.height)
-
-    return picture
+    return _Crop(picture, plain(Path(name).name.rpartition(": ")[2]), plain(name))
