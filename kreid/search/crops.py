@@ -58,12 +58,14 @@ class Crops:
         picture: of a row, encoded, or None where there is none.
         key: of a row, equal for the same file, or the same row of the same file, on both sides of a search; None for a
             crop that is never the same as another.
+        paths: of the files, where the crops are files.
     """
 
     vectors: np.ndarray | Rows
     name: Callable[[int], str]
     picture: Callable[[int], bytes | None]
     key: Callable[[int], Hashable] = lambda row: None
+    paths: Sequence[str | Path] | np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -78,8 +80,9 @@ def crops_of_files(
     return Crops(
         embed_files(model, files, progress=progress, settings=settings),
         lambda row: str(files[row]),
-        lambda row: _read(files[row]),
+        lambda row: read_file(files[row]),
         lambda row: os.path.realpath(files[row]),
+        files,
     )
 
 
@@ -147,8 +150,9 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
         return Crops(
             vectors,
             lambda row: str(paths[row]),
-            lambda row: _read(Path(str(paths[row]))),
+            lambda row: read_file(Path(str(paths[row]))),
             lambda row: os.path.realpath(str(paths[row])),
+            paths,
         )
     if lengths.keys() >= set(_LABELS):
         try:
@@ -169,7 +173,8 @@ def _chosen(where: str | Path, images: Images, queries: bool) -> np.ndarray:
     return rows
 
 
-def _read(path: Path) -> bytes | None:
+def read_file(path: Path) -> bytes | None:
+    """Return what is in a file; None where it cannot be read any more."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,0 +1,109 @@
+"""Crops with their tracks: from files in folders, from embeddings of such files, and from records."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kreid.search.crops import Crops, read_file
+from kreid.tracks.folders import tracks_of_paths
+from kreid.tracks.tracks import Tracks
+from kreid.types import Progress
+from tfrecords_tools.formats import open_image
+
+if TYPE_CHECKING:
+    import keras
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedCrops:
+    """The crops of tracks.
+
+    Args:
+        tracks: the tracks.
+        vectors: called with rows of crops, returns their embeddings.
+        areas: called with rows of crops, returns their pixels, 0 where unknown.
+        picture: of a crop's row, encoded, or None where there is none.
+    """
+
+    tracks: Tracks
+    vectors: Callable[[np.ndarray], np.ndarray]
+    areas: Callable[[np.ndarray], np.ndarray]
+    picture: Callable[[int], bytes | None]
+
+
+def crops_of_files(
+    model: "keras.Model", files: Sequence[Path], tracks: Tracks, progress: Progress | None = None
+) -> TrackedCrops:
+    """Return the crops of image files, which are embedded when they are asked for.
+
+    Args:
+        model: with an `embedding` output.
+        files: the images.
+        tracks: theirs, of `tracks_of_paths`.
+        progress: called with the images done and their total.
+    """
+    from kreid.embedding.extract import embed_files
+
+    def vectors(rows: np.ndarray, progress: Progress | None) -> np.ndarray:
+        return embed_files(model, [files[row] for row in rows], progress=progress)
+
+    return _of_files(files, tracks, in_all(vectors, len(tracks.crops), progress))
+
+
+def crops_of_embeddings(crops: Crops, name: str | Path) -> TrackedCrops:
+    """Return the crops of a file of embeddings, with their tracks by the paths that it holds.
+
+    Args:
+        crops: of `kreid.search.crops.crops_of_embeddings`.
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: the file holds no paths.
+    """
+    if crops.paths is None:
+        raise ValueError(
+            f"{name}: holds no paths of image files, which tell the tracks; embed the folders of crops by kreid-embed"
+        )
+    files = [Path(str(path)) for path in crops.paths]
+    return _of_files(files, tracks_of_paths(files), lambda rows: np.asarray(crops.vectors)[rows])
+
+
+def in_all(
+    vectors: Callable[[np.ndarray, Progress | None], np.ndarray], total: int, progress: Progress | None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return `vectors` without its second argument, whose progress adds up over calls to `total`."""
+    done = 0
+
+    def further(rows: np.ndarray) -> np.ndarray:
+        nonlocal done
+        before = done
+        found = vectors(rows, progress and (lambda part, _: progress(before + part, total)))
+        done += len(rows)
+        return found
+
+    return further
+
+
+def _of_files(files: Sequence[Path], tracks: Tracks, vectors: Callable[[np.ndarray], np.ndarray]) -> TrackedCrops:
+    def areas(rows: np.ndarray) -> np.ndarray:
+        return np.array([_area(files[row]) for row in rows], np.int64)
+
+    return TrackedCrops(tracks, vectors, areas, lambda row: read_file(files[row]))
+
+
+def _area(path: Path) -> int:
+    """Return a file's pixels, as its first bytes tell them; 0, and a warning, where it is not there any more."""
+    data = read_file(path)
+    if data is None:
+        _LOG.warning(
+            "the files of some crops cannot be read any more: in their tracks the size of crops does not count"
+        )
+        return 0
+    with open_image(data) as image:
+        return image.width * image.height
