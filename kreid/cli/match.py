@@ -34,6 +34,7 @@ class _Rules(NamedTuple):
 
     one_to_one: bool
     within_camera: bool
+    across_actions: bool
     top: int
     most: float
 
@@ -69,6 +70,10 @@ def match(
         bool,
         typer.Option("--within-camera", help="Match tracks of one camera too, at other times: who comes back."),
     ] = False,
+    across_actions: Annotated[
+        bool,
+        typer.Option("--across-actions", help="Match tracks of different actions too, such as sequences of one match."),
+    ] = False,
     most: Annotated[
         float | None,
         typer.Option(metavar="DISTANCE", min=0, help="No match beyond this distance.", show_default="none"),
@@ -96,11 +101,11 @@ def match(
         raise ConfigError("--most: expected a distance, received nan")
     source = _source(crops or [], data, split)
     out = check_folder(out or run_folder / "matches")
-    rules = _Rules(one_to_one, within_camera, top or 1, inf if most is None else most)
+    rules = _Rules(one_to_one, within_camera, across_actions, top or 1, inf if most is None else most)
     from tfrecords_tools.console.progress import counted
 
     with logged(once=True), counted("embedding") as progress:
-        found = _open(run_folder, source, within_camera, progress)
+        found = _open(run_folder, source, rules, progress)
         results = _results(f"{run_folder.resolve().name}, matches", found, pool, metric, rules)
     _write(results, out)
     finish(out)
@@ -121,41 +126,50 @@ def _source(crops: list[Path], data: Path | None, split: str | None) -> list[Pat
     return list({file.absolute(): file for file in source}.values())  # a folder and one inside it may both be given
 
 
-def _open(run_folder: Path, source: list[Path] | Path, within_camera: bool, progress: "Progress") -> "TrackedCrops":
+def _open(run_folder: Path, source: list[Path] | Path, rules: _Rules, progress: "Progress") -> "TrackedCrops":
     """The crops with their tracks; what is wrong with these is told before TensorFlow loads."""
-    from kreid.tracks.crops import crops_of_embeddings, crops_of_files
-    from kreid.tracks.folders import tracks_of_paths
+    from kreid.tracks import crops
 
-    if isinstance(source, Path):
-        from kreid.search.crops import crops_of_embeddings as stored
+    if isinstance(source, Path) and not source.is_dir():
+        from kreid.search.crops import crops_of_embeddings
 
-        found = crops_of_embeddings(stored(source, queries=False), source)
-        _check(found.tracks, within_camera)
+        found = crops.crops_of_embeddings(crops_of_embeddings(source, queries=False), source)
+        _check(found.tracks, rules)
         return found
-    tracks = tracks_of_paths(source)
-    _check(tracks, within_camera)
+    if isinstance(source, Path):
+        raise ConfigError(f"{source}: its records tell no tracks; give folders of crops")
+    tracks = crops.tracks_of_paths(source)
+    _check(tracks, rules)
     load_tensorflow()
     from kreid.runs.folder import load_model
 
-    return crops_of_files(load_model(run_folder), source, tracks, progress)
+    return crops.crops_of_files(load_model(run_folder), source, tracks, progress)
 
 
-def _check(tracks: "Tracks", within_camera: bool) -> None:
+def _check(tracks: "Tracks", rules: _Rules) -> None:
     """Complain of tracks that cannot be matched at all."""
     if len(tracks) < 2:
         received = f"one, {tracks.describe(0)}" if len(tracks) else "none"
         raise ConfigError(f"expected two tracks or more, received {received}")
-    if within_camera:
+    if rules.within_camera:
         if (tracks.first < 0).any():
             track = tracks.describe(int((tracks.first < 0).argmax()))
             raise ConfigError(
                 f"--within-camera: the frames of track {track} are unknown, and so whether it overlaps others in time; "
                 "number its images, or leave the option out"
             )
-    elif len(set(tracks.camera.tolist())) == 1:
+        return
+    places = set(zip(tracks.action.tolist(), tracks.camera.tolist(), strict=True))
+    cameras = {camera for _, camera in places}
+    if len(cameras) == 1:
         camera = tracks.cameras[tracks.camera[0]]
         raise ConfigError(
             f"all {len(tracks):,} tracks are of one camera, {camera}; give those of another one, or --within-camera"
+        )
+    if not rules.across_actions and len(places) == len({action for action, _ in places}):
+        raise ConfigError(
+            f"none of the {len(places):,} actions has tracks of two cameras; match tracks of different actions by "
+            "--across-actions, or those of one camera by --within-camera"
         )
 
 
@@ -167,7 +181,7 @@ def _results(title: str, found: "TrackedCrops", pool: Pool, metric: Metric, rule
     tracks = found.tracks
     vectors = pooled(tracks, found.vectors, pool, found.areas)
     distance = matching.distances(vectors, metric)
-    distance[matching.never_matched(tracks, rules.within_camera)] = inf
+    distance[matching.never_matched(tracks, rules.within_camera, rules.across_actions)] = inf
     matches = matching.match(tracks, distance, rules.one_to_one, rules.top, rules.most)
     return Results(title, tracks, vectors, distance, matches, metric, found.picture)
 

@@ -1,4 +1,4 @@
-"""Crops with their tracks: from files in folders, from embeddings of such files, and from records."""
+"""Crops with their tracks: from files in folders, and from embeddings of such files."""
 
 import logging
 from collections.abc import Callable, Sequence

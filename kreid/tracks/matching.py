@@ -68,16 +68,17 @@ def distances(vectors: np.ndarray, metric: str = "euclidean") -> np.ndarray:
     return found
 
 
-def never_matched(tracks: Tracks, within_camera: bool = False) -> np.ndarray:
+def never_matched(tracks: Tracks, within_camera: bool = False, across_actions: bool = False) -> np.ndarray:
     """Return (T, T) bool: which pairs are not compared.
 
     Args:
         tracks: the tracks.
         within_camera: compare those of one camera too, unless they overlap in time; otherwise those of different
-            cameras alone. Never compared are a track with itself and tracks of different actions.
+            cameras alone.
+        across_actions: compare those of different actions too.
     """
     every = np.arange(len(tracks))
-    never = tracks.action[:, None] != tracks.action
+    never = (tracks.action[:, None] != tracks.action) & (not across_actions)
     if within_camera:
         never |= tracks.overlap(every, every)
     else:
@@ -88,9 +89,7 @@ def never_matched(tracks: Tracks, within_camera: bool = False) -> np.ndarray:
 
 def overlapping_pairs(tracks: Tracks) -> int:
     """Return how many pairs of tracks overlap in time on one camera, and so cannot be one person."""
-    return sum(
-        int(tracks.overlap(members, members).sum()) // 2 for cameras in tracks.by_camera() for members in cameras
-    )
+    return sum(int(tracks.overlap(members, members).sum()) // 2 for members in tracks.by_camera())
 
 
 def match(tracks: Tracks, distance: np.ndarray, one_to_one: bool = False, top: int = 1, most: float = inf) -> Matches:
@@ -137,10 +136,10 @@ def assign(block: np.ndarray, most: float = inf) -> tuple[np.ndarray, np.ndarray
 
 def _sides(tracks: Tracks, one_to_one: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the tracks of two cameras that are to be matched, or of the same one twice."""
-    for cameras in tracks.by_camera():
-        for place, members in enumerate(cameras):
-            for others in cameras[place:] if one_to_one else cameras:
-                yield members, others
+    cameras = tracks.by_camera()
+    for place, members in enumerate(cameras):
+        for others in cameras[place:] if one_to_one else cameras:
+            yield members, others
 
 
 def _matched(
@@ -154,7 +153,7 @@ def _matched(
 ) -> Matches:
     block = distance[np.ix_(members, others)]
     if one_to_one and members is others:
-        block[tracks.last[members][:, None] >= tracks.first[others]] = inf  # the second one follows in time
+        block[~tracks.follows(members, others)] = inf
     if one_to_one:
         row, column = assign(block, most)
         pairs = _Pairs(row, column, np.ones(len(row), np.int64))

@@ -16,9 +16,10 @@ _NOBODY = 0  # a distractor: other people, of whom nobody knows who is whom
 
 
 def right(tracks: Tracks, matches: Matches) -> np.ndarray:
-    """Return (P,) int64: 1 for a match of one person, 0 for one of two, -1 where that is unknown."""
+    """Return (P,) int64: 1 for a match of one person, 0 for one of two, -1 where that is unknown, as across actions."""
     one, two = tracks.person[matches.first], tracks.person[matches.second]
-    known = (one >= 0) & (two >= 0) & ((one != _NOBODY) | (two != _NOBODY))
+    known = tracks.action[matches.first] == tracks.action[matches.second]
+    known &= (one >= 0) & (two >= 0) & ((one != _NOBODY) | (two != _NOBODY))
     return np.where(known, (one == two).astype(np.int64), -1)
 
 

@@ -1,6 +1,6 @@
 """Tracks of crops: which crops each has, where and when it was seen, and whom it shows; NumPy only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ class Tracks:
         names: of the tracks.
         camera: (T,) int64, positions in `cameras`.
         cameras: names of the cameras.
-        action: (T,) int64, the unit inside which tracks are compared.
+        action: (T,) int64, the unit inside which people and frames have their numbers.
         person: (T,) int64, -1 where unknown.
         first: (T,) int64, the frame of the first crop; -1 where a crop's frame is unknown.
         last: (T,) int64, the frame of the last crop, or -1.
@@ -59,11 +59,15 @@ class Tracks:
         known = (self.first[one] >= 0) & (self.first[two] >= 0)
         return same & known & (self.first[one] <= self.last[two]) & (self.first[two] <= self.last[one])
 
-    def by_camera(self) -> Iterator[list[np.ndarray]]:
-        """Yield, action by action, the tracks of each of its cameras."""
-        for action in np.unique(self.action):
-            inside = np.flatnonzero(self.action == action)
-            yield [inside[self.camera[inside] == camera] for camera in np.unique(self.camera[inside])]
+    def follows(self, tracks: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return (n, m) bool: which of the others begin when a track has ended; actions follow each other in order."""
+        one, two = tracks[:, None], others[None]
+        later = (self.action[one] == self.action[two]) & (self.last[one] < self.first[two])
+        return later | (self.action[one] < self.action[two])
+
+    def by_camera(self) -> list[np.ndarray]:
+        """Return the tracks of each camera that has any."""
+        return [np.flatnonzero(self.camera == camera) for camera in np.unique(self.camera)]
 
 
 class Labels(NamedTuple):

@@ -1,8 +1,11 @@
 """Tracks for tests, written as lists."""
 
 import numpy as np
+from tiny_report import picture
 
 from kreid.tracks.tracks import Labels, group
+
+CAMERAS = ("left", "right")
 
 
 def labels(track, camera, frame=None, person=None, action=None):
@@ -21,3 +24,15 @@ def seen(*tracks, person=None, action=None):
     person, action = (None if values is None else np.repeat(values, 2).tolist() for values in (person, action))
     cameras = [f"cam{number}" for number in range(max(camera) + 1)]
     return group(labels(number, camera, frame, person, action), names, cameras)
+
+
+def draw_crops(folder, tracks=3, crops=4):
+    """Folders of crops of the same people on two cameras: p0 and p1 at one time, p2 later; returns the folder."""
+    for camera in CAMERAS:
+        for person in range(tracks):
+            place = folder / camera / f"p{person}"
+            place.mkdir(parents=True)
+            for frame in range(crops):
+                image = picture(person, 40 + 8 * frame + 3 * len(camera), 24)
+                (place / f"{20 * (person // 2) + frame:03d}.png").write_bytes(image)
+    return folder

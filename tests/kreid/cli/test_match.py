@@ -4,30 +4,16 @@ import csv
 
 import numpy as np
 import pytest
-from tiny_report import picture
 from tiny_runs import invoke
+from track_cases import CAMERAS, draw_crops
 
 from kreid.cli.embed import app as embed_app
 from kreid.cli.match import app
 
-CAMERAS = ("left", "right")
-
-
-def draw(folder, tracks=3, crops=4):
-    """Crops of the same people on two cameras: p0 and p1 at one time, p2 later."""
-    for camera in CAMERAS:
-        for person in range(tracks):
-            place = folder / camera / f"p{person}"
-            place.mkdir(parents=True)
-            for frame in range(crops):
-                name = f"crop_{20 * (person // 2) + frame:03d}.png"
-                (place / name).write_bytes(picture(person, 40 + 8 * frame + 3 * len(camera), 24))
-    return folder
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return draw(tmp_path_factory.mktemp("crops") / "crops")
+    return draw_crops(tmp_path_factory.mktemp("crops") / "crops")
 
 
 def table(folder):
@@ -176,11 +162,11 @@ def test_mistakes_are_told_in_a_line_before_tensorflow_loads(
 
 
 def test_a_broken_image_is_named(run_folder, tmp_path, capsys):
-    draw(tmp_path / "crops", tracks=1, crops=2)
-    (tmp_path / "crops" / "right" / "p0" / "crop_001.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    draw_crops(tmp_path / "crops", tracks=1, crops=2)
+    (tmp_path / "crops" / "right" / "p0" / "001.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
     code, lines, err = invoke(capsys, app, run_folder, tmp_path / "crops", "--out", tmp_path / "out")
     assert (code, lines) == (1, [])
-    assert "right/p0/crop_001.png" in err
+    assert "right/p0/001.png" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

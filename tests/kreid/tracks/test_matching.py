@@ -16,10 +16,10 @@ FIVE = seen((0, 0, 10), (0, 5, 15), (0, 20, 30), (1, 0, 10), (1, 20, 30))
 LINE = np.array([[0.0], [1.0], [0.4], [0.3], [5.0]])
 
 
-def found(tracks, within_camera=False, line=LINE, **rules):
-    """The matches as (first, second, place, mutual, overlap), and all of them."""
+def found(tracks, within_camera=False, line=LINE, across_actions=False, **rules):
+    """The places of the matches by their tracks' names, and all that is told of them."""
     distance = distances(line)
-    distance[never_matched(tracks, within_camera)] = inf
+    distance[never_matched(tracks, within_camera, across_actions)] = inf
     matches = match(tracks, distance, **rules)
     named = [tracks.names[first] + tracks.names[second] for first, second in zip(matches.first, matches.second)]  # noqa: B905
     return dict(zip(named, matches.place.tolist(), strict=True)), matches
@@ -74,9 +74,17 @@ def test_one_to_one_within_a_camera_links_a_track_to_a_later_one():
     assert list(found(tracks, True, line, one_to_one=True, most=1.5)[0]) == ["ac"]
 
 
-def test_actions_and_cameras_keep_apart():
+def test_actions_keep_apart_unless_they_are_to_be_compared():
     tracks = seen((0, 0, 1), (1, 0, 1), (0, 0, 1), (1, 0, 1), action=[0, 0, 4, 4])
-    assert list(found(tracks, line=np.array([[0.0], [9.0], [8.0], [1.0]]))[0]) == ["ab", "ba", "cd", "dc"]
+    line = np.array([[0.0], [9.0], [8.0], [1.0]])
+    named, matches = found(tracks, line=line)
+    assert list(named) == ["ab", "ba", "cd", "dc"]
+    assert np.isnan(matches.margin).all()
+    assert list(found(tracks, line=line, one_to_one=True)[0]) == ["ab", "cd"]
+    assert list(found(tracks, line=line, across_actions=True)[0]) == ["ad", "bc", "cb", "da"]
+    assert list(found(tracks, line=line, across_actions=True, one_to_one=True)[0]) == ["ad", "cb"]
+    both = found(tracks, line=line, across_actions=True, within_camera=True, one_to_one=True)[0]
+    assert {"ac", "bd"} < set(both)  # the later action follows
 
 
 def test_nobody_to_be_matched_with():

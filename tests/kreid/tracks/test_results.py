@@ -55,6 +55,11 @@ def test_right_matches():
     assert named == {(0, 3): 1, (1, 4): 0, (2, 3): 0, (3, 0): 1, (4, 1): 0, (5, 1): -1}
 
 
+def test_people_have_their_numbers_inside_an_action():
+    tracks = seen((0, 0, 1), (1, 0, 1), person=[1, 1], action=[0, 1])
+    assert right(tracks, match(tracks, np.array([[inf, 1.0], [1.0, inf]]))).tolist() == [-1, -1]
+
+
 def test_figures_are_those_of_images_across_cameras():
     """By hand: a and c find d first, d finds both of them; b's person is f, the last of five, and f finds b first."""
     person = [1, 2, 1, 1, 3, 2]

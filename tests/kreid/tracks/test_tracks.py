@@ -57,6 +57,11 @@ def test_overlap_is_of_one_camera_one_time_and_one_action():
     assert np.argwhere(apart.overlap(EVERY, EVERY)).tolist() == [[1, 2], [2, 1]]
 
 
+def test_what_follows_in_time():
+    tracks = seen((0, 10, 20), (0, 20, 30), (1, 21, 40), (0, 0, 5), action=[1, 1, 1, 2])
+    assert np.argwhere(tracks.follows(EVERY, EVERY)).tolist() == [[0, 2], [0, 3], [1, 3], [2, 3]]
+
+
 def test_tracks_by_camera():
-    tracks = seen((1, 0, 0), (0, 0, 0), (1, 0, 0), (0, 0, 0), action=[0, 0, 0, 2])
-    assert [[members.tolist() for members in cameras] for cameras in tracks.by_camera()] == [[[1], [0, 2]], [[3]]]
+    tracks = seen((1, 0, 0), (0, 0, 0), (1, 0, 0), (3, 0, 0))
+    assert [members.tolist() for members in tracks.by_camera()] == [[1], [0, 2], [3]]
