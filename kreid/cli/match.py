@@ -45,7 +45,7 @@ def match(
     crops: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[CROPS]...",
+            metavar="CROPS",
             help="Folders of images CAMERA/TRACK/IMAGE, the frame being the last number in an image's name; a .npz of "
             "kreid-embed of such folders; or a folder of records.",
             parser=parse_path,

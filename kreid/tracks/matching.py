@@ -1,6 +1,8 @@
 """Which tracks show one person: the nearest on every other camera, or pairs in which each track stands once.
 
-NumPy and SciPy only. Memory is bounded by a matrix of tracks by tracks, 8 bytes a pair; crops are pooled before.
+NumPy and SciPy only. Memory is bounded by a matrix of tracks by tracks, 8 bytes a pair and a few more; crops are pooled
+before. Time is bounded by the pairs of tracks times the length of a vector and, where tracks are assigned one to one,
+by the cube of a camera's tracks.
 """
 
 from collections.abc import Iterator

@@ -78,8 +78,9 @@ class _Strips:
         tracks, crops = self._tracks, self._tracks.of(track)
         shown = crops[np.linspace(0, len(crops) - 1, min(len(crops), _STRIP)).round().astype(int)]
         about = "1 crop" if len(crops) == 1 else f"{len(crops):,} crops"
-        if tracks.first[track] >= 0:
-            about += f" · frames {tracks.first[track]}–{tracks.last[track]}"
+        first, last = tracks.first[track], tracks.last[track]
+        if first >= 0:
+            about += f" · frame {first}" if first == last else f" · frames {first}–{last}"
         return _Strip(plain(tracks.describe(track)), about, [self._picture(int(row)) for row in shown])
 
 
@@ -97,7 +98,7 @@ def _by_track(results: Results) -> list[np.ndarray]:
 def _match(results: Results, strips: _Strips, pair: int, agree: int) -> _Match:
     matches = results.matches
     margin = matches.margin[pair]
-    remarks = [] if np.isnan(margin) else [f"margin {brief(margin)}"]
+    remarks = [] if np.isnan(margin) else [f"margin {brief(margin)}".replace("-", "−")]
     remarks += ["mutual"] if matches.mutual[pair] else []
     remarks += [_OVERLAP] if matches.overlap[pair] else []
     return _Match(strips.of(int(matches.second[pair])), brief(matches.distance[pair]), remarks, agree)

@@ -177,6 +177,7 @@ def test_what_a_match_is_worth_is_said():
     assert page.count("another person") == 2
     assert page.count("mutual") - page.count("<dt>mutual") == 4
     assert f"margin {chord(3) - chord(2):#.3g}" in page
+    assert f"margin −{chord(3) - chord(2):#.3g}" in "".join(matches_page(results(top=2)))
     assert "2 crops · frames 20–29" in page
     plain = "".join(matches_page(results(pictures=False)))
     assert 'class="right"' not in plain
@@ -216,5 +217,7 @@ def test_a_long_track_shows_crops_over_its_time():
     tracks = tracks_of_paths(paths)
     distance = np.array([[inf, 1.0], [1.0, inf]])
     found = match(tracks, distance, one_to_one=True)
-    "".join(matches_page(Results("x", tracks, np.eye(2), distance, found, "euclidean", asked.append)))
+    page = "".join(matches_page(Results("x", tracks, np.eye(2), distance, found, "euclidean", asked.append)))
     assert sorted(asked) == [0, 2, 4, 6, 8, 9]
+    assert "9 crops · frames 0–8" in page
+    assert "1 crop · frame 1<" in page
