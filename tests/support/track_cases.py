@@ -1,7 +1,6 @@
 """Tracks for tests, written as lists."""
 
 import numpy as np
-from tiny_report import picture
 
 from kreid.tracks.tracks import Labels, group
 
@@ -28,6 +27,8 @@ def seen(*tracks, person=None, action=None):
 
 def draw_crops(folder, tracks=3, crops=4):
     """Folders of crops of the same people on two cameras: p0 and p1 at one time, p2 later; returns the folder."""
+    from tiny_report import picture  # loads TensorFlow
+
     for camera in CAMERAS:
         for person in range(tracks):
             place = folder / camera / f"p{person}"

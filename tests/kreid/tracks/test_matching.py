@@ -38,6 +38,7 @@ def test_several_matches_of_a_track_and_a_limit():
     named, matches = found(FIVE, top=2)
     assert named == {"ad": 1, "ae": 2, "bd": 1, "be": 2, "cd": 1, "ce": 2, "dc": 1, "da": 2, "eb": 1, "ec": 2}
     np.testing.assert_allclose(matches.margin[:2], [4.7, -4.7])
+    assert matches.overlap.tolist() == [1, 0, 1, 0, 0, 0, 0, 0, 0, 0]  # e is nobody's nearest
     assert list(found(FIVE, top=2, most=0.35)[0]) == ["ad", "cd", "dc", "da"]
     assert list(found(FIVE, top=9, most=0.0)[0]) == []
 

@@ -53,8 +53,9 @@ def test_crops_that_contradict_each_other_are_refused(changed, message):
 def test_overlap_is_of_one_camera_one_time_and_one_action():
     tracks = seen((0, 10, 20), (0, 20, 30), (0, 21, 40), (1, 10, 20))
     assert np.argwhere(tracks.overlap(EVERY, EVERY)).tolist() == [[0, 1], [1, 0], [1, 2], [2, 1]]
-    apart = seen((0, 10, 20), (0, 20, 30), (0, 10, 40), (0, -1, 20), action=[0, 1, 1, 1])
-    assert np.argwhere(apart.overlap(EVERY, EVERY)).tolist() == [[1, 2], [2, 1]]
+    apart = seen((0, 10, 20), (0, 20, 30), (0, 10, 40), (0, -1, 20), (0, -1, 30), action=[0, 1, 1, 1, 1])
+    every = np.arange(5)
+    assert np.argwhere(apart.overlap(every, every)).tolist() == [[1, 2], [2, 1]]
 
 
 def test_what_follows_in_time():
