@@ -137,22 +137,28 @@ def _open(run_folder: Path, source: list[Path] | Path, rules: _Rules, progress: 
         _check(found.tracks, rules)
         return found
     if isinstance(source, Path):
-        raise ConfigError(f"{source}: its records tell no tracks; give folders of crops")
-    tracks = crops.tracks_of_paths(source)
-    _check(tracks, rules)
+        _check(crops.tracks_of_records(source), rules, timed=False)
+    else:
+        tracks = crops.tracks_of_paths(source)
+        _check(tracks, rules)
     load_tensorflow()
     from kreid.runs.folder import load_model
 
-    return crops.crops_of_files(load_model(run_folder), source, tracks, progress)
+    model = load_model(run_folder)
+    if isinstance(source, list):
+        return crops.crops_of_files(model, source, tracks, progress)
+    found = crops.crops_of_records(model, source, progress)
+    _check(found.tracks, rules)
+    return found
 
 
-def _check(tracks: "Tracks", rules: _Rules) -> None:
-    """Complain of tracks that cannot be matched at all."""
+def _check(tracks: "Tracks", rules: _Rules, timed: bool = True) -> None:
+    """Complain of tracks that cannot be matched at all; `timed` tells whether their frames are read already."""
     if len(tracks) < 2:
         received = f"one, {tracks.describe(0)}" if len(tracks) else "none"
         raise ConfigError(f"expected two tracks or more, received {received}")
     if rules.within_camera:
-        if (tracks.first < 0).any():
+        if timed and (tracks.first < 0).any():
             track = tracks.describe(int((tracks.first < 0).argmax()))
             raise ConfigError(
                 f"--within-camera: the frames of track {track} are unknown, and so whether it overlaps others in time; "

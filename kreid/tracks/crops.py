@@ -1,4 +1,4 @@
-"""Crops with their tracks: from files in folders, and from embeddings of such files."""
+"""Crops with their tracks: from files in folders, from embeddings of such files, and from records."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kreid.errors import ConfigError
 from kreid.search.crops import Crops, read_file
 from kreid.tracks.folders import tracks_of_paths
-from kreid.tracks.tracks import Tracks
+from kreid.tracks.tracks import Labels, Tracks, group
 from kreid.types import Progress
 from tfrecords_tools.formats import open_image
+from tfrecords_tools.index import Index, read_index
 
 if TYPE_CHECKING:
     import keras
@@ -72,6 +74,68 @@ def crops_of_embeddings(crops: Crops, name: str | Path) -> TrackedCrops:
         )
     files = [Path(str(path)) for path in crops.paths]
     return _of_files(files, tracks_of_paths(files), lambda rows: np.asarray(crops.vectors)[rows])
+
+
+def tracks_of_records(folder: str | Path) -> Tracks:
+    """Return the tracks of a folder of records by its index alone, which tells no frames.
+
+    Raises:
+        ConfigError: the records tell no tracks.
+    """
+    with read_index(folder) as index:
+        return _tracks_of(index, np.full(len(index), -1))
+
+
+def crops_of_records(model: "keras.Model", folder: str | Path, progress: Progress | None = None) -> TrackedCrops:
+    """Return the crops of a folder of records, queries and gallery alike, which are embedded when they are asked for.
+
+    Args:
+        model: with an `embedding` output.
+        folder: of one split, such as `records/test`.
+        progress: called with the images done and their total.
+
+    Raises:
+        ConfigError: the records tell no tracks.
+        ValueError: a record is damaged.
+    """
+    from kreid.data.records import read_fields
+    from kreid.embedding.extract import embed
+    from tfrecords_tools.schema import parse
+
+    index = read_index(folder)
+    frame, area = np.full(len(index), -1), np.zeros(len(index), np.int64)
+    rows, done = np.flatnonzero(index.track >= 0), 0
+    for fields in read_fields(index, rows):
+        part = rows[done : done + len(fields["frame"])]
+        frame[part], area[part] = fields["frame"], fields["height"] * fields["width"]
+        done += len(part)
+    tracks = _tracks_of(index, frame)
+
+    def vectors(rows: np.ndarray, progress: Progress | None) -> np.ndarray:
+        return embed(model, folder, progress=progress, rows=rows).vectors
+
+    return TrackedCrops(
+        tracks,
+        in_all(vectors, len(tracks.crops), progress),
+        area.__getitem__,
+        lambda row: parse(index.read([row])[0])["image"].numpy(),
+    )
+
+
+def _tracks_of(index: Index, frame: np.ndarray) -> Tracks:
+    tracked = index.track >= 0
+    if not tracked.any():
+        raise ConfigError(
+            f"{index.folder}: its records tell no tracks; convert a source that does, such as folders of tracks or mot"
+        )
+    cameras = [index.cameras[number] if number < len(index.cameras) else "" for number in range(index.camera.max() + 1)]
+    named = [str(name) or f"camera {number}" for number, name in enumerate(cameras)]
+    number = np.zeros(len(index.tracks), np.int64)  # of the camera of each track
+    number[index.track[tracked]] = index.camera[tracked]
+    # Sources put the camera before a track's name, to tell tracks of one name apart.
+    pairs = zip(index.tracks, number.tolist(), strict=True)
+    names = [str(name).removeprefix(f"{named[place]}/" if place >= 0 else "") for name, place in pairs]
+    return group(Labels(index.track, index.camera, frame, index.person, index.action), names, named)
 
 
 def in_all(

@@ -63,7 +63,7 @@ ARROWS = {
     "kreid.evaluation": ("config", "data", "embedding", "errors", "models", "ranking", "runs", "types"),
     "kreid.look": ("data", "errors", "models", "pictures", "types"),
     "kreid.search": ("config", "embedding", "errors", "files", "pages", "pictures", "ranking", "types"),
-    "kreid.tracks": ("embedding", "errors", "files", "pages", "pictures", "ranking", "search", "types"),
+    "kreid.tracks": ("data", "embedding", "errors", "files", "pages", "pictures", "ranking", "search", "types"),
     "kreid.training": (
         "config",
         "data",
