@@ -10,7 +10,7 @@ import typer
 from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow, logged
 from kreid.cli.sources import check_data, crop_source
 from kreid.errors import ConfigError
-from kreid.files.trial import check_folder
+from kreid.files.trial import check_folder, check_output
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def match(
     if most is not None and isnan(most):
         raise ConfigError("--most: expected a distance, received nan")
     source = _source(crops or [], data, split)
-    out = check_folder(out or run_folder / "matches")
+    out = _check_out(out or run_folder / "matches")
     rules = _Rules(one_to_one, within_camera, across_actions, top or 1, inf if most is None else most)
     from tfrecords_tools.console.progress import counted
 
@@ -109,6 +109,15 @@ def match(
         results = _results(f"{run_folder.resolve().name}, matches", found, pool, metric, rules)
     _write(results, out)
     finish(out)
+
+
+def _check_out(out: Path) -> Path:
+    from kreid.tracks.files import FILES
+
+    check_folder(out)
+    for name in FILES:
+        check_output(out / name)
+    return out
 
 
 def _source(crops: list[Path], data: Path | None, split: str | None) -> list[Path] | Path:
@@ -193,16 +202,16 @@ def _results(title: str, found: "TrackedCrops", pool: Pool, metric: Metric, rule
 
 
 def _write(results: "Results", out: Path) -> None:
-    """Write everything, and print what there is to say in a line each."""
+    """Print what there is to say in a line each, also where the disk is full, and write everything."""
     from kreid.tracks.files import write_matches
     from kreid.tracks.scoring import score
     from tfrecords_tools.tables import aligned
 
     metrics = score(results.tracks, results.vectors, results.matches, results.metric)
-    write_matches(results, metrics, out)
     shown = {"mAP": "mAP", "rank1": "rank-1"}
     scores = [(name, f"{100 * metrics[key]:.1f}") for key, name in shown.items() if metrics and key in metrics]
     print(aligned([*results.facts(), *scores], right=[1]))
+    write_matches(results, metrics, out)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from kreid.tracks.page import matches_page
 from kreid.tracks.results import Results
 from tfrecords_tools.arrays import write_arrays
 
-MATCHES, DISTANCES, PAGE, METRICS = "matches.csv", "distances.npz", "matches.html", "metrics.json"
+FILES = MATCHES, DISTANCES, PAGE, METRICS = "matches.csv", "distances.npz", "matches.html", "metrics.json"
 _COLUMNS = ("track", "camera", "match", "match_camera", "place", "distance", "margin", "mutual", "overlap")
 
 

@@ -10,16 +10,16 @@ from kreid.ranking.protocols import matchable
 from kreid.ranking.scores import evaluate
 from kreid.tracks.matching import Matches
 from kreid.tracks.tracks import Tracks
+from tfrecords_tools.sources.assembly import NOBODY  # a distractor: other people, nobody knows who is whom of them
 
 PROTOCOL = "cross_camera"
-_NOBODY = 0  # a distractor: other people, of whom nobody knows who is whom
 
 
 def right(tracks: Tracks, matches: Matches) -> np.ndarray:
     """Return (P,) int64: 1 for a match of one person, 0 for one of two, -1 where that is unknown, as across actions."""
     one, two = tracks.person[matches.first], tracks.person[matches.second]
     known = tracks.action[matches.first] == tracks.action[matches.second]
-    known &= (one >= 0) & (two >= 0) & ((one != _NOBODY) | (two != _NOBODY))
+    known &= (one >= 0) & (two >= 0) & ((one != NOBODY) | (two != NOBODY))
     return np.where(known, (one == two).astype(np.int64), -1)
 
 
@@ -48,7 +48,7 @@ def score(tracks: Tracks, vectors: np.ndarray, matches: Matches, metric: str) ->
 
 def _ranked(tracks: Tracks, vectors: np.ndarray, metric: str) -> dict[str, Any]:
     """Score every track as a query; the same ones are the gallery, for the protocol leaves out a query's own camera."""
-    query = np.flatnonzero(tracks.person > _NOBODY)
+    query = np.flatnonzero(tracks.person > NOBODY)
     rows = np.concatenate([query, np.arange(len(tracks))])
     embeddings = Embeddings(
         vectors[rows],

@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": ("{run}", "--out", "{out}.md"),
     "embed": ("{run}", "{image}", "--out", "{out}.npz"),
     "search": ("{run}", "--gallery", "{image}", "--query", "{image}", "--out", "{out}.html"),
+    "match": ("{run}", "--data", "{records}", "--out", "{out}"),
     "rank": ("{run}", "--gallery", "{image}", "--query", "{image}", "--out", "{out}.html"),
     "score": ("{config}", "{records}/test", "--out", "{out}.json"),
     "look": ("{run}", "{image}", "--out", "{out}"),

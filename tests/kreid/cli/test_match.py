@@ -114,6 +114,7 @@ def places(folder, records, tmp_path):
         places[name] = tmp_path / f"{name}.npz"
         np.savez(places[name], **({"vectors": np.eye(2)} | arrays))
     (tmp_path / "file").touch()
+    (tmp_path / "taken" / "matches.html").mkdir(parents=True)
     return places
 
 
@@ -146,6 +147,7 @@ def test_no_match_is_a_result(run_folder, places, tmp_path, capsys):
         (["{paths}", "--top", "0"], 2, "--top"),
         (["{paths}", "--top", "2", "--one-to-one"], 2, "--top: belongs to matching without --one-to-one"),
         (["{paths}", "--out", "{tmp}/file"], 2, "file: a file, expected a folder to write into"),
+        (["{paths}", "--out", "{tmp}/taken"], 2, "taken/matches.html: a folder, expected the name of a file to write"),
         (["{paths}", "--pool", "median"], 2, "--pool"),
     ],
 )
