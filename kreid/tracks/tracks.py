@@ -81,7 +81,7 @@ class Labels(NamedTuple):
 
 
 def group(labels: Labels, names: Sequence[str], cameras: Sequence[str]) -> Tracks:
-    """Return the tracks that crops make; those without a track are left out.
+    """Return the tracks that crops make, by camera and name; crops without a track are left out.
 
     Args:
         labels: of the crops; `track` and `camera` are positions in `names` and `cameras`.
@@ -91,7 +91,7 @@ def group(labels: Labels, names: Sequence[str], cameras: Sequence[str]) -> Track
     Raises:
         ValueError: the crops of a track tell of two cameras, people or actions, or of no camera; names the track.
     """
-    crops = np.lexsort((labels.frame, labels.track)).astype(np.int64)
+    crops = np.lexsort((labels.frame, _places(labels, names)[labels.track])).astype(np.int64)
     crops = crops[labels.track[crops] >= 0]
     track = labels.track[crops]
     starts = np.flatnonzero(np.diff(track, prepend=-1))
@@ -122,3 +122,16 @@ def group(labels: Labels, names: Sequence[str], cameras: Sequence[str]) -> Track
         offsets=offsets,
         **found,
     )
+
+
+def _places(labels: Labels, names: Sequence[str]) -> np.ndarray:
+    """Return the place of each name in the order of cameras and names; numbers come first, by their value."""
+    camera = np.full(len(names) + 1, -1)  # and one that -1 means
+    camera[labels.track] = labels.camera
+    keys = [
+        (camera[track], not name.isdigit(), len(name) if name.isdigit() else 0, name)
+        for track, name in enumerate(names)
+    ]
+    places = np.full(len(names) + 1, -1)
+    places[sorted(range(len(names)), key=keys.__getitem__)] = np.arange(len(names))
+    return places

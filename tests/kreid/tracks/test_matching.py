@@ -76,16 +76,16 @@ def test_one_to_one_within_a_camera_links_a_track_to_a_later_one():
 
 
 def test_actions_keep_apart_unless_they_are_to_be_compared():
-    tracks = seen((0, 0, 1), (1, 0, 1), (0, 0, 1), (1, 0, 1), action=[0, 0, 4, 4])
-    line = np.array([[0.0], [9.0], [8.0], [1.0]])
+    tracks = seen((0, 0, 1), (0, 0, 1), (1, 0, 1), (1, 0, 1), action=[0, 4, 0, 4])
+    line = np.array([[0.0], [8.0], [9.0], [1.0]])
     named, matches = found(tracks, line=line)
-    assert list(named) == ["ab", "ba", "cd", "dc"]
+    assert list(named) == ["ac", "bd", "ca", "db"]
     assert np.isnan(matches.margin).all()
-    assert list(found(tracks, line=line, one_to_one=True)[0]) == ["ab", "cd"]
+    assert list(found(tracks, line=line, one_to_one=True)[0]) == ["ac", "bd"]
     assert list(found(tracks, line=line, across_actions=True)[0]) == ["ad", "bc", "cb", "da"]
-    assert list(found(tracks, line=line, across_actions=True, one_to_one=True)[0]) == ["ad", "cb"]
+    assert list(found(tracks, line=line, across_actions=True, one_to_one=True)[0]) == ["ad", "bc"]
     both = found(tracks, line=line, across_actions=True, within_camera=True, one_to_one=True)[0]
-    assert {"ac", "bd"} < set(both)  # the later action follows
+    assert {"ab", "cd"} < set(both)  # the later action follows
 
 
 def test_nobody_to_be_matched_with():

@@ -24,6 +24,13 @@ def test_crops_become_tracks_by_frame():
     assert found.describe(1) == "right/y"
 
 
+def test_tracks_stand_by_camera_and_name():
+    names = ["10", "b", "9", "a", "2", "nobody's"]
+    found = group(labels([0, 1, 2, 3, 4, -1], [1, 1, 1, 1, 0, 0]), names, ["left", "right"])
+    assert found.names == ["2", "9", "10", "a", "b"]
+    assert found.crops.tolist() == [4, 2, 0, 3, 1]
+
+
 def test_no_crop_of_a_track():
     found = group(labels([-1, -1], [0, 0]), [], ["left"])
     assert len(found) == 0
@@ -59,10 +66,10 @@ def test_overlap_is_of_one_camera_one_time_and_one_action():
 
 
 def test_what_follows_in_time():
-    tracks = seen((0, 10, 20), (0, 20, 30), (1, 21, 40), (0, 0, 5), action=[1, 1, 1, 2])
+    tracks = seen((0, 10, 20), (0, 20, 30), (1, 21, 40), (2, 0, 5), action=[1, 1, 1, 2])
     assert np.argwhere(tracks.follows(EVERY, EVERY)).tolist() == [[0, 2], [0, 3], [1, 3], [2, 3]]
 
 
 def test_tracks_by_camera():
     tracks = seen((1, 0, 0), (0, 0, 0), (1, 0, 0), (3, 0, 0))
-    assert [members.tolist() for members in tracks.by_camera()] == [[1], [0, 2], [3]]
+    assert [members.tolist() for members in tracks.by_camera()] == [[0], [1, 2], [3]]
