@@ -16,6 +16,7 @@ from benchmarks.torture.trials import Trial
 from kreid import runs
 from kreid.runs import checkpoints
 
+_SOON = 0.5  # seconds; a command that takes less has ended before a signal is sent
 _CODES = {signal.SIGTERM: (143, "error: terminated"), signal.SIGINT: (130, "error: interrupted")}
 
 
@@ -24,13 +25,19 @@ def know(bench: Bench, scenario: Scenario) -> Known:
     """Run a scenario undisturbed."""
     folder = Path(tempfile.mkdtemp(prefix="known-", dir=bench.folder))
     scenario.before(bench, folder)
-    old = scenario.content(folder)
+    old, before = scenario.content(folder), _files(folder)
     ended = run(scenario.line(bench), folder, steps.counted(bench.folder / "steps.json"))
     if ended.code:
         raise RuntimeError(f"{scenario.name}: {ended.err}")
     done = json.loads((bench.folder / "steps.json").read_text())
-    largest = max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    largest = max(size for path, (size, time) in _files(folder).items() if before.get(path) != (size, time))
     return Known(old, scenario.content(folder), ended.seconds, done, largest)
+
+
+def _files(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of every file."""
+    found = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
+    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()}
 
 
 def know_all(bench: Bench) -> None:
@@ -69,6 +76,7 @@ def signals(bench: Bench, rng: random.Random, scale: float) -> list[Trial]:
         Trial(f"{number.name}: {scenario.name}", partial(send, scenario, number))
         for number in _CODES
         for scenario in SCENARIOS
+        if know(bench, scenario).seconds > _SOON
         for _ in range(max(1, round(2 * scale)))
     ]
 
