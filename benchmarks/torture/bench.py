@@ -7,6 +7,8 @@ from pathlib import Path
 
 from benchmarks.torture.children import Child, run
 from kreid.config.loading import check, dump
+from tfrecords_tools.sources.soccernet import find_root
+from tfrecords_tools.synthetic.tree import draw
 
 _ACTIONS = {"train": 6, "valid": 2, "test": 2, "challenge": 1}
 # A state after every step: there is more to be killed at.
@@ -126,9 +128,6 @@ def _build(bench: Bench) -> None:
 
 
 def _draw(bench: Bench) -> None:
-    from tfrecords_tools.sources.soccernet import find_root
-    from tfrecords_tools.synthetic.tree import draw
-
     draw(bench.tree, _ACTIONS, seed=5)
     for split in ("valid", "challenge"):
         shutil.copytree(find_root(bench.tree) / split, bench.small_tree / split)

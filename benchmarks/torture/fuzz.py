@@ -18,6 +18,12 @@ from benchmarks.torture.children import run
 from benchmarks.torture.mutations import ODD, garble, warp
 from benchmarks.torture.outcomes import SILENT, Outcome, outcome_of
 from benchmarks.torture.trials import Trial
+from kreid.cli.sources import check_data, check_split
+from kreid.config.dotted import flatten
+from kreid.config.loading import load_config
+from kreid.tuning.space import read_space
+from tfrecords_tools.index import read_index
+from tfrecords_tools.naming import format_name, parse_name
 
 Draw = Callable[[Bench, random.Random, Path], Outcome]
 
@@ -112,9 +118,6 @@ def _override(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
 
 
 def _keys(bench: Bench) -> list[str]:
-    from kreid.config.dotted import flatten
-    from kreid.config.loading import load_config
-
     return list(flatten(load_config(bench.config).model_dump(mode="json")))
 
 
@@ -170,8 +173,6 @@ def _trained(bench: Bench, rng: random.Random, folder: Path) -> list[Outcome]:
 
 
 def _space(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
-    from kreid.tuning.space import read_space
-
     value = {
         "loss.margin": {"low": 0.1, "high": 0.5},
         "model.fc": {"choice": [[16], [8, 8]]},
@@ -183,9 +184,6 @@ def _space(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
 
 
 def _info(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
-    from kreid.cli.sources import check_data, check_split
-    from tfrecords_tools.index import read_index
-
     shutil.copytree(bench.small_records, folder / "records")
     _changed_json(folder / "records" / "info.json", bench.small_records / "info.json", rng)
     return call(
@@ -204,8 +202,6 @@ def _metrics(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
 
 def thumbnail_name(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
     """A name that is read says what it is made of."""
-    from tfrecords_tools.naming import format_name, parse_name
-
     name = _changed_name("54404-1940-33397-5089-Player_team_right-9-014r002_00858c3b0003-775x449.png", rng)
     said: list[str] = []
     outcome = call(lambda: said.append(format_name(parse_name(name))))

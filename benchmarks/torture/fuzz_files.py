@@ -21,6 +21,7 @@ from benchmarks.torture.mutations import garble
 from benchmarks.torture.outcomes import SILENT, Outcome, outcome_of
 from benchmarks.torture.trials import Trial
 from tfrecords_tools.arrays import read_arrays, write_arrays
+from tfrecords_tools.images import load_images
 
 _GOLDEN = ROOT / "tests" / "golden"
 _FORMATS = (*["PNG", "JPEG"] * 6, "GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO", "TGA")
@@ -63,9 +64,8 @@ def _picture(rng: random.Random) -> bytes:
 
 def _decoded(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
     """What conversion takes, the network's decoder takes; nothing else."""
-    from kreid.data.images import decode_and_resize
+    from kreid.data.images import decode_and_resize  # only now: both import TensorFlow
     from tfrecords_tools.decoding import Decoder
-    from tfrecords_tools.images import load_images
 
     path = folder / f"x{rng.choice(_ENDINGS)}"
     path.write_bytes(_picture(rng))

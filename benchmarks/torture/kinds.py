@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[Callable[[Bench, random.Random, float], list[Trial]], int
 }
 
 # What commands import late; imported once, before there is anything to fork.
-_LATE = (
+LATE = (
     "kreid.embedding.extract", "kreid.evaluation.scoring", "kreid.look.viewer", "kreid.models.embedders",
     "kreid.pictures.batch", "kreid.report.write", "kreid.report.looks", "kreid.search.crops", "kreid.search.page",
     "kreid.serving.client", "kreid.serving.export", "kreid.training.run", "kreid.tuning.space", "kreid.weights",
@@ -40,5 +40,5 @@ def load() -> None:
 
     logging.getLogger("tfrecords_tools").addHandler(logging.NullHandler())  # of what is read here, between commands
     with quiet():
-        for name in (*_LATE, *(target.partition(":")[0] for target in SCRIPTS.values())):
+        for name in (*LATE, *(target.partition(":")[0] for target in SCRIPTS.values())):
             importlib.import_module(name)

@@ -7,10 +7,11 @@ import shutil
 import numpy as np
 import pytest
 from odd_images import READ
+from paths import ROOT
 from tiny_tree import LISTS, write_tree
 
 from benchmarks.torture import __main__ as command
-from benchmarks.torture import fuzz, interrupted, servers
+from benchmarks.torture import fuzz, interrupted, kinds, servers
 from benchmarks.torture.bench import Bench
 from benchmarks.torture.outcomes import LOST, NOTICED, RIGHT, SILENT, TRACEBACK, Outcome
 from benchmarks.torture.scenarios import SCENARIOS
@@ -91,6 +92,11 @@ def test_fuzzed_files(bench, monkeypatch):
     assert set(tried(fuzz.ranking, bench)) == {NOTICED, RIGHT}
     monkeypatch.setattr(ranking_files, "score", lambda *paths: {}["mAP"])
     assert tried(fuzz.ranking, bench, times=1) == [TRACEBACK]
+
+
+def test_what_is_imported_before_the_first_fork_is_there():
+    ours = [ROOT / name.replace(".", "/") for name in kinds.LATE if "." in name]
+    assert [path for path in ours if not (path.is_dir() or path.with_suffix(".py").is_file())] == []
 
 
 @pytest.mark.parametrize("what, code", [(NOTICED, 0), (LOST, 1)])
