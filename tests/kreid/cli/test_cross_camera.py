@@ -15,6 +15,7 @@ from kreid.cli.evaluate import app as evaluate_app
 from kreid.cli.rank import app as rank_app
 from kreid.cli.score import app as score_app
 from kreid.embedding.extract import embed
+from kreid.ranking import ordering
 from kreid.ranking.lists import Ranking
 from kreid.ranking.protocols import gallery_sizes
 from kreid.runs.folder import load_model
@@ -42,6 +43,19 @@ def kept(monkeypatch):
     return made
 
 
+@pytest.fixture
+def blocks(monkeypatch):
+    """Memory for 100 pairs, in place of the usual 256 MiB, and the pairs that were looked at at once."""
+    seen, cut, sort = [], ordering.parts, ordering.nearest_first
+    monkeypatch.setattr(ordering, "parts", lambda rows, width, most: cut(rows, width, 100))
+    monkeypatch.setattr(
+        ordering,
+        "nearest_first",
+        lambda query, gallery, *more: seen.append(len(query) * len(gallery)) or sort(query, gallery, *more),
+    )
+    return seen
+
+
 def test_training_validates_across_cameras(filmed, trained):
     with (trained / "log.csv").open() as file:
         logged = list(csv.DictReader(file))[-1]
@@ -50,10 +64,11 @@ def test_training_validates_across_cameras(filmed, trained):
     assert float(logged["valid_rank1"]) == pytest.approx(first, abs=1e-5)
 
 
-def test_scores_are_those_of_plain_loops(filmed, run, capsys, kept):
+def test_scores_are_those_of_plain_loops(filmed, run, capsys, kept, blocks):
     code, lines, err = invoke(capsys, evaluate_app, run, "--data", filmed, "--baselines", "--expand", 1)
     assert (code, err) == (0, "")
     assert kept == []  # no list outlives its block
+    assert set(blocks) == {2 * 47, 47}  # of 11 queries two at a time, whatever is scored
     assert lines[0] == "test: 11 queries, protocol cross_camera, 1 without a match skipped"
     metrics = json.loads((run / "metrics_test.json").read_text())
     embeddings = embed(load_model(run), filmed / "test")
