@@ -13,7 +13,7 @@ TEXTS = rooms.sources(ROOT)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 STRICT = ("disallow_untyped_defs", "disallow_incomplete_defs", "check_untyped_defs", "strict_equality")
 # Packages that say no types, or not all of them.
-UNTYPED = {"tensorflow", "keras", "h5py", "faiss", "jax", "SoccerNet", "lazy_loader"}
+UNTYPED = {"tensorflow", "keras", "h5py", "faiss", "jax", "SoccerNet", "lazy_loader", "scipy"}
 
 
 def untold(text):
