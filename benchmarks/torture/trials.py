@@ -43,7 +43,7 @@ def perform(bench: Bench, name: str, trials: Sequence[Trial], seed: int, workers
         raise RuntimeError(f"{name}: the script itself failed, see above")
     found = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     print(f"{name}: {len(found)} tries, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    return found
+    return sorted(found, key=lambda one: one["try"])
 
 
 def _work(bench: Bench, name: str, trials: list[tuple[int, Trial]], seed: int, file: Path, keep: bool) -> None:
