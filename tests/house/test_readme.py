@@ -25,7 +25,7 @@ def narrow_demo(file):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("short_resnet", "eagerly")
+@pytest.mark.usefixtures("short_resnet")
 def test_the_lines_that_need_no_download_run(tmp_path):
     """In this process, which has TensorFlow already; that a shell finds the commands, test_commands sees to."""
     lines = [line for block in blocks("sh") if "toy/" in block for line in block.splitlines()]
