@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from tfrecords_tools.errors import ConfigError
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention
 TERMINATED = 128 + signal.SIGTERM
+_MOMENT = 0.05  # seconds, in which a `__del__` ends
 
 
 def make_app() -> typer.Typer:
@@ -63,12 +65,16 @@ def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's C++ shows errors only
     previous = _turn_termination_into_exit()
+    unraisable, again = sys.unraisablehook, _Again(sys.unraisablehook)
+    sys.unraisablehook = again
     logger, handler = logging.getLogger("tfrecords_tools"), _LogHandler(logging.WARNING)
     logger.addHandler(handler)
     try:
         code = _exit_code(app, args)
     finally:
         logger.removeHandler(handler)
+        sys.unraisablehook = unraisable
+        again.cancel()
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
         for stream in (sys.stdout, sys.stderr):
@@ -158,6 +164,32 @@ def _turn_termination_into_exit() -> Callable[[int, FrameType | None], object] |
         return signal.signal(signal.SIGTERM, leave)
     except ValueError:  # not the main thread: signals are not ours to handle
         return None
+
+
+class _Again:
+    """Sends a signal once more, a moment later, where Python drops what its handler raised: inside a `__del__`."""
+
+    def __init__(self, other: Callable[["sys.UnraisableHookArgs"], object]) -> None:
+        self._other = other
+        self._timer: threading.Timer | None = None
+
+    def __call__(self, dropped: "sys.UnraisableHookArgs") -> None:
+        error = dropped.exc_value
+        if isinstance(error, KeyboardInterrupt):
+            number = signal.SIGINT
+        elif isinstance(error, SystemExit) and error.code == TERMINATED:
+            number = signal.SIGTERM
+        else:
+            self._other(dropped)
+            return
+        self._timer = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Send nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _fail(message: str, code: int) -> int:

@@ -2,6 +2,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 import typer
@@ -179,3 +180,32 @@ def test_reader_of_notes_that_leaves_early_changes_nothing():
     assert process.stdout.read() == "somewhere\n"
     process.stdout.close()
     assert process.wait(20) == 0
+
+
+class Deleted:
+    """An object in whose `__del__` a signal comes, where Python drops what is raised."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(
+    "number, code, line", [(signal.SIGTERM, 143, "error: terminated\n"), (signal.SIGINT, 130, "error: interrupted\n")]
+)
+def test_a_signal_that_comes_while_an_object_is_deleted_is_obeyed(capsys, number, code, line):
+    app = console.make_app()
+
+    @app.command()
+    def work() -> None:
+        deleted = Deleted(number)
+        del deleted
+        threading.Event().wait(30)
+        print("went on")
+
+    with pytest.raises(SystemExit) as left:
+        console.run(app, [])
+    captured = capsys.readouterr()
+    assert (left.value.code, captured.out, captured.err) == (code, "", line)
