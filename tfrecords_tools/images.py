@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from tfrecords_tools.entry import Box
+from tfrecords_tools.errors import one_line
 from tfrecords_tools.formats import as_rgb, image_kind, orientation, read_whole
 from tfrecords_tools.frames import Frames, cut_out
 
@@ -172,7 +173,7 @@ def load_images(
     if turned:
         _LOG.warning(
             "%s an EXIF orientation, which is not applied: a network sees pixels as they are stored; the first: %s",
-            "1 image has" if len(turned) == 1 else f"{len(turned):,} images have", turned[0],
+            "1 image has" if len(turned) == 1 else f"{len(turned):,} images have", one_line(turned[0], 400),
         )  # fmt: skip
 
 
