@@ -21,6 +21,7 @@ from kreid import weights
 from kreid.config.loading import load_config
 from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from kreid.models.embedders import build_model
+from kreid.models.vit import ORIGINS, Size, vit
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -89,6 +90,20 @@ def two_stream_released():
     return difference(model(images)["embedding"], golden["out/feature"])
 
 
+def transformer(file, origin, **options):
+    """Compare the class token of a narrow Vision Transformer, of which none of the real sizes was recorded here."""
+    golden, images, tensors = seeded(file)
+    size = Size(heads=2, depth=3, patch=golden["meta"]["patch"])
+    model = vit(images.shape[1:], ORIGINS[origin], size, width_divisor=2, **options)
+    weights.assign(model, tensors)
+    return difference(model(images)["class_token"], golden["out/class_token"])
+
+
+def clip():
+    """Compare CLIP's image tower; a configuration pools the last tokens, for which there is no original."""
+    return transformer("vit_clip_narrow_256x128", "clip", projection=48)
+
+
 ROWS = {
     "two_stream": ("part maps", "OpenPose BODY_25, run by OpenCV", two_stream),
     "two_stream_released": ("embedding", "the authors' released code", two_stream_released),
@@ -97,6 +112,8 @@ ROWS = {
     "resnet50mid": ("embedding", "torchreid", lambda: one_stream("resnet50mid", "torchreid_resnet50mid")),
     "osnet": ("embedding", "torchreid", lambda: one_stream("osnet", "torchreid_osnet_x1_0")),
     "inception_v4": ("embedding", "torchreid", lambda: one_stream("inception_v4", "torchreid_inceptionv4")),
+    "clip_vit_b16": ("class token, narrow", "OpenAI's CLIP, open_clip", clip),
+    "two_stream_clip": ("streams", "CLIP; OpenPose BODY_25, run by OpenCV", lambda: max(clip(), two_stream())),
 }
 
 

@@ -42,7 +42,9 @@ def convert(
     to: Annotated[str, typer.Option("--to", metavar="BACKBONE", help="Such as openpose_body_25 or osnet_x1_0.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Ends in .weights.h5.", parser=parse_path)],
     width_divisor: Annotated[int, typer.Option(metavar="N", help="For a network N times as narrow.")] = 1,
-    variant: Annotated[str | None, typer.Option(metavar="NAME", help="Of resnet50: keras or torchvision.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of resnet50: keras or torchvision; of vit_*: augreg or deit.")
+    ] = None,
     prefix: Annotated[str, typer.Option(metavar="TEXT", help="What the network's names begin with in FILE.")] = "",
 ) -> None:
     """Write FILE's tensors as Keras weights for a backbone, which `model.*.weights` takes in a configuration."""
@@ -53,10 +55,14 @@ def convert(
     load_tensorflow()
     from kreid import weights as files
     from kreid.models import build_backbone
+    from kreid.models.files import remedy
 
     build = partial(build_backbone, to, width_divisor=width_divisor)
     backbone = build(variant=variant) if variant else build()
-    report = files.convert(file, backbone, out, prefix=prefix)
+    try:
+        report = files.convert(file, backbone, out, prefix=prefix)
+    except ValueError as error:
+        raise ValueError(f"{error}{remedy(backbone, file)}") from None
     note(f"{file}: {files.identify(file) or 'not one of the known files'}")
     note(f"{file}: {report}")
     finish(out)

@@ -1,5 +1,6 @@
 """The sections of a configuration: every key with its type, range, default and meaning."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -34,6 +35,12 @@ Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
 Probability = Annotated[Number, Field(ge=0, le=1)]
 
 
+def _patch_of(backbone: Any) -> int | None:
+    """Pixels of the patches that a Vision Transformer's name ends with; None of another backbone."""
+    found = re.search(r"vit_[sbl](\d+)$", backbone) if isinstance(backbone, str) else None
+    return int(found[1]) if found else None
+
+
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values cannot be changed in place."""
 
@@ -44,17 +51,30 @@ class Appearance(Section):
     """The appearance stream, or the only backbone of a one-stream model.
 
     `weights` is `imagenet` (fetched by Keras, `resnet50` only), a file that `kreid.weights.read` knows, or null.
-    `reduce_dim` adds a convolution of `reduce_kernel` pixels without bias behind the map `layer`.
+    `reduce_dim` adds a convolution of `reduce_kernel` pixels without bias behind the map `layer`, which is `last` of a
+    Vision Transformer by default. Of some backbones alone: `last_stride` and `variant` of ResNet50, `variant` of
+    `vit_*` (`augreg` or `deit`: how its file was trained), `registers` of `dinov2_vit_*`, `stride` of
+    `transreid_vit_*`, whose `cameras` are 0, since the records hold none.
     """
 
     backbone: str = "resnet50"
     weights: str | None = "imagenet"
     layer: str = "conv5"
     last_stride: Literal[1, 2] | None = None
-    variant: Literal["keras", "torchvision"] | None = None
+    variant: Literal["keras", "torchvision", "augreg", "deit"] | None = None
+    registers: Literal[0, 4] | None = None
+    stride: Literal[12, 16] | None = None
+    cameras: Literal[0] = 0
     width_divisor: Positive = 1
     reduce_dim: Width | None = None
     reduce_kernel: Pixels = 7
+
+    @model_validator(mode="before")
+    @classmethod
+    def _last_tokens(cls, values: Any) -> Any:
+        if isinstance(values, dict) and _patch_of(values.get("backbone")):
+            return {"layer": "last", **values}
+        return values
 
 
 class Part(Section):
@@ -139,10 +159,15 @@ class TwoStream(Model):
 
 
 class OneStream(Model):
-    """One backbone, averaged over places, optionally through fully connected layers (`fc`) or mid-level fusion."""
+    """One backbone, pooled over places, optionally through fully connected layers (`fc`) or mid-level fusion.
+
+    `pooling` makes one vector of the map `appearance.layer`: its `mean` or generalised mean (`gem`), the `class_token`
+    of a Vision Transformer in its place, or both (`concat`: class token, then mean).
+    """
 
     embedder: Literal["one_stream"]
     appearance: Appearance = Appearance()
+    pooling: Literal["mean", "gem", "class_token", "concat"] = "mean"
     fc: tuple[Width, ...] = ()
     mid: Mid | None = None
 
@@ -320,6 +345,18 @@ class Config(Section):
     data: Data = Data()
     train: Train = Train()
     evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _patches_fill_the_image(self) -> "Config":
+        stream, (height, width) = self.model.appearance, self.model.image_size
+        patch = _patch_of(stream.backbone)
+        if patch is None or stream.stride == 12 or not (height % patch or width % patch):
+            return self
+        near = " x ".join(str(max(patch, round(side / patch) * patch)) for side in (height, width))
+        raise ValueError(
+            f"model.image_size: expected multiples of {patch} pixels, the patch of {stream.backbone}, such as {near}, "
+            f"received {height} x {width}"
+        )
 
     @model_validator(mode="after")
     def _crop_leaves_some_of_the_image(self) -> "Config":

@@ -129,6 +129,7 @@ def _tail(model: keras.Model, unit: str) -> Tail:
     else:
         mid = [layer.name for layer in model.layers if layer.name.startswith("mid_pool_")]
         pools = {name: name.removeprefix("mid_pool_") for name in mid} | {"pool": "appearance"}
+        pools |= {"token_pool": "class token"} if _has(model, "token_pool") else {}
     named = {id(model.get_layer(pool).input): (model.get_layer(pool).input, name) for pool, name in pools.items()}
     maps = [tensor for tensor, _ in named.values()]
     return Tail(maps, keras.Model(maps, vector), [[name] * tensor.shape[-1] for tensor, name in named.values()], 1.0)

@@ -69,7 +69,7 @@ class Viewer:
         if not {"appearance", "embedding"} <= names:
             raise ValueError("model: expected one that build_model or load_model made, with an appearance stream")
         self.image_size: tuple[int, int] = tuple(model.input_shape[1:3])
-        maps = _outputs(model, "appearance")
+        maps = {name: x for name, x in _outputs(model, "appearance").items() if len(x.shape) == 4}  # no class token
         self.layers = tuple(maps)
         self.stages = tuple(name for name in maps if re.sub(r"_\d+$", "", name) not in {*maps} - {name})
         outputs = {f"map {name}": tensor for name, tensor in maps.items()}

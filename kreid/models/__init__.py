@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from kreid.errors import ConfigError
-from kreid.models import inception_v4, openpose, osnet, resnet
+from kreid.models import inception_v4, openpose, osnet, resnet, vit
 
 BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "resnet50": resnet.resnet50,
@@ -23,15 +23,16 @@ BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "inception_v4": inception_v4.inception_v4,
     "openpose_body_25": openpose.body_25,
     "openpose_coco": openpose.coco,
+    **vit.VITS,
 }
 
 
-def build_backbone(name: str, input_shape: tuple[int, int, int] = (256, 128, 3), **options: Any) -> keras.Model:
+def build_backbone(name: str, input_shape: tuple[int, int, int] | None = None, **options: Any) -> keras.Model:
     """Build a backbone: a functional model from an RGB 0-255 image to a dict of named feature maps.
 
     Args:
         name: a key of `BACKBONES`.
-        input_shape: height, width and 3 channels, in pixels.
+        input_shape: height, width and 3 channels, in pixels; None for the backbone's own, 256 x 128 or near it.
         **options: the backbone's own, such as `last_stride` or `width_divisor`.
 
     Returns:
@@ -53,4 +54,4 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] = (256, 128, 3),
     unknown = [key for key in options if key not in known]
     if unknown:
         raise ConfigError(f"backbone {name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
-    return BACKBONES[name](input_shape, **options)
+    return BACKBONES[name](**({} if input_shape is None else {"input_shape": input_shape}), **options)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kreid.layers.attention import SelfAttention
 from kreid.layers.bilinear import BilinearPooling
 
 
@@ -20,8 +21,8 @@ class Cost(NamedTuple):
 def cost(model: keras.Model) -> Cost:
     """Count what one image costs, forward.
 
-    Convolutions, dense layers and the pooled outer product of bilinear pooling count; norms, activations and sums,
-    which move memory rather than multiply, do not.
+    Convolutions, dense layers, attention and the pooled outer product of bilinear pooling count; norms, activations and
+    sums, which move memory rather than multiply, do not.
 
     Args:
         model: from `build_model`, at a fixed image size.
@@ -51,6 +52,9 @@ def _macs(layer: keras.Layer) -> int:
     if isinstance(layer, BilinearPooling):
         appearance, part = (tensor.shape for tensor in layer.input)
         return int(np.prod(appearance[1:])) * part[-1]
+    if isinstance(layer, SelfAttention):  # every token with every token, twice: likeness, and the mixture of values
+        _, length, width = layer.output.shape
+        return 2 * length * length * width
     if not isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
         return 0
     # Each weight of a kernel is used once at every place of the output.

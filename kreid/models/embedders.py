@@ -16,13 +16,16 @@ from kreid import weights
 from kreid.errors import ConfigError
 from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
-from kreid.models import build_backbone
+from kreid.layers.pooling import GeneralizedMeanPooling2D
+from kreid.models import build_backbone, files
 from kreid.types import Tensor
 
 if TYPE_CHECKING:
     from kreid.config.sections import Appearance, Bilinear, Heads, OneStream, Part, TwoStream
 
 log = logging.getLogger("kreid")
+
+BACKBONE_OPTIONS = ("last_stride", "variant", "registers", "stride")  # of some backbones; null leaves them out
 
 
 def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> keras.Model:
@@ -70,7 +73,7 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
 
 def _two_stream(config: "TwoStream", image: Tensor, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
     """Appearance and part stream, one grid, bilinear pooling (paper Fig. 2)."""
-    maps = _appearance_stream(config, pretrained)(image)
+    maps = _as_maps(_appearance_stream(config, pretrained)(image))
     appearance = _appearance(config.appearance, maps)
     parts = _part_stream(config.part, config.image_size, pretrained)(image)
     parts = [parts[name] for name in _fused_parts(config.part)]
@@ -100,9 +103,9 @@ def _fusion(config: "Bilinear") -> BilinearPooling:
 
 
 def _one_stream(config: "OneStream", image: Tensor, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
-    """One backbone, averaged over places; torchreid's fully connected layers and mid-level fusion on request."""
-    maps = _appearance_stream(config, pretrained)(image)
-    feature = layers.GlobalAveragePooling2D(name="pool")(_appearance(config.appearance, maps))
+    """One backbone, pooled over places; torchreid's fully connected layers and mid-level fusion on request."""
+    maps = _as_maps(_appearance_stream(config, pretrained)(image))
+    feature = _pooled(config, maps)
     if config.mid:
         pooled = [layers.GlobalAveragePooling2D(name=f"mid_pool_{name}")(maps[name]) for name in config.mid.layers]
         joined = layers.Concatenate(name="mid_concat")(pooled) if len(pooled) > 1 else pooled[0]
@@ -112,10 +115,30 @@ def _one_stream(config: "OneStream", image: Tensor, pretrained: bool) -> tuple[d
     return maps, feature
 
 
+def _as_maps(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The outputs of a backbone with its vectors, such as a class token, as maps of one place."""
+    return {
+        name: layers.Reshape((1, 1, x.shape[-1]), name=f"{name}_map")(x) if len(x.shape) == 2 else x
+        for name, x in outputs.items()
+    }
+
+
+def _pooled(config: "OneStream", maps: dict[str, Tensor]) -> Tensor:
+    """One vector: a map pooled over places, the class token, or the one behind the other."""
+    if config.pooling == "class_token":
+        return layers.GlobalAveragePooling2D(name="pool")(maps["class_token"])
+    pooling = GeneralizedMeanPooling2D if config.pooling == "gem" else layers.GlobalAveragePooling2D
+    feature = pooling(name="pool")(_appearance(config.appearance, maps))
+    if config.pooling != "concat":
+        return feature
+    token = layers.GlobalAveragePooling2D(name="token_pool")(maps["class_token"])
+    return layers.Concatenate(name="pool_concat")([token, feature])
+
+
 def _appearance_stream(config: "TwoStream | OneStream", pretrained: bool) -> keras.Model:
     """The backbone, as far as the maps that are used need it."""
     stream = config.appearance
-    options = {key: getattr(stream, key) for key in ("last_stride", "variant") if getattr(stream, key) is not None}
+    options = {key: value for key in BACKBONE_OPTIONS if (value := getattr(stream, key)) is not None}
     options["width_divisor"] = stream.width_divisor
     if pretrained and stream.weights == "imagenet":
         options["weights"] = "imagenet"
@@ -126,7 +149,12 @@ def _appearance_stream(config: "TwoStream | OneStream", pretrained: bool) -> ker
         log.warning("appearance stream: random weights (model.appearance.weights is null)")
     keys = dict.fromkeys(config.heads.layers, "model.heads.layers")
     keys |= dict.fromkeys(getattr(getattr(config, "mid", None), "layers", ()), "model.mid.layers")
-    return _trim(backbone, {**keys, stream.layer: "model.appearance.layer"}, "appearance")
+    pooling = getattr(config, "pooling", None)
+    if pooling in ("class_token", "concat"):
+        keys["class_token"] = "model.pooling"
+    if pooling != "class_token":
+        keys[stream.layer] = "model.appearance.layer"
+    return _trim(backbone, keys, "appearance")
 
 
 def _part_stream(config: "Part", image_size: tuple[int, int], pretrained: bool) -> keras.Model:
@@ -160,8 +188,16 @@ def _trim(backbone: keras.Model, keys: dict[str, str], name: str) -> keras.Model
         if wanted not in backbone.output:
             raise ConfigError(f"{key}: {backbone.name} has no map {wanted!r}; it has {', '.join(backbone.output)}")
     used = {layer.name for layer in keras.Model(backbone.input, [backbone.output[wanted] for wanted in keys]).layers}
-    maps = {key: value for key, value in backbone.output.items() if value._keras_history.operation.name in used}
+    maps = {key: value for key, value in backbone.output.items() if _is_free(value, used)}
     return keras.Model(backbone.input, maps, name=name)
+
+
+def _is_free(value: Tensor, used: set[str]) -> bool:
+    """Whether a map needs no layer of weights beyond those in use: a Transformer's tokens are only laid out as one."""
+    layer = value._keras_history.operation
+    if layer.name in used:
+        return True
+    return not layer.weights and all(_is_free(tensor, used) for tensor in keras.tree.flatten(layer.input))
 
 
 def _load(backbone: keras.Model, path: str, key: str) -> None:
@@ -169,19 +205,9 @@ def _load(backbone: keras.Model, path: str, key: str) -> None:
     if not Path(path).is_file():
         raise ConfigError(f"{key}: {path}: no such file")
     try:
-        weights.load(backbone, path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{key}: {error}{_remedy(backbone, path)}") from None
-
-
-def _remedy(backbone: keras.Model, path: str) -> str:
-    """What to do about torchvision's names for ResNet50 where Keras's are wanted, the likeliest of such mistakes."""
-    wanted = any(layer.name == "conv1_conv" for layer in backbone.layers)
-    try:
-        given = wanted and "layer1.0.conv1.weight" in weights.read(path)
-    except (OSError, ValueError):
-        return ""
-    return "; it is torchvision's ResNet50: set model.appearance.variant: torchvision" if given else ""
+        files.load(backbone, path)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
 
 
 def _load_fc(model: keras.Model, path: str) -> None:
@@ -220,7 +246,7 @@ def _align(part: Tensor, appearance: Tensor, method: str) -> Tensor:
             )
         raise ConfigError(
             f"model.image_size: the part map {part.shape[1:3]} cannot be pooled onto the appearance map "
-            f"{appearance.shape[1:3]}; use a height and width that are multiples of 32"
+            f"{appearance.shape[1:3]}; use a height and width that are multiples of 32, and patches of 16 or 32"
         )
     return aligned
 

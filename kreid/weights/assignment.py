@@ -32,25 +32,36 @@ DEPTHWISE = Layout(
 LINEAR = Layout(lambda s: (s[1], s[0]), lambda a, s: a.T)
 VECTOR = Layout(lambda s: (math.prod(s),), lambda a, s: a.reshape(s))
 KERAS = Layout(lambda s: s, lambda a, s: a)
+ROWS = Layout(lambda s: (s[0], 1, *s[1:]), lambda a, s: a.reshape(s))  # TransReID's vectors of the cameras
+OWN = Layout(lambda s: s, lambda a, s: a)  # the layer's method `adapt` makes of the tensor what the layer holds
 
-# Layer class -> Keras variable -> (its names upstream, its layout there). Subclasses inherit; a layer that is not here
-# takes Keras's own names and layouts only.
-KINDS: dict[str, dict[str, tuple[tuple[str, ...], Layout]]] = {
-    "Conv2D": {"kernel": (("weight",), CONV), "bias": (("bias",), VECTOR)},
-    "DepthwiseConv2D": {"kernel": (("weight",), DEPTHWISE), "bias": (("bias",), VECTOR)},
-    "Dense": {"kernel": (("weight",), LINEAR), "bias": (("bias",), VECTOR)},
-    "BatchNormalization": {
-        "gamma": (("weight",), VECTOR),
-        "beta": (("bias",), VECTOR),
-        "moving_mean": (("running_mean",), VECTOR),
-        "moving_variance": (("running_var",), VECTOR),
+# Layer class -> Keras variable -> (what stands behind the layer's name upstream, its layout there), the likeliest
+# first. Subclasses inherit; a layer that is not here takes Keras's own names and layouts only.
+_AFFINE: dict[str, tuple[tuple[str, Layout], ...]] = {"gamma": ((".weight", VECTOR),), "beta": ((".bias", VECTOR),)}
+KINDS: dict[str, dict[str, tuple[tuple[str, Layout], ...]]] = {
+    "Conv2D": {"kernel": ((".weight", CONV),), "bias": ((".bias", VECTOR),)},
+    "DepthwiseConv2D": {"kernel": ((".weight", DEPTHWISE),), "bias": ((".bias", VECTOR),)},
+    "Dense": {  # `in_proj_weight` of PyTorch's attention; `proj`, a bare matrix of CLIP's, which it stands left of
+        "kernel": ((".weight", LINEAR), ("_weight", LINEAR), ("", KERAS)),
+        "bias": ((".bias", VECTOR), ("_bias", VECTOR)),
     },
-    "GroupNormalization": {"gamma": (("weight",), VECTOR), "beta": (("bias",), VECTOR)},
-    "LayerNormalization": {"gamma": (("weight",), VECTOR), "beta": (("bias",), VECTOR)},
-    "PReLU": {"alpha": (("slope", "weight"), VECTOR)},
+    "BatchNormalization": {
+        **_AFFINE,
+        "moving_mean": ((".running_mean", VECTOR),),
+        "moving_variance": ((".running_var", VECTOR),),
+    },
+    "GroupNormalization": _AFFINE,
+    "LayerNormalization": _AFFINE,
+    "PReLU": {"alpha": ((".slope", VECTOR), (".weight", VECTOR))},
+    "Embedding": {"embeddings": ((".weight", KERAS), ("", ROWS))},
+    "LearnedTokens": {"tokens": (("", OWN),)},
+    "PositionEmbedding": {"embedding": (("", OWN),)},
 }
 # Older Keras names of variables.
 ALIASES = {"DepthwiseConv2D": {"kernel": "depthwise_kernel"}}
+# Modules that networks are wrapped into, whose names then stand before theirs: DataParallel's, a training script's,
+# TransReID's and CLIP's.
+WRAPPERS = ("module", "model", "base", "visual")
 # What PyTorch keeps in a state dict beside the weights, and no network needs: never reported.
 BOOKKEEPING = ".num_batches_tracked"
 
@@ -96,6 +107,11 @@ class _Place(NamedTuple):
     variable: "keras.Variable"
     owner: str  # path of the layer, for messages
     candidates: tuple[tuple[str, Layout], ...]
+    adapt: Callable[[np.ndarray], np.ndarray] | None  # of a layer that takes tensors of other shapes
+
+    def behind(self, prefix: str) -> "_Place":
+        """The place for the tensors whose names begin with `prefix`."""
+        return self._replace(candidates=tuple((prefix + name, layout) for name, layout in self.candidates))
 
 
 def assign(
@@ -118,7 +134,8 @@ def assign(
         tensors: by name.
         names: Keras layer name -> upstream layer name, as a dict (layers that are not in it keep their name) or a
             function; None for a layer means that the file has nothing for it. By default the names are equal.
-        prefix: what stands before every name in the file that is meant, such as `"backbone."`.
+        prefix: what stands before every name in the file that is meant, such as `"backbone."`. By default none,
+            or those of `WRAPPERS` under which most of the network is found, such as `"module.visual."`.
         strict: refuse missing and misshapen tensors; otherwise load what fits and report the rest.
 
     Returns:
@@ -134,9 +151,11 @@ def assign(
         >>> len(report.loaded), report.missing
         (327, ())
     """
-    places = list(_places(model, names, prefix))
+    places = list(_places(model, names))
     if not places:
         raise ValueError(f"model {model.name}: it has no weights to assign; build it first")
+    prefix = prefix or _prefix(places, tensors)
+    places = [place.behind(prefix) for place in places]
     found, missing, misshapen = _match(places, tensors)
     loaded = tuple(name for _, name, _ in found)
     taken = {*loaded, *(row.name for row in misshapen)}
@@ -150,6 +169,19 @@ def assign(
     return report
 
 
+def _prefix(places: list[_Place], tensors: Mapping[str, np.ndarray]) -> str:
+    """What wrappers put before the network's names in a file: of those there are, what finds most of the places."""
+    wanted = {name: index for index, place in enumerate(places) for name, _ in place.candidates}
+    found: dict[str, set[int]] = {"": set()}
+    for name in tensors:
+        own = name
+        while own not in wanted and own.partition(".")[0] in WRAPPERS:
+            own = own.partition(".")[2]
+        for key in {name, own} & wanted.keys():  # CLIP's text tower has names of its image tower, behind `visual.`
+            found.setdefault(name.removesuffix(key), set()).add(wanted[key])
+    return max(found, key=lambda prefix: len(found[prefix]))
+
+
 def _match(
     places: list[_Place], tensors: Mapping[str, np.ndarray]
 ) -> tuple[list[tuple[_Place, str, np.ndarray]], list[str], list[Misshapen]]:
@@ -161,7 +193,8 @@ def _match(
             missing.append(name)
             continue
         shape = tuple(place.variable.shape)
-        tensor = _fit(np.asarray(tensors[name]), layout, shape)
+        given = np.asarray(tensors[name])
+        tensor = _fit(place.adapt(given) if layout is OWN and place.adapt else given, layout, shape)
         if tensor is None:
             misshapen.append(Misshapen(name, layout.upstream_shape(shape), np.shape(tensors[name])))
         else:
@@ -169,7 +202,7 @@ def _match(
     return found, missing, misshapen
 
 
-def _places(model: "keras.Model", names: Names | None, prefix: str) -> Iterator[_Place]:
+def _places(model: "keras.Model", names: Names | None) -> Iterator[_Place]:
     """Yield every variable of the model once, in the order of its layers."""
     seen: set[int] = set()
     for layer, path in _layers(model, ()):
@@ -181,8 +214,8 @@ def _places(model: "keras.Model", names: Names | None, prefix: str) -> Iterator[
             if id(variable) in seen or upstream is None:
                 continue
             seen.add(id(variable))
-            candidates = _candidates(layer, "/".join(path), upstream, variable.name, index)
-            yield _Place(variable, "/".join(path), tuple((prefix + name, layout) for name, layout in candidates))
+            candidates = tuple(_candidates(layer, "/".join(path), upstream, variable.name, index))
+            yield _Place(variable, "/".join(path), candidates, getattr(layer, "adapt", None))
 
 
 def _layers(layer: "keras.Layer", path: tuple[str, ...]) -> Iterator[tuple["keras.Layer", tuple[str, ...]]]:
@@ -208,9 +241,8 @@ def _candidates(
 ) -> Iterator[tuple[str, Layout]]:
     """Yield the names under which a file may hold a variable: upstream's first, then those of Keras's own files."""
     classes = [cls.__name__ for cls in type(layer).__mro__]
-    kinds, layout = next((KINDS[cls][variable] for cls in classes if variable in KINDS.get(cls, ())), ((), KERAS))
-    for kind in kinds:
-        yield f"{upstream}.{kind}", layout
+    for behind, layout in next((KINDS[cls][variable] for cls in classes if variable in KINDS.get(cls, ())), ()):
+        yield f"{upstream}{behind}", layout
     aliases = [ALIASES[cls][variable] for cls in classes if variable in ALIASES.get(cls, ())]
     for owner in dict.fromkeys((path, layer.name)):
         for name in (variable, *aliases, index):
@@ -220,7 +252,7 @@ def _candidates(
 def _fit(tensor: np.ndarray, layout: Layout, keras_shape: Shape) -> np.ndarray | None:
     """Return the tensor in the layout's shape, or None if it is another tensor."""
     shape = layout.upstream_shape(keras_shape)
-    if layout is KERAS:
+    if layout in (KERAS, OWN):
         return tensor if tensor.shape == shape else None
     padding = (1,) * (4 - len(shape))
     same = tensor.shape in (

@@ -11,9 +11,12 @@ from gradients import gradient
 from keras import ops
 from paths import GOLDEN
 
+from kreid.layers.attention import SelfAttention
 from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
+from kreid.layers.pooling import GeneralizedMeanPooling2D
 from kreid.layers.preprocessing import ImagePreprocessing
+from kreid.layers.tokens import LayerScale, LearnedTokens, PositionEmbedding
 
 pytestmark = pytest.mark.backend
 
@@ -27,8 +30,17 @@ def maps(*channels):
     return [np.float32(rng.integers(-8, 9, (3, 5, 3, count)) / 8) for count in channels]
 
 
+def tokens(width):
+    return [x.reshape(3, 15, width) for x in maps(width)]
+
+
 SWEEP = {
     "preprocessing": (partial(ImagePreprocessing, mean=[1.0, 2.0, 3.0], std=4.0, channel_order="bgr"), maps(3)),
+    "attention": (partial(SelfAttention, heads=2), tokens(12)),
+    "learned tokens": (partial(LearnedTokens, count=2, position=1), tokens(4)),
+    "layer scale": (LayerScale, tokens(4)),
+    "positions": (partial(PositionEmbedding, grid=(7, 2), method="bilinear", square=True), tokens(4)),
+    "generalised mean": (partial(GeneralizedMeanPooling2D, power=2.0, epsilon=0.25), maps(4)),
     "unit": (L2Normalization, [x.reshape(3, -1) for x in maps(4)]),
     "bilinear": (partial(BilinearPooling, pool="sum", normalize=False), maps(6, 4)),
     "bilinear_root": (partial(BilinearPooling, signed_sqrt=True), maps(6, 4)),

@@ -156,6 +156,20 @@ def test_prefix_stands_before_every_name():
     check_refused(tiny(), given, "none of the 5 tensors")
 
 
+def test_wrappers_before_the_names_need_no_telling():
+    given = {f"module.model.{name}": array for name, array in tensors().items()}
+    report = assign(tiny(), given | {"conv.weight": np.ones((1, 1, 1, 1)), "conv.bias": np.ones(1)})
+    assert report.loaded == tuple(given)  # most of the network is there
+    assert report.unused == ()
+
+
+def test_of_equals_the_names_without_a_wrapper_are_meant():
+    given = tensors()
+    report = assign(tiny(), {f"module.{name}": 2 * array for name, array in given.items()} | given)
+    assert report.loaded == tuple(given)
+    assert len(report.unused) == len(given)
+
+
 def test_pytorchs_counters_are_no_tensors_to_report():
     report = assign(tiny(), tensors(bn__num_batches_tracked=np.int64(3)))
     assert report.unused == ()

@@ -1,0 +1,87 @@
+"""Files of Transformers' weights: which fit, and what is said of one that is another variant's."""
+
+import fill
+import numpy as np
+import pytest
+from paths import GOLDEN
+
+from kreid.config.loading import check
+from kreid.models import build_backbone, vit
+from kreid.models.embedders import build_model
+from kreid.models.files import fitting, load
+from kreid.models.vit import ORIGINS, SIZES, Size
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """Some of the table as wide and deep as the recordings, whose 64 channels are one head here."""
+    for name in ("s14", "b16", "b32"):
+        monkeypatch.setitem(vit.SIZES, name, Size(heads=1, depth=3, patch=int(name[1:])))
+        monkeypatch.setitem(vit.PROJECTIONS, name, 48)
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    def write(name, prefix="", without=()):
+        tensors = fill.build(fill.load(GOLDEN / f"vit_{name}.npz"))
+        tensors = {prefix + key: value for key, value in tensors.items() if key not in without}
+        np.savez(tmp_path / "x.npz", **tensors)
+        return tmp_path / "x.npz"
+
+    return write
+
+
+def test_a_patch_of_another_size_names_the_variant_that_fits(recorded):
+    appearance = {"backbone": "clip_vit_b32", "weights": str(recorded("clip_narrow"))}
+    model = {"embedder": "one_stream", "image_size": [64, 64], "appearance": appearance}
+    with pytest.raises(
+        ValueError, match=r"^model\.appearance\.weights: .*conv1\.weight: expected .* 32, 32.*; it fits clip_vit_b16$"
+    ):
+        build_model(check({"model": model}).model)
+    appearance["backbone"] = "clip_vit_b16"
+    assert build_model(check({"model": model}).model).output["embedding"].shape == (None, 64)
+
+
+@pytest.mark.parametrize(
+    ("given", "registers", "message"),
+    [
+        ("dinov2_reg_narrow", 0, r"it has registers, the network none; set registers: 4$"),
+        ("dinov2_narrow", 4, r"register_tokens.*; it fits dinov2_vit_s14 with registers: 0$"),
+        ("timm_narrow_256x128", 0, r"; it fits vit_b16 and transreid_vit_b16$"),
+    ],
+)
+def test_registers_are_not_left_out_in_silence(recorded, given, registers, message):
+    with pytest.raises(ValueError, match=message):
+        load(build_backbone("dinov2_vit_s14", (28, 14, 3), registers=registers), recorded(given))
+
+
+def test_a_file_that_was_cut_says_what_is_missing(recorded):
+    with pytest.raises(ValueError, match=r"1 of 42 tensors are missing \(norm\.bias\).*nothing was loaded"):
+        load(build_backbone("vit_b16"), recorded("timm_narrow_256x128", without=("norm.bias",)))
+
+
+def described(origin, heads, depth, patch, prefix="", **more):
+    """Tensors of a real size by name, of which every value is the same one."""
+    width = 64 * heads
+    names = {f"{origin.patches}.weight": (width, 3, patch, patch), origin.class_token: (width,), **more}
+    names |= {f"{origin.block.format(number)}.{origin.norms[0]}.weight": (width,) for number in range(depth)}
+    return {prefix + name: np.broadcast_to(np.float32(0), shape) for name, shape in names.items()}
+
+
+def test_every_published_size_is_known_by_its_tensors(monkeypatch):
+    monkeypatch.undo()
+    for name in ("b32", "b16", "l14"):
+        assert fitting(described(ORIGINS["clip"], *SIZES[name], "module.visual.")) == f"clip_vit_{name}"
+    for name in ("s16", "b16"):
+        size = SIZES[name]
+        assert fitting(described(ORIGINS["timm"], *size)) == f"vit_{name} and transreid_vit_{name}"
+        cameras = described(ORIGINS["transreid"], *size, sie_embed=(6, 1, 64 * size.heads))
+        assert fitting(cameras) == f"transreid_vit_{name}"
+    for name in ("s14", "b14", "l14"):
+        scales = {"blocks.0.ls1.gamma": (64,), "register_tokens": (1, 4, 64)}
+        four = described(ORIGINS["dinov2_registers"], *SIZES[name], "teacher.", **scales)
+        assert fitting(four) == f"dinov2_vit_{name} with registers: 4"
+    assert fitting(described(ORIGINS["clip"], *SIZES["s16"])) is None
+    assert fitting(described(ORIGINS["timm"], 3, 12, 16)) is None  # ViT-Ti
+    assert fitting(described(ORIGINS["timm"], 6, 11, 16)) is None
+    assert fitting({"conv1.weight": np.zeros((64, 3, 7, 7))}) is None
