@@ -48,8 +48,10 @@ class SelfAttention(keras.layers.Layer):
         length, width = x.shape[1], x.shape[-1] // 3
         # (N, T, 3, heads, width of a head)
         split = ops.reshape(x, (-1, length, 3, self.heads, width // self.heads))
-        queries, keys, values = (split[:, :, part] for part in range(3))
-        attended = ops.dot_product_attention(queries, keys, values)
+        # JAX sums products of float16 in float32, for which it has no kernel on a processor.
+        dtype = "float32" if self.compute_dtype == "float16" else self.compute_dtype
+        queries, keys, values = (ops.cast(split[:, :, part], dtype) for part in range(3))
+        attended = ops.cast(ops.dot_product_attention(queries, keys, values), self.compute_dtype)
         return ops.reshape(attended, (-1, length, width))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

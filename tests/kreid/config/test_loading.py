@@ -43,6 +43,18 @@ def test_coco_has_stages_of_its_own():
     assert (part.paf_stages, part.confidence_stages) == (6, 6)
 
 
+def test_a_transformer_ends_in_its_last_tokens():
+    model = {"embedder": "two_stream", "appearance": {"backbone": "clip_vit_b16"}}
+    assert check({"model": model}).model.appearance.layer == "last"
+    assert check({"model": {"embedder": "two_stream"}}).model.appearance.layer == "conv5"
+
+
+def test_overlapping_patches_leave_what_is_over():
+    appearance = {"backbone": "transreid_vit_s16", "stride": 12}
+    model = {"embedder": "one_stream", "appearance": appearance, "image_size": [250, 130]}
+    assert check({"model": model}).model.image_size == (250, 130)
+
+
 def test_evaluation_is_plain_by_default_and_rerank_takes_its_own_defaults():
     two_stream = {"embedder": "two_stream"}
     evaluation = check({"model": two_stream}).evaluation
@@ -96,6 +108,16 @@ def test_overrides_reach_any_depth(tmp_path):
         (TWO_STREAM + "data: {views: 1}", [], "data.views: .*2.*1"),
         (TWO_STREAM + "data: {erase_area: [0.4, 0.02]}", [], "data.erase_area: .*least, then the most.*0.4, 0.02"),
         (TWO_STREAM + "data: {hue: 0.6}", [], "data.hue: .*less than or equal to 0.5.*0.6"),
+        (
+            "model: {embedder: one_stream, appearance: {backbone: dinov2_vit_s14}}",
+            [],
+            "model.image_size: .*multiples of 14 pixels, the patch of dinov2_vit_s14, such as 252 x 126, .* 256 x 128$",
+        ),
+        (
+            "model: {embedder: two_stream, image_size: [250, 128], appearance: {backbone: clip_vit_b32}}",
+            [],
+            "model.image_size: .*multiples of 32 pixels.* 256 x 128, received 250 x 128$",
+        ),
         (TWO_STREAM + "data: {crop_padding: 128}", [], "data.crop_padding: .*less than .*256 and 128.*received 128$"),
         (TWO_STREAM + "train: {epochs: 1}\ntrain: {epochs: 2}", [], "line 3: key 'train' is given twice"),
         (TWO_STREAM + "train: {weight_decay: 5e-4}", [], "adamw"),

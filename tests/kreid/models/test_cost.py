@@ -2,11 +2,13 @@
 
 import re
 
+import keras
 import paths
 import pytest
 from unfilled import unfilled
 
 from kreid.config.loading import check, load_config
+from kreid.layers.attention import SelfAttention
 from kreid.models.cost import cost
 from kreid.models.embedders import build_model
 
@@ -24,6 +26,12 @@ def test_configurations_cost_what_their_heads_say(path):
     assert stated, "the head comment states the cost"
     found = cost(model)
     assert (f"{found.parameters / 1e6:.2f}", f"{found.gmacs:.2f}", str(found.embedding_size)) == stated.groups()
+
+
+def test_attention_costs_what_its_two_products_cost():
+    tokens = keras.Input((5, 24))
+    model = keras.Model(tokens, {"embedding": SelfAttention(2)(tokens)})
+    assert cost(model).gmacs == pytest.approx(2 * 5 * 5 * 8 / 1e9)
 
 
 def test_cost_by_hand():
