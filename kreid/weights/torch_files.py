@@ -64,7 +64,12 @@ IGNORED = (
     "torch.float16",
     "torch.float32",
     "torch.float64",
+    "torch.jit._pickle.build_boollist",
+    "torch.jit._pickle.build_doublelist",
+    "torch.jit._pickle.build_intlist",
+    "torch.jit._pickle.restore_type_tag",
 )
+SCRIPTED = "__torch__."  # what the classes of TorchScript's archives begin with, such as those of OpenAI's CLIP
 # What damaged bytes make the unpickler raise.
 _PICKLE_ERRORS = (
     pickle.UnpicklingError,
@@ -87,7 +92,8 @@ def read_zip(path: Path) -> dict[str, np.ndarray]:
 
     Returns:
         `{"<module path>.<kind>": array}`, read-only views in the stored type (bfloat16 as float32). A leading
-        `module.` (of DataParallel) is dropped; entries that are no tensors are left out.
+        `module.` (of DataParallel) is dropped; entries that are no tensors are left out. Of a TorchScript archive the
+        tensors that its modules hold.
 
     Raises:
         ValueError: for a pickle that names anything but tensors, for a damaged file, or where no tensor is found.
@@ -197,6 +203,18 @@ class _Ignored:
     __setstate__ = append = extend = add = ignore
 
 
+class _Module:
+    """A module in a TorchScript archive: its attributes, tensors and modules among them. Its code is never read."""
+
+    attributes: Any = None
+
+    def __new__(cls, *_: Any) -> "_Module":
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        self.attributes = state
+
+
 class _ForbiddenError(Exception):
     """A name that a state dict has no use for."""
 
@@ -235,6 +253,8 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a global name: the only way for a pickle to anything that can be called."""
+        if module.startswith(SCRIPTED):
+            return _Module
         if f"{module}.{name}" not in self.allowed:
             raise _ForbiddenError(f"{module}.{name}")
         return self.allowed[f"{module}.{name}"]
@@ -294,6 +314,8 @@ def _arrays(
 
 def _state_dict(content: Any, path: Path) -> dict[str, _Tensor]:
     """Return the tensors of a state dict that stands alone or among other things."""
+    if isinstance(content, _Module):
+        content = _attributes(content)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a state dict, found a {type(content).__name__.lstrip('_').lower()}")
     # `dict.get`, not `content.get`: the pickle may have set attributes of its own on an OrderedDict.
@@ -304,6 +326,20 @@ def _state_dict(content: Any, path: Path) -> dict[str, _Tensor]:
                 return notes
     entries = ", ".join(map(one_line, list(content)[:5])) or "none"
     raise ValueError(f"{path}: no tensors, neither by themselves nor under {', '.join(WRAPPERS)}; entries: {entries}")
+
+
+def _attributes(module: _Module) -> dict[str, Any]:
+    """What a module and those within it hold, by the names of a state dict; each module once, whatever refers to it."""
+    found: dict[str, Any] = {}
+    waiting, seen = [("", module)], {id(module)}
+    for prefix, open_ in waiting:  # grows on the way
+        for name, value in dict.items(open_.attributes) if isinstance(open_.attributes, dict) else ():
+            if not isinstance(value, _Module):
+                found[f"{prefix}{name}"] = value
+            elif id(value) not in seen:
+                seen.add(id(value))
+                waiting.append((f"{prefix}{name}.", value))
+    return found
 
 
 def _elements(raw: bytes, storage: _Storage, order: Literal["<", ">"]) -> np.ndarray:

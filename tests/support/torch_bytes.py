@@ -50,6 +50,18 @@ def state_dict(tensors):
     return b"\x80\x02}" + b"".join(items) + b".", {str(k): a.tobytes() for k, a in enumerate(arrays.values())}
 
 
+def scripted(name, state):
+    """Return the opcodes of a TorchScript module of class `name`, whose attributes are what `state` (opcodes) makes."""
+    module, _, own = name.rpartition(".")
+    return f"c__torch__.{module}\n{own}\n".encode() + b")\x81" + state + b"b"
+
+
+def attributes(**values):
+    """Return the opcodes of a dict, of names and opcodes of values."""
+    pairs = (b"X" + struct.pack("<I", len(name)) + name.encode() + value for name, value in values.items())
+    return b"}(" + b"".join(pairs) + b"u"
+
+
 def write_checkpoint(path, tensors):
     """Write a state dict in the zip container."""
     return write_zip(path, *state_dict(tensors))

@@ -28,6 +28,7 @@ def test_configurations_cost_what_their_heads_say(path):
     assert (f"{found.parameters / 1e6:.2f}", f"{found.gmacs:.2f}", str(found.embedding_size)) == stated.groups()
 
 
+@pytest.mark.backend
 def test_attention_costs_what_its_two_products_cost():
     tokens = keras.Input((5, 24))
     model = keras.Model(tokens, {"embedding": SelfAttention(2)(tokens)})

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 from paths import GOLDEN
-from torch_bytes import tensor, write_zip
+from torch_bytes import attributes, contiguous, scripted, tensor, write_zip
 
 from kreid.weights import read
 from kreid.weights.torch_files import IGNORED, LEGACY_MAGIC
@@ -243,3 +243,36 @@ def test_a_pickle_that_is_no_checkpoint_is_told_apart(tmp_path):
     path.write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(ValueError, match="a pickle, but no PyTorch checkpoint"):
         read(path)
+
+
+def value_of(array, key):
+    """The opcodes of a tensor alone: those of `{"x": tensor}` between the name and the end."""
+    return contiguous("x", array, key)[len(b"\x80\x02}X\x01\x00\x00\x00x") : -len(b"s.")]
+
+
+def test_a_torchscript_archive_gives_what_its_modules_hold(tmp_path):
+    """As OpenAI publishes CLIP: modules within modules, with flags and constants beside the tensors."""
+    kernel, proj = np.arange(6, dtype="<f4").reshape(2, 3), np.arange(4, dtype="<f4")
+    training = b"\x89"
+    inner = scripted("torch.nn.modules.conv.Conv2d", attributes(training=training, weight=value_of(kernel, "0")))
+    numbers = b"ctorch.jit._pickle\nbuild_intlist\n]\x85R"
+    visual = scripted("clip.model.VisionTransformer", attributes(conv1=inner, proj=value_of(proj, "1"), sizes=numbers))
+    whole = scripted("clip.model.CLIP", attributes(training=training, visual=visual))
+    found = read(write_zip(tmp_path / "x.pt", b"\x80\x02" + whole + b".", {"0": kernel.tobytes(), "1": proj.tobytes()}))
+    assert set(found) == {"visual.conv1.weight", "visual.proj"}
+    np.testing.assert_array_equal(found["visual.conv1.weight"], kernel)
+
+
+def test_a_torchscript_module_within_itself_is_read_once(tmp_path):
+    """Its opcodes: the module, remembered, then set to hold itself as `again` and a tensor."""
+    array = np.ones(2, "<f4")
+    held = attributes(again=b"h\x00", weight=value_of(array, "0"))
+    content = b"\x80\x02c__torch__.m\nM\n)\x81q\x00" + held + b"b."
+    assert set(read(write_zip(tmp_path / "x.pt", content, {"0": array.tobytes()}))) == {"weight"}
+
+
+@pytest.mark.parametrize("state", [b"N", b"K\x07", b"]"])
+def test_a_torchscript_module_without_attributes_holds_nothing(tmp_path, state):
+    content = b"\x80\x02" + scripted("m.M", state) + b"."
+    with pytest.raises(ValueError, match="x.pt: no tensors"):
+        read(write_zip(tmp_path / "x.pt", content))
