@@ -8,6 +8,7 @@ import numpy as np
 
 from kreid import weights
 from kreid.models.vit import HEAD_WIDTH, ORIGINS, SIZES, VITS, Origin
+from kreid.weights.jax_names import as_timm
 
 REGISTERS = "register_tokens"
 FAMILIES = {"clip_vit": "clip", "dinov2_vit": "dinov2", "vit": "timm", "transreid_vit": "transreid"}  # and their origin
@@ -66,6 +67,7 @@ def fitting(tensors: Mapping[str, np.ndarray]) -> str | None:
         >>> fitting(kreid.weights.read("dinov2_vits14_reg4_pretrain.pth"))
         'dinov2_vit_s14 with registers: 4'
     """
+    tensors = as_timm(tensors)
     families, option = _families(tensors)
     names = [f"{family}_{size}" for family in families for size in _sizes(tensors, ORIGINS[FAMILIES[family]])]
     known = [name for name in names if name in VITS]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from kreid.weights.jax_names import as_timm
 from tfrecords_tools.errors import one_line
 
 if TYPE_CHECKING:  # Keras takes seconds to import, and listing a file's tensors needs none of it
@@ -131,7 +132,7 @@ def assign(
 
     Args:
         model: built; nested models and layers within layers are searched too.
-        tensors: by name.
+        tensors: by name; those of JAX's Vision Transformers are taken, and reported, by timm's names.
         names: Keras layer name -> upstream layer name, as a dict (layers that are not in it keep their name) or a
             function; None for a layer means that the file has nothing for it. By default the names are equal.
         prefix: what stands before every name in the file that is meant, such as `"backbone."`. By default none,
@@ -154,6 +155,7 @@ def assign(
     places = list(_places(model, names))
     if not places:
         raise ValueError(f"model {model.name}: it has no weights to assign; build it first")
+    tensors = as_timm(tensors)
     prefix = prefix or _prefix(places, tensors)
     places = [place.behind(prefix) for place in places]
     found, missing, misshapen = _match(places, tensors)
