@@ -1,6 +1,5 @@
 """Models: every configuration and backbone passes the shared check; options and mistakes are what they say."""
 
-import inspect
 from functools import partial
 
 import checks
@@ -13,7 +12,7 @@ from configurations import changed
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
 from kreid.losses.objective import build_losses
-from kreid.models import BACKBONES, build_backbone
+from kreid.models import BACKBONES, build_backbone, vit
 from kreid.models.embedders import build_model
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
@@ -25,13 +24,18 @@ GATES = [f"conv{stage}.{block}.gate.fc{layer}" for stage in (2, 3, 4) for block 
 RESTING = dict.fromkeys(("osnet", "osnet_x0_25"), GATES)
 
 
+@pytest.fixture
+def one_block(monkeypatch):
+    """Transformers of one block: the others are the same again."""
+    for name, size in vit.SIZES.items():
+        monkeypatch.setitem(vit.SIZES, name, size._replace(depth=1))
+
+
 def narrowed(section):
     """A model section as small as it goes: widths divided, no weights, images of 96 pixels, two stages of poses."""
     small = {key: narrowed(value) if isinstance(value, dict) else value for key, value in section.items()}
     changes = {"width_divisor": 16, "weights": None, "image_size": [96, 96], "output_dim": 256}
     changes |= {key: min(small.get(key) or 2, 2) for key in ("paf_stages", "confidence_stages")}
-    if section.get("layer") == "last":
-        changes["layer"] = "block_2"  # of a Transformer, whose other blocks are the same again
     return small | {key: changes[key] for key in small if key in changes}
 
 
@@ -63,7 +67,7 @@ TRAINED_ON_JAX = ("osnet", "two_stream")
         for path in CONFIGS
     ],
 )
-@pytest.mark.usefixtures("two_alike")
+@pytest.mark.usefixtures("two_alike", "one_block")
 def test_every_configuration_passes_the_shared_check(path):
     config = load_config(path)
     config = check({**config.model_dump(mode="json"), "model": narrowed(config.model.model_dump(mode="json"))})
@@ -80,10 +84,10 @@ SWEPT = list({getattr(build, "func", build): name for name, build in reversed(BA
 
 # Within a configuration a backbone takes a training step, and runs on the other backend; the others train here.
 @pytest.mark.parametrize("name", SWEPT)
+@pytest.mark.usefixtures("one_block")
 def test_every_backbone_passes_the_shared_check(name):
     side = 112 if name.endswith("14") else 96  # patches of 14 pixels
-    options = {"depth": 2} if "depth" in inspect.signature(BACKBONES[name]).parameters else {}
-    build = partial(build_backbone, name, (side, side, 3), width_divisor=16, **options)
+    build = partial(build_backbone, name, (side, side, 3), width_divisor=16)
     losses = None if name in CONFIGURED else lambda maps: dict.fromkeys(maps, "mse")
     checks.check_model(build, pictures(4, side), losses, np.zeros((4, 1, 1, 1)), RESTING.get(name, ()))
 
