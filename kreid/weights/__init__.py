@@ -7,8 +7,8 @@ alone.
     report = kreid.weights.assign(backbone, tensors)              # loaded, missing, unused, misshapen
     report = kreid.weights.load(backbone, "model.pth.tar-60")     # both, and the log says which file it is
 
-Formats are told by their contents: `.caffemodel` of both generations, `.pth` and `.pt` in both containers (TorchScript's
-too), `.npz`, `.safetensors`, and Keras's `.weights.h5`, `.keras` and older `.h5`.
+Formats are told by their contents: `.caffemodel` of both generations, `.pth` and `.pt` in both containers, TorchScript
+too, `.npz`, `.safetensors`, and Keras's `.weights.h5`, `.keras` and older `.h5`.
 """
 
 from kreid.weights.assignment import Misshapen, Report, assign
