@@ -21,7 +21,8 @@ from kreid import weights
 from kreid.config.loading import load_config
 from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from kreid.models.embedders import build_model
-from kreid.models.vit import ORIGINS, Size, vit
+from kreid.models.vit import vit
+from kreid.models.vit_origins import ORIGINS, Size
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"

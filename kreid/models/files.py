@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from kreid import weights
-from kreid.models.vit import HEAD_WIDTH, ORIGINS, SIZES, VITS, Origin
+from kreid.models.vit import VITS
+from kreid.models.vit_origins import HEAD_WIDTH, ORIGINS, SIZES, Origin
 from kreid.weights.jax_names import as_timm
 
 REGISTERS = "register_tokens"

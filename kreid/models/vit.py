@@ -1,90 +1,24 @@
 """Vision Transformers of four origins: CLIP's image tower, DINOv2, timm's (and DeiT's) and TransReID's.
 
 One network: patches become tokens, a class token leads them, blocks of attention and two dense layers follow. The
-origins differ by a row of `ORIGINS`: names, the norm before the blocks, activation, how position embeddings are
-resampled.
+origins differ by a row of `kreid.models.vit_origins.ORIGINS`.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import keras
 from keras import layers
 
 from kreid.errors import ConfigError
 from kreid.layers.attention import SelfAttention, quick_gelu
-from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
+from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.layers.tokens import LayerScale, LearnedTokens, PositionEmbedding
 from kreid.models.blocks import check_input_shape, narrow
+from kreid.models.vit_origins import HEAD_WIDTH, ORIGINS, PROJECTIONS, SIZES, Origin, Size
 from kreid.types import Tensor
 
-HEAD_WIDTH = 64  # of every size
 CAMERA_SCALE = 3.0  # TransReID's lambda of the camera embedding
-CLIP_MEAN = (122.7709383, 116.7460125, 104.09373615)  # 255 * (0.48145466, 0.4578275, 0.40821073), RGB
-CLIP_STD = (68.5005327, 66.6321945, 70.32316335)  # 255 * (0.26862954, 0.26130258, 0.27577711), RGB
 Images = tuple[int, int, int]
-
-
-class Origin(NamedTuple):
-    """How one origin's Vision Transformer differs from another's, and how its tensors are called."""
-
-    patches: str = "patch_embed.proj"  # the convolution that makes tokens of patches
-    class_token: str = "cls_token"
-    positions: str = "pos_embed"
-    first_norm: str | None = None  # before the blocks; CLIP's has one, and its patches no bias
-    block: str = "blocks.{}"
-    norms: tuple[str, str] = ("norm1", "norm2")
-    attention: tuple[str, str] = ("attn.qkv", "attn.proj")
-    dense: tuple[str, str] = ("mlp.fc1", "mlp.fc2")
-    last_norm: str = "norm"
-    activation: str = "gelu"
-    epsilon: float = 1e-6
-    scaled: bool = False  # LayerScale behind attention and dense layers
-    resampling: str = "bicubic_antialias"  # of position embeddings
-    square: bool = False  # position embeddings in files are of a square grid whatever size was trained on
-    mean: tuple[float, ...] = (127.5, 127.5, 127.5)
-    std: tuple[float, ...] = (127.5, 127.5, 127.5)
-
-
-class Size(NamedTuple):
-    """Heads, of `HEAD_WIDTH` channels each; blocks; pixels of a patch's side."""
-
-    heads: int
-    depth: int
-    patch: int
-
-
-ORIGINS = {
-    "clip": Origin(
-        patches="conv1",
-        class_token="class_embedding",
-        positions="positional_embedding",
-        first_norm="ln_pre",
-        block="transformer.resblocks.{}",
-        norms=("ln_1", "ln_2"),
-        attention=("attn.in_proj", "attn.out_proj"),
-        dense=("mlp.c_fc", "mlp.c_proj"),
-        last_norm="ln_post",
-        activation="quick_gelu",
-        epsilon=1e-5,
-        mean=CLIP_MEAN,
-        std=CLIP_STD,
-    ),
-    "dinov2": Origin(scaled=True, resampling="bicubic_offset", square=True, mean=IMAGENET_MEAN, std=IMAGENET_STD),
-    "dinov2_registers": Origin(scaled=True, square=True, mean=IMAGENET_MEAN, std=IMAGENET_STD),
-    "timm": Origin(),
-    "deit": Origin(mean=IMAGENET_MEAN, std=IMAGENET_STD),
-    "transreid": Origin(resampling="bilinear"),
-}
-SIZES = {
-    "s14": Size(6, 12, 14),
-    "s16": Size(6, 12, 16),
-    "b14": Size(12, 12, 14),
-    "b16": Size(12, 12, 16),
-    "b32": Size(12, 12, 32),
-    "l14": Size(16, 24, 14),
-}
-PROJECTIONS = {"b32": 512, "b16": 512, "l14": 768}  # width of CLIP's `feature`
 
 
 def clip_vit(

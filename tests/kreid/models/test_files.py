@@ -6,18 +6,18 @@ import pytest
 from paths import GOLDEN
 
 from kreid.config.loading import check
-from kreid.models import build_backbone, vit
+from kreid.models import build_backbone, vit_origins
 from kreid.models.embedders import build_model
 from kreid.models.files import fitting, load
-from kreid.models.vit import ORIGINS, SIZES, Size
+from kreid.models.vit_origins import ORIGINS, SIZES, Size
 
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
     """Some of the table as wide and deep as the recordings, whose 64 channels are one head here."""
     for name in ("s14", "b16", "b32"):
-        monkeypatch.setitem(vit.SIZES, name, Size(heads=1, depth=3, patch=int(name[1:])))
-        monkeypatch.setitem(vit.PROJECTIONS, name, 48)
+        monkeypatch.setitem(vit_origins.SIZES, name, Size(heads=1, depth=3, patch=int(name[1:])))
+        monkeypatch.setitem(vit_origins.PROJECTIONS, name, 48)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from configurations import changed
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
 from kreid.losses.objective import build_losses
-from kreid.models import BACKBONES, build_backbone, vit
+from kreid.models import BACKBONES, build_backbone, vit_origins
 from kreid.models.embedders import build_model
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
@@ -27,8 +27,8 @@ RESTING = dict.fromkeys(("osnet", "osnet_x0_25"), GATES)
 @pytest.fixture
 def one_block(monkeypatch):
     """Transformers of one block: the others are the same again."""
-    for name, size in vit.SIZES.items():
-        monkeypatch.setitem(vit.SIZES, name, size._replace(depth=1))
+    for name, size in vit_origins.SIZES.items():
+        monkeypatch.setitem(vit_origins.SIZES, name, size._replace(depth=1))
 
 
 def narrowed(section):

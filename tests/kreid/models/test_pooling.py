@@ -7,7 +7,7 @@ from checks import infer
 
 from kreid.config.loading import check
 from kreid.look.viewer import Viewer
-from kreid.models import BACKBONES, vit
+from kreid.models import BACKBONES, vit_origins
 from kreid.models.embedders import build_model
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
@@ -15,7 +15,7 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float3
 
 @pytest.fixture
 def build(monkeypatch):
-    monkeypatch.setitem(vit.SIZES, "b16", vit.Size(heads=2, depth=2, patch=16))
+    monkeypatch.setitem(vit_origins.SIZES, "b16", vit_origins.Size(heads=2, depth=2, patch=16))
 
     def make(appearance=(), **model):
         stream = {"backbone": "clip_vit_b16", "weights": None, "width_divisor": 16, **dict(appearance)}

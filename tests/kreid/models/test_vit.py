@@ -10,7 +10,8 @@ from unfilled import unfilled
 
 from kreid import weights
 from kreid.models import BACKBONES, build_backbone
-from kreid.models.vit import ORIGINS, SIZES, Size, vit
+from kreid.models.vit import vit
+from kreid.models.vit_origins import ORIGINS, SIZES, Size
 
 # Recording -> origin, and what it was recorded with; all are narrow: two heads of 32 channels, three blocks.
 RECORDED = {
