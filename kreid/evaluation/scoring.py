@@ -51,6 +51,8 @@ def evaluate_runs(
     Raises:
         ValueError: labels are withheld, no query has a match, or runs, records and settings do not fit together.
     """
+    # Before they are loaded: should a training replace them meanwhile, the figures count as those of weights gone by.
+    digests = [weights_digest(run) for run in runs]
     models = [load_model(run) for run in runs]
     check_widths(models, join)
     wanted, protocol = variants(settings), chosen_protocol(records, settings.protocol)
@@ -78,7 +80,7 @@ def evaluate_runs(
         "rows": rows,
         "parameters": sum(cost(model).parameters for model in models),
         "images_per_second": len(embedded.embeddings) / max(embedded.seconds, 1e-9),
-        "weights": [weights_digest(run) for run in runs],
+        "weights": digests,
         "paper": paper_row(load_config_of(runs[0]), split, protocol) if len(runs) == 1 else None,
         "per_action": per_action(figures),
         "per_query": figures.to_json(),

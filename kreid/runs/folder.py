@@ -170,10 +170,7 @@ def load_model(run: str | Path) -> "keras.Model":
     from kreid.weights.memory import from_bytes
 
     config = load_config_of(run)
-    path = Path(run) / WEIGHTS
-    if not path.is_file():
-        raise ValueError(f"{run}: no {WEIGHTS} yet; wait for the first epoch, or go on with kreid-train --resume")
-    content = read_weights(run)
+    path, content = Path(run) / WEIGHTS, read_weights(run)
     model = build_model(config.model, pretrained=False)
     try:
         from_bytes(model, content)

@@ -42,12 +42,12 @@ def read_weights(run: str | Path) -> bytes:
     """Read the file of a run's weights, and hold it against its digest.
 
     Raises:
-        ValueError: where it is not what was written.
+        ValueError: where there is none, or it is not what was written.
         OSError: where it cannot be read.
     """
     run = Path(run)
     before = _digests(run)
-    content = (run / WEIGHTS).read_bytes()
+    content = _existing(run).read_bytes()
     after = _digests(run)  # once more: a training that goes on may have replaced both in between
     if before is None or after is None:
         return content
@@ -62,9 +62,22 @@ def read_weights(run: str | Path) -> bytes:
 
 
 def weights_digest(run: str | Path) -> str:
-    """The SHA-256 of a run's weights: whether figures are of the weights that are there."""
-    with (Path(run) / WEIGHTS).open("rb") as file:
+    """The SHA-256 of a run's weights: whether figures are of the weights that are there.
+
+    Raises:
+        ValueError: where there are none.
+    """
+    with _existing(Path(run)).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _existing(run: Path) -> Path:
+    if not (run / WEIGHTS).is_file():
+        raise ValueError(
+            f"{run}: no {WEIGHTS}; wait for the first epoch, or go on with kreid-train --resume; restore a copy if it "
+            "was there"
+        )
+    return run / WEIGHTS
 
 
 def _digests(run: Path) -> list[str] | None:

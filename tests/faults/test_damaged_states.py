@@ -66,3 +66,7 @@ def test_changed_weights_of_the_best_epoch_end_a_resume(records, config, tmp_pat
     code, printed, said = invoke(capsys, app, *line)
     assert (code, printed) == (1, [])
     assert said.splitlines()[-1].startswith(f"error: {run / 'model.weights.h5'}: not what was written")
+    (run / "model.weights.h5").unlink()
+    code, _, said = invoke(capsys, app, *line)
+    assert code == 1
+    assert said.splitlines()[-1].startswith(f"error: {run}: no model.weights.h5; ")
