@@ -28,6 +28,15 @@ def die(*arguments):
     raise Killed
 
 
+def kill_before_moves(tree, out, monkeypatch):
+    """Convert as far as the journal."""
+    with monkeypatch.context() as patch:
+        patch.setattr("tfrecords_tools.staging._move", die)
+        patch.setattr("tfrecords_tools.staging._take_back", die)
+        with pytest.raises(Killed):
+            convert(tree, out, SPLITS)
+
+
 class Kill:
     """Lets so many steps on disk be made, and none after them: nothing that a dead process would tidy up is."""
 
@@ -122,11 +131,7 @@ def test_a_kill_before_any_step_leaves_the_old_set_or_the_new_one(tree, tmp_path
 
 def test_the_same_conversion_again_has_the_killed_one_done(tree, tmp_path, monkeypatch, caplog):
     out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr("tfrecords_tools.staging._move", die)
-        patch.setattr("tfrecords_tools.staging._take_back", die)
-        with pytest.raises(Killed):
-            convert(tree, out, SPLITS)
+    kill_before_moves(tree, out, monkeypatch)
     monkeypatch.setattr("tfrecords_tools.writer._write_splits", lambda *arguments: pytest.fail("converted anew"))
     info = convert(tree, out, SPLITS)
     assert list(info["splits"]) == list(SPLITS)
@@ -136,11 +141,7 @@ def test_the_same_conversion_again_has_the_killed_one_done(tree, tmp_path, monke
 @pytest.mark.parametrize("settings", [{"splits": ["test"]}, {"splits": SPLITS, "resize": (8, 4)}])
 def test_another_conversion_completes_it_and_asks_before_replacing(tree, tmp_path, monkeypatch, settings):
     out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr("tfrecords_tools.staging._move", die)
-        patch.setattr("tfrecords_tools.staging._take_back", die)
-        with pytest.raises(Killed):
-            convert(tree, out, SPLITS)
+    kill_before_moves(tree, out, monkeypatch)
     with pytest.raises(ConfigError, match="already there; replace it with --overwrite"):
         convert(tree, out, **settings)
     assert list(read_info(out)["splits"]) == list(SPLITS)
