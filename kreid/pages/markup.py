@@ -6,13 +6,15 @@ What is `Markup` by type stands in a page as it is; everything else is text from
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from math import isnan
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+
+BUDGET = 30_000_000  # bytes of pictures in a file: it opens in about a second
 
 
 def element(tag: str, *content: object, **attributes: object) -> Markup:
@@ -52,6 +54,17 @@ def fill(template: str, /, **values: object) -> Markup:
         values: what its names stand for.
     """
     return Markup(_templates().get_template(template).render(values))
+
+
+def within(cards: Iterable[Markup], budget: int) -> list[Markup]:
+    """Return the first cards, as many as take `budget` bytes together, and at least one of them."""
+    kept: list[Markup] = []
+    for card in cards:
+        budget -= len(card)
+        if kept and budget < 0:
+            break
+        kept.append(card)
+    return kept
 
 
 def fill_page(template: str, styles: Sequence[str], scripts: Sequence[str], /, **values: object) -> Iterator[str]:

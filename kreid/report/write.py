@@ -11,6 +11,7 @@ import numpy as np
 
 from kreid.data.records import find_records
 from kreid.files.atomic import atomic_file
+from kreid.pages.markup import BUDGET
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.lists import Ranking
 from kreid.report.data import Looker, looks, page_data
@@ -19,8 +20,6 @@ from kreid.report.images import choose_height, collect
 from kreid.report.page import assemble
 from kreid.types import PaperRow, Progress
 from tfrecords_tools.index import Index, read_index
-
-BUDGET = 30_000_000
 
 
 def write_report(

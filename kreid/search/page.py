@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from kreid.pages.markup import brief, fill, fill_page, plain
+from kreid.pages.markup import BUDGET, brief, fill, fill_page, plain, within
 from kreid.pictures.shown import Picture, pictures
 from kreid.search.results import Results
 
-BUDGET = 30_000_000  # bytes of pictures in a file, as in a report
 _HEIGHT, _QUERY_HEIGHT = 112, 160  # pixels
 
 
@@ -29,22 +28,7 @@ def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
         results: what was found.
         budget: bytes that pictures may take; queries beyond are left out, and the page says so.
     """
-    cards: list[Markup] = []
-    used = 0
-    query_picture = pictures(results.queries.picture, _QUERY_HEIGHT, 1)
-    picture = pictures(results.gallery.picture, _HEIGHT, 4096)
-    for row, (query, found) in enumerate(results.rows()):
-        places = zip(results.places(row), found, strict=True)
-        card = fill(
-            "card.html",
-            label=f"Query {row + 1}",
-            query=_crop(query_picture(row), query),
-            found=[(_crop(picture(index), name), brief(distance)) for (index, _), (name, distance) in places],
-        )
-        used += len(card)
-        if cards and used > budget:
-            break
-        cards.append(card)
+    cards = within(_cards(results), budget)
     return fill_page(
         "search.html",
         ("page.css", "search.css"),
@@ -54,6 +38,19 @@ def search_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
         notes=_notes(results, len(cards)),
         cards=cards,
     )
+
+
+def _cards(results: Results) -> Iterator[Markup]:
+    query_picture = pictures(results.queries.picture, _QUERY_HEIGHT, 1)
+    picture = pictures(results.gallery.picture, _HEIGHT, 4096)
+    for row, (query, found) in enumerate(results.rows()):
+        places = zip(results.places(row), found, strict=True)
+        yield fill(
+            "card.html",
+            label=f"Query {row + 1}",
+            query=_crop(query_picture(row), query),
+            found=[(_crop(picture(index), name), brief(distance)) for (index, _), (name, distance) in places],
+        )
 
 
 _SHORTENED = (

@@ -1,17 +1,16 @@
 """A page that shows what was matched: each track as a strip of crops, beside those of its matches; no script at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
-from kreid.pages.markup import brief, fill, fill_page, plain
+from kreid.pages.markup import BUDGET, brief, fill, fill_page, plain, within
 from kreid.pictures.shown import Picture, pictures
 from kreid.tracks.results import Results
 from kreid.tracks.scoring import right
 
-BUDGET = 30_000_000  # bytes of pictures in a file, as in a report
 _HEIGHT = 96  # pixels
 _STRIP = 5  # crops of a track that are shown, spread over its time
 _OVERLAP = "a track at the same time on the same camera has this match too"
@@ -41,19 +40,8 @@ def matches_page(results: Results, budget: int = BUDGET) -> Iterator[str]:
         results: what was matched.
         budget: bytes that pictures may take; tracks beyond are left out, and the page says so.
     """
-    cards: list[Markup] = []
-    used = 0
-    strips = _Strips(results)
-    agree = right(results.tracks, results.matches)
     groups = _by_track(results)
-    for pairs in groups:
-        first = int(results.matches.first[pairs[0]])
-        found = [_match(results, strips, pair, int(agree[pair])) for pair in pairs.tolist()]
-        card = fill("track.html", track=strips.of(first), found=found)
-        used += len(card)
-        if cards and used > budget:
-            break
-        cards.append(card)
+    cards = within(_cards(results, groups), budget)
     return fill_page(
         "tracks.html",
         ("page.css", "search.css", "tracks.css"),
@@ -82,6 +70,14 @@ class _Strips:
         if first >= 0:
             about += f" · frame {first}" if first == last else f" · frames {first}–{last}"
         return _Strip(plain(tracks.describe(track)), about, [self._picture(int(row)) for row in shown])
+
+
+def _cards(results: Results, groups: Iterable[np.ndarray]) -> Iterator[Markup]:
+    strips, agree = _Strips(results), right(results.tracks, results.matches)
+    for pairs in groups:
+        first = int(results.matches.first[pairs[0]])
+        found = [_match(results, strips, pair, int(agree[pair])) for pair in pairs.tolist()]
+        yield fill("track.html", track=strips.of(first), found=found)
 
 
 def _by_track(results: Results) -> list[np.ndarray]:

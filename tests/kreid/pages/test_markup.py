@@ -11,7 +11,7 @@ from markupsafe import Markup
 from parsed_page import Parsed
 
 from kreid.pages import markup
-from kreid.pages.markup import element, fill_page, percent
+from kreid.pages.markup import element, fill_page, percent, within
 
 ATTACK = "\"'></b><i onload=1>&amp;"
 
@@ -133,3 +133,18 @@ def test_stored_images_are_read_as_the_page_comes_to_them():
     texts = Parsed(written).texts
     assert [base64.b64decode(texts[f"sheet-{number}"]) for number in range(3)] == [bytes([n]) * 30 for n in range(3)]
     assert written.endswith("</body>\n</html>\n")
+
+
+def test_cards_are_made_as_far_as_a_page_has_room():
+    made = []
+
+    def cards():
+        for length in (4, 6, 1, 5):
+            made.append(length)
+            yield Markup("x" * length)
+
+    for budget, kept in ((0, 1), (9, 1), (10, 2), (11, 3), (100, 4)):
+        made.clear()
+        assert [len(card) for card in within(cards(), budget)] == [4, 6, 1, 5][:kept]
+        assert len(made) == min(kept + 1, 4)
+    assert within([], 9) == []
