@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.types import Tensor
-from tfrecords_tools.decoding import Decoder
+from tfrecords_tools.decoding import Decoder, decode
 from tfrecords_tools.images import load_image, load_images
 
 _decoder = cache(Decoder)
@@ -29,12 +29,6 @@ def decode_and_resize(encoded: Tensor, image_size: tuple[int, int]) -> Tensor:
     return resize(decode(encoded), image_size)
 
 
-def decode(encoded: Tensor) -> Tensor:
-    """Decode one PNG or JPEG, a scalar string tensor, to its own size: `(h, w, 3)` uint8, RGB."""
-    # decode_jpeg reads PNG too; with this DCT it equals Pillow, with the default one it is up to 5 grey levels off.
-    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-
-
 def read_image(path: str | Path) -> np.ndarray:
     """Read and decode an image file to its own size: `(h, w, 3)` uint8, RGB, as `tfrecords_tools.formats` says.
 
@@ -43,9 +37,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such image file")
-    data = load_image(Path(path)).data
-    _decoder().check(Path(path), data)
-    return decode(data).numpy()
+    return decode(load_image(Path(path), check=_decoder().check).data).numpy()
 
 
 def check_images(paths: Sequence[str | Path]) -> None:

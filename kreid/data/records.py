@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kreid.data.images import decode, decode_and_resize
+from kreid.data.images import decode_and_resize
 from kreid.ranking.embeddings import Images
 from kreid.types import Tensor
 from tfrecords_tools import schema
+from tfrecords_tools.decoding import decode
 from tfrecords_tools.index import AGAIN, Index, read_index
 
 # What TensorFlow raises for a record that it cannot parse or decode; the latter where it quotes bytes that are no text.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kreid.data.images import decode, resize
+from kreid.data.images import resize
 from kreid.data.records import damage_named, find_records
 from kreid.look.pairs import Pair
 from kreid.look.sheets import by_part, draw_size
@@ -15,6 +15,7 @@ from kreid.pictures.colours import lay_over, lay_over_signed
 from kreid.ranking.lists import Ranking
 from kreid.report.data import Look, Looker
 from tfrecords_tools import schema
+from tfrecords_tools.decoding import decode
 from tfrecords_tools.index import Index, read_index
 
 WIDTH = 64  # pixels across a tile
