@@ -77,7 +77,7 @@ def make_run(
     """Make a run folder of CONFIG's network with the weights that CONFIG names, untrained: to score published ones."""
     from kreid import runs
     from kreid.config.loading import dump, load_config
-    from kreid.config.sections import OneStream
+    from kreid.config.network import OneStream
 
     checked = load_config(config, set_ or [])
     model = checked.model

@@ -4,7 +4,8 @@ Imports `kreid.errors`, the table of losses, pydantic and PyYAML alone: no Keras
 """
 
 from kreid.config.loading import check, dump, load_config, load_tree, read_yaml
-from kreid.config.sections import PLAIN, Config, Data, Evaluation, Loss, OneStream, Rerank, Train, TwoStream
+from kreid.config.network import OneStream, TwoStream
+from kreid.config.sections import PLAIN, Config, Data, Evaluation, Loss, Rerank, Train
 
 __all__ = [
     "PLAIN",

@@ -5,7 +5,8 @@ misspelt key, which one was probably meant. `1e-5`, which YAML 1.1 reads as a st
 """
 
 import difflib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kreid.config.dotted import set_key
-from kreid.config.sections import Config, OneStream, TwoStream
+from kreid.config.network import OneStream, TwoStream
+from kreid.config.sections import Config
 from kreid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,8 +85,8 @@ def check(tree: dict, where: str = "configuration") -> Config:
         raise ConfigError(f"{where}: {complaints(error.errors(), lambda place: known_keys(place, tree))}") from None
 
 
-def complaints(errors: Sequence["ErrorDetails"], known_keys: Callable[[list], list[str]]) -> str:
-    """What is wrong, in one line, from what pydantic found; `known_keys` tells the keys of the section at a place."""
+def complaints(errors: Sequence["ErrorDetails"], known_keys: Callable[[list], Mapping[str, str]]) -> str:
+    """What is wrong, in one line, from what pydantic found; `known_keys` tells the section's at a place, see there."""
     return "; ".join(dict.fromkeys(_complaint(item, known_keys) for item in errors))
 
 
@@ -113,7 +115,7 @@ def _override(tree: dict, override: str) -> None:
     set_key(tree, key.strip(), _parse(value, where), where)
 
 
-def _complaint(item: "ErrorDetails", known_keys: Callable[[list], list[str]]) -> str:
+def _complaint(item: "ErrorDetails", known_keys: Callable[[list], Mapping[str, str]]) -> str:
     """One line for one pydantic error."""
     place = place_of(item)
     key = ".".join(str(part) for part in place)
@@ -129,7 +131,17 @@ def _complaint(item: "ErrorDetails", known_keys: Callable[[list], list[str]]) ->
     message = item["msg"].removeprefix("Value error, ")
     if not place:  # about several sections; it names its keys itself
         return message
-    return f"{key}: {message[0].lower()}{message[1:]}, received {_short(item['input'])}"
+    meaning = "" if isinstance(item["input"], dict) else _meaning(place, known_keys)
+    return f"{key}: {message[0].lower()}{message[1:]}, received {_short(item['input'])}{meaning}"
+
+
+def _meaning(place: list[int | str], known_keys: Callable[[list], Mapping[str, str]]) -> str:
+    """What the key is that the value at a place belongs to, in brackets: the first sentence of its meaning."""
+    for end in range(len(place), 0, -1):
+        if text := known_keys(place[: end - 1]).get(str(place[end - 1])):
+            first = re.split(r"[;.](?:\s|$)", text.replace("\n", " "), maxsplit=1)[0]
+            return f" ({first})"
+    return ""
 
 
 def place_of(item: "ErrorDetails") -> list[int | str]:
@@ -142,15 +154,18 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def known_keys(place: list, tree: dict) -> list[str]:
-    """Keys of the section at `place`, found by walking the model classes beside the user's tree."""
+def known_keys(place: list, tree: dict) -> dict[str, str]:
+    """Keys of the section at `place` and what each means, found by walking the model classes beside the user's tree."""
     section: type[BaseModel] = Config
     for part in place:
         if part == "model":
             one_stream = (tree.get("model") or {}).get("embedder") == "one_stream"
             section = OneStream if one_stream else TwoStream
             continue
-        annotation = section.model_fields[part].annotation
+        annotation = section.model_fields[part].annotation if part in section.model_fields else None
         choices = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
-        section = next(a for a in choices if issubclass(a, BaseModel))
-    return list(section.model_fields)
+        inner = next((choice for choice in choices if issubclass(choice, BaseModel)), None)
+        if inner is None:  # what stands below a value has no key of ours
+            return {}
+        section = inner
+    return {name: field.description or "" for name, field in section.model_fields.items()}

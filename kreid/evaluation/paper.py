@@ -1,6 +1,7 @@
 """The paper's own figures, in one place; and which of them a configuration compares with."""
 
-from kreid.config.sections import Config, OneStream
+from kreid.config.network import OneStream
+from kreid.config.sections import Config
 from kreid.types import PaperRow
 
 # Tables 1 to 3 of the paper: mAP and rank-1 on SoccerNet-v3 ReID's test split, in percent, after training on 10 % and

@@ -15,7 +15,7 @@ from kreid.look.pairs import PARTS, Pair, explain, tails
 from kreid.types import Tensor
 
 if TYPE_CHECKING:
-    from kreid.config.sections import OneStream, TwoStream
+    from kreid.config.network import OneStream, TwoStream
 
 _NO_POSE = "The part stream started from random weights: the names of parts only number its channels."
 

@@ -21,7 +21,7 @@ from kreid.models import build_backbone, files
 from kreid.types import Tensor
 
 if TYPE_CHECKING:
-    from kreid.config.sections import Appearance, Bilinear, Heads, OneStream, Part, TwoStream
+    from kreid.config.network import Appearance, Bilinear, Heads, OneStream, Part, TwoStream
 
 log = logging.getLogger("kreid")
 

@@ -23,7 +23,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from kreid.config.dotted import set_key
 from kreid.config.loading import check, complaints, known_keys, load_tree, place_of, read_yaml
-from kreid.config.sections import Config, Integer, Number, Positive, Section
+from kreid.config.sections import Config
+from kreid.config.values import Integer, Number, Positive, Section
 from kreid.errors import ConfigError
 from kreid.losses.table import weight_keys_by_key
 
@@ -300,7 +301,8 @@ def _parsed(kind: type[Choice | Range], key: str, value: dict, where: str) -> Ch
         return kind.model_validate(value)
     except ValidationError as error:
         errors: list[ErrorDetails] = [{**item, "loc": (key, *item["loc"])} for item in error.errors()]
-        raise ConfigError(f"{where}: {complaints(errors, lambda place: list(kind.model_fields))}") from None
+        keys = dict.fromkeys(kind.model_fields, "")
+        raise ConfigError(f"{where}: {complaints(errors, lambda place: keys)}") from None
 
 
 def _names(key: str, value: Any) -> Iterator[str]:

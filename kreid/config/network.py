@@ -1,0 +1,166 @@
+"""The section `model` of a configuration: the network, with type, range, default and meaning of every key."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from kreid.config.values import Integer, Pixels, Positive, Section, Seed, Width
+
+
+def patch_of(backbone: Any) -> int | None:
+    """Pixels of the patches that a Vision Transformer's name ends with; None of another backbone."""
+    found = re.search(r"vit_[sbl](\d+)$", backbone) if isinstance(backbone, str) else None
+    return int(found[1]) if found else None
+
+
+class Appearance(Section):
+    """The appearance stream, or the only backbone of a one-stream model."""
+
+    backbone: str = "resnet50"
+    """Name of the network, one of `kreid.models.BACKBONES`."""
+    weights: str | None = "imagenet"
+    """What it starts from: `imagenet` (fetched by Keras, `resnet50` only), a file of any form that `kreid-weights
+    inspect` knows, or null: random values."""
+    layer: str = "conv5"
+    """Which of its maps is used; `last` of a Vision Transformer by default."""
+    last_stride: Literal[1, 2] | None = None
+    """Of ResNet50 alone: stride of the last stage; 1 keeps its map twice as fine. null: the backbone's own."""
+    variant: Literal["keras", "torchvision", "augreg", "deit"] | None = None
+    """Where backbones of one name differ: `keras` or `torchvision` of ResNet50; `augreg` or `deit` of `vit_*`, which is
+    how its file was trained. null: the backbone's own."""
+    registers: Literal[0, 4] | None = None
+    """Of `dinov2_vit_*` alone: how many register tokens. null: the backbone's own."""
+    stride: Literal[12, 16] | None = None
+    """Of `transreid_vit_*` alone: pixels from patch to patch. null: the backbone's own."""
+    cameras: Literal[0] = 0
+    """Of `transreid_vit_*` alone: cameras with an embedding of their own; 0, since no weights are chosen by camera."""
+    width_divisor: Positive = 1
+    """Divides the channels of every layer; 1 is the real network, which alone published weights fit."""
+    reduce_dim: Width | None = None
+    """Adds a convolution without bias behind the map, to so many channels; null: none."""
+    reduce_kernel: Pixels = 7
+    """Height and width of that convolution, in places of the map."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _last_tokens(cls, values: Any) -> Any:
+        if isinstance(values, dict) and patch_of(values.get("backbone")):
+            return {"layer": "last", **values}
+        return values
+
+
+class Part(Section):
+    """The part stream: a sub-network of OpenPose (paper II.B)."""
+
+    arch: Literal["body_25", "coco"] = "body_25"
+    """Which OpenPose: that of 25 key points or that of 18."""
+    weights: str | None = None
+    """What it starts from: a file, such as `pose_iter_584000.caffemodel`; null: random values."""
+    paf_stages: Annotated[Integer, Field(ge=1, le=6)] = 4
+    """Stages that compute part affinity fields; at most 4 of `body_25`, and 6 by default of `coco`."""
+    confidence_stages: Annotated[Integer, Field(ge=1, le=6)] = 2
+    """Stages that compute confidence maps; at most 2 of `body_25`, and as many as `paf_stages` of `coco`."""
+    features: Literal["confidence", "confidence+paf", "concat"] = "confidence"
+    """Which maps are fused: the last `confidence` map, both kinds (`confidence+paf`), or `concat`, which is [PAF,
+    confidence, trunk feature]."""
+    embed_dim: Width | None = None
+    """Adds a 3x3 convolution to so many channels and a batch normalisation behind the maps; null: none."""
+    width_divisor: Positive = 1
+    """Divides the channels of every layer; 1 is the real network, which alone published weights fit."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_stages(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("arch") != "coco":
+            return values
+        return {"paf_stages": 6, "confidence_stages": 6, **values}
+
+    @model_validator(mode="after")
+    def _stages_exist(self) -> "Part":
+        if self.arch == "body_25" and (self.paf_stages > 4 or self.confidence_stages > 2):
+            raise ValueError("body_25 has at most 4 paf_stages and 2 confidence_stages")
+        if self.arch == "coco" and self.paf_stages != self.confidence_stages:
+            raise ValueError("coco computes both maps in every stage: paf_stages and confidence_stages must be equal")
+        return self
+
+
+class Bilinear(Section):
+    """How the two streams are fused (paper II.C)."""
+
+    mode: Literal["compact", "full"] = "compact"
+    """`compact`: the tensor sketch of the outer product; `full`: the outer product itself."""
+    output_dim: Width = 8192
+    """Length of the sketch, which is that of the embedding; unused by `full`."""
+    seed: Seed = 0
+    """Of the hashes that make the sketch."""
+    pool: Literal["mean", "sum"] = "mean"
+    """What the places of the map are put together by."""
+    signed_sqrt: bool = False
+    """Take the square root of every number of the vector, its sign kept, before the vector is made as long as one."""
+
+
+class Heads(Section):
+    """Layer-wise heads (paper II.D): map -> average over places -> Dense `hidden`, ReLU -> Dense `dim` -> L2."""
+
+    layers: tuple[str, ...] = ()
+    """Maps of the appearance stream that get a head and the losses, such as `[conv3, conv4, conv5]`."""
+    hidden: tuple[Width, ...] = (512,)
+    """Units of each fully connected layer between map and vector."""
+    dim: Width = 256
+    """Length of a head's vector."""
+
+
+class Mid(Section):
+    """Mid-level fusion of ResNet50-mid: lower maps averaged, joined, through `dim` units, beside the last map."""
+
+    layers: tuple[str, ...]
+    """Maps that are joined, such as `[conv5_1, conv5_2]`."""
+    dim: Width = 1024
+    """Units that they go through."""
+
+
+class Model(Section):
+    """What every embedder has."""
+
+    image_size: tuple[Pixels, Pixels] = (256, 128)
+    """Height and width in pixels that every image is resized to."""
+    heads: Heads = Heads()
+    """Layer-wise heads."""
+    neck: bool = False
+    """Put a batch normalisation between the vector that the losses see and the one that is ranked by and classified."""
+    num_classes: Positive | None = None
+    """Outputs of the identity classifier, set by training where `loss.identity_weight` is not 0; null: none."""
+    embedding: Literal["final", "concat"] = "final"
+    """What is ranked by: the `final` embedding, or `concat`: it and all layer-wise heads together."""
+
+
+class TwoStream(Model):
+    """Appearance and part stream, fused by bilinear pooling (paper Fig. 2)."""
+
+    embedder: Literal["two_stream"]
+    """Appearance and part stream, fused by bilinear pooling (paper Fig. 2)."""
+    appearance: Appearance = Appearance()
+    """The appearance stream."""
+    part: Part = Field(default_factory=Part)
+    """The part stream."""
+    align: Literal["average", "max"] = "average"
+    """How part maps, which are finer, come onto the appearance stream's grid: by the mean or the largest of a cell."""
+    bilinear: Bilinear = Bilinear()
+    """The fusion."""
+
+
+class OneStream(Model):
+    """One backbone, pooled over places, optionally through fully connected layers or mid-level fusion."""
+
+    embedder: Literal["one_stream"]
+    """One backbone, pooled over places, optionally through fully connected layers or mid-level fusion."""
+    appearance: Appearance = Appearance()
+    """The backbone."""
+    pooling: Literal["mean", "gem", "class_token", "concat"] = "mean"
+    """What makes one vector of the map `appearance.layer`: its `mean`, its generalised mean (`gem`), the `class_token`
+    of a Vision Transformer in its place, or both (`concat`: class token, then mean)."""
+    fc: tuple[Width, ...] = ()
+    """Units of fully connected layers behind the pooling; none by default."""
+    mid: Mid | None = None
+    """Mid-level fusion; null: none."""
