@@ -77,6 +77,17 @@ def tiny_one():
     return check({"model": model, "data": {"persons": 4, "views": 4}, "train": TINY_TRAIN})
 
 
+@pytest.fixture(scope="session")
+def tiny_vit():
+    """One stream: a narrow Vision Transformer's first three blocks with a head, at 32 x 16 pixels."""
+    from kreid.config.loading import check
+
+    appearance = {"backbone": "vit_s16", "weights": None, "layer": "block_3", "width_divisor": 16}
+    model = {"embedder": "one_stream", "image_size": [32, 16], "appearance": appearance}
+    model["heads"] = {"layers": ["block_1"], "hidden": [4], "dim": 4}
+    return check({"model": model, "data": {"persons": 4, "views": 4}, "train": TINY_TRAIN})
+
+
 @pytest.fixture(scope="module")
 def short_resnet():
     """A ResNet50 of one block in conv2 and one in conv3: all of 53 convolutions are built before a stream is trimmed.

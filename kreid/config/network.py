@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from kreid.config.values import Integer, Pixels, Positive, Section, Seed, Width
+from kreid.config.values import Integer, Number, Pixels, Positive, Section, Seed, Width
+from kreid.losses.table import CLASSIFIERS
 
 
 def patch_of(backbone: Any) -> int | None:
@@ -35,6 +36,9 @@ class Appearance(Section):
     """Of `transreid_vit_*` alone: pixels from patch to patch. null: the backbone's own."""
     cameras: Literal[0] = 0
     """Of `transreid_vit_*` alone: cameras with an embedding of their own; 0, since no weights are chosen by camera."""
+    drop_path: Annotated[Number, Field(ge=0, lt=1)] | None = None
+    """Of Vision Transformers alone: probability, while they learn, that an image passes by what the last block adds;
+    less at earlier blocks, evenly down to 0 at the first. null: 0."""
     width_divisor: Positive = 1
     """Divides the channels of every layer; 1 is the real network, which alone published weights fit."""
     reduce_dim: Width | None = None
@@ -131,8 +135,17 @@ class Model(Section):
     """Put a batch normalisation between the vector that the losses see and the one that is ranked by and classified."""
     num_classes: Positive | None = None
     """Outputs of the identity classifier, set by training where `loss.identity_weight` is not 0; null: none."""
+    num_roles: Positive | None = None
+    """Outputs of a classifier of roles, which takes no part in ranking; set by training where `loss.role_weight` is not
+    0; null: none."""
+    num_jerseys: Positive | None = None
+    """Outputs of a classifier of jersey numbers, likewise, where `loss.jersey_weight` is not 0; null: none."""
     embedding: Literal["final", "concat"] = "final"
     """What is ranked by: the `final` embedding, or `concat`: it and all layer-wise heads together."""
+
+    def classifiers(self) -> dict[str, int]:
+        """Output -> number of classes of the classifiers that there are."""
+        return {output: classes for output, key in CLASSIFIERS.items() if (classes := getattr(self, key))}
 
 
 class TwoStream(Model):

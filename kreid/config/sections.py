@@ -10,7 +10,7 @@ from kreid.losses.table import LOSSES, Output
 
 
 class Loss(Section):
-    """Losses of the outputs: of vectors on the embedding and every head, of identities on the classifier's logits.
+    """Losses of the outputs: of vectors on the embedding and every head, of people, roles and jerseys on classifiers.
 
     The paper's are the triplet loss, L2 distance, negatives from the same action; margin and mining are ours.
     A weight of 0 leaves that loss out. `kreid.losses.LOSSES` says which keys each loss takes.
@@ -33,6 +33,8 @@ class Loss(Section):
     """Weight of InfoNCE."""
     temperature: Annotated[Number, Field(gt=0)] = 0.1
     """Of InfoNCE: what cosine similarities are divided by."""
+    learn_temperature: bool = False
+    """Of InfoNCE: let the temperature learn from there on, as CLIP does; it never falls below 0.01."""
     circle_weight: Weight = 0.0
     """Weight of the circle loss."""
     circle_margin: Annotated[Number, Field(gt=-1, lt=1)] = 0.25
@@ -45,6 +47,10 @@ class Loss(Section):
     """Weight of the identity classifier's cross entropy."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Of the cross entropy: probability that is spread over all people."""
+    role_weight: Weight = 0.0
+    """Weight of the cross entropy of the person's role, over the images whose records tell it."""
+    jersey_weight: Weight = 0.0
+    """Weight of the cross entropy of the jersey number, over the images whose records tell it."""
 
     @model_validator(mode="after")
     def _something_is_trained(self) -> "Loss":
@@ -112,8 +118,8 @@ class Train(Section):
     learning_rate: Annotated[Number, Field(gt=0)] = 1e-5
     """Of the first epoch, or at the end of the warm-up."""
     weight_decay: Weight = 0.0
-    """Of `adamw` and `sgd`: the part, times the learning rate, that weights shrink by at an update; norms and
-    biases do not."""
+    """Of `adamw` and `sgd`: the part, times the learning rate, that weights shrink by at an update; norms,
+    biases, tokens and positions do not."""
     schedule: Literal["step", "cosine", "constant"] = "step"
     """`step` multiplies the learning rate by `decay` every `decay_epochs`, `cosine` lets it fall to 0 at the
     last epoch."""
@@ -135,11 +141,17 @@ class Train(Section):
     """After so many epochs the layers of `freeze` learn too; null: never."""
     rates: dict[str, Annotated[Number, Field(gt=0)]] = Field(default_factory=dict)
     """Factors of the learning rate of some layers, such as `{part: 0.1}`."""
+    layer_decay: Share = 1.0
+    """Of Vision Transformers: the learning rate falls by this factor from block to block towards the image: the last
+    block learns at `layer_decay` times the rate of what follows it, the one before at its square. 1: all alike."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """`mixed_bfloat16` or `mixed_float16` (with loss scaling) computes in half precision and keeps weights, losses and
     what is saved in float32."""
     xla: bool = False
     """Compile the network by XLA; on one device only."""
+    remat: bool = False
+    """Of Vision Transformers: compute blocks anew for their gradients instead of keeping what is in them (gradient
+    checkpointing): a third more to compute, for a fraction of the memory."""
     seed: Seed = 1
     """Of the weights, the batches and their changes."""
     validate_every: Count = 1

@@ -1,5 +1,6 @@
 """The training images that a configuration draws from, and their batches."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import tensorflow as tf
 from kreid.config.sections import Data
 from kreid.data.augmentation import augment
 from kreid.data.images import decode_and_resize
+from kreid.data.records import read_fields
 from kreid.data.sampling import Sampler
 from kreid.errors import ConfigError
 from kreid.types import Tensor
 from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index, split_folder
+
+_SIDE = re.compile(rb"_team_(left|right)$")
 
 
 class TrainingSet:
@@ -24,12 +28,16 @@ class TrainingSet:
         config: the `data` section of a configuration.
         seed: seed of the sampler.
         held_out: actions to leave out, to score on them in cross-validation.
+        attributes: whether labels tell roles and jersey numbers too; every record is read for them.
 
     Attributes:
         rows: `(M,)` positions in the index of the images that are drawn from.
         held_out: positions of the images left out; None where nothing was held out.
-        label: `(M, 2)` int32, person and action numbered from 0.
+        label: `(M, 2)` int32, person and action numbered from 0; with attributes `(M, 4)`, role and jersey number
+            behind them, numbered likewise and -1 where the record does not tell.
         num_classes: how many people there are.
+        num_roles: how many roles, among those with attributes; 0 without.
+        num_jerseys: how many jersey numbers, likewise.
         sampler: the `Sampler` over the kept rows.
 
     Raises:
@@ -41,7 +49,12 @@ class TrainingSet:
     """
 
     def __init__(
-        self, data: str | Path, config: Data, seed: int, held_out: Sequence[int] | np.ndarray | None = None
+        self,
+        data: str | Path,
+        config: Data,
+        seed: int,
+        held_out: Sequence[int] | np.ndarray | None = None,
+        attributes: bool = False,
     ) -> None:
         self.config = config
         self.index: Index = read_index(split_folder(data, "train"))
@@ -59,8 +72,30 @@ class TrainingSet:
         action = np.unique(self.index.action[self.rows], return_inverse=True)[1]
         self.label = np.stack([person, action], axis=1).astype(np.int32)
         self.num_classes = int(person.max()) + 1 if len(person) else 0
+        self.num_roles = self.num_jerseys = 0
+        if attributes:
+            role, jersey = _attributes(self.index, self.rows)
+            self.num_roles, self.num_jerseys = int(role.max()) + 1, int(jersey.max()) + 1
+            self.label = np.concatenate([self.label, role[:, None], jersey[:, None]], axis=1)
         self.sampler = Sampler(person, action, config.persons, config.views, config.sampler, seed)
         self.seed = seed
+
+
+def _attributes(index: Index, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Role and jersey number of some records: `(M,)` int32 each, classes from 0 in the order of their names, or -1.
+
+    The side of the pitch, which SoccerNet's roles tell and no image shows, is left off: "Player_team_left" is "Player".
+    """
+    parts = [(part["role"].tolist(), part["jersey"].tolist()) for part in read_fields(index, rows)]
+    roles = [_SIDE.sub(b"", role) for part, _ in parts for role in part]
+    jerseys = [jersey for _, part in parts for jersey in part]
+    return _numbered(roles), _numbered(jerseys)
+
+
+def _numbered(values: list[bytes]) -> np.ndarray:
+    """Classes from 0 in the order of their names; -1 for an empty one."""
+    place = {value: number for number, value in enumerate(sorted({value for value in values if value}))}
+    return np.array([place.get(value, -1) for value in values], np.int32)
 
 
 def training_batches(
@@ -82,7 +117,8 @@ def training_batches(
         replica_batch: images of one batch of the dataset; all of the worker's part by default.
 
     Returns:
-        Dataset of `(B, height, width, 3)` float32 RGB 0-255 and `(B, 2)` int32 [person, action].
+        Dataset of `(B, height, width, 3)` float32 RGB 0-255 and `(B, 2)` int32 [person, action], or what else stands in
+        `training_set.label`.
     """
     number, workers = worker
     batch_size = training_set.sampler.batch_size
@@ -105,7 +141,7 @@ def training_batches(
 
     signature = (
         tf.TensorSpec((part,), tf.string),
-        tf.TensorSpec((part, 2), tf.int32),
+        tf.TensorSpec((part, training_set.label.shape[1]), tf.int32),
         tf.TensorSpec((part,), tf.int64),
     )
     dataset = tf.data.Dataset.from_generator(draws, output_signature=signature).prefetch(2).unbatch()

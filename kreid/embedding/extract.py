@@ -14,6 +14,7 @@ from kreid.config.sections import PLAIN, Evaluation
 from kreid.data.images import check_images, file_batches
 from kreid.data.records import damage_named, read_labels, record_batches
 from kreid.embedding.views import Picture, cut, pictures
+from kreid.models.embedders import layer_wise_heads
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings
 from kreid.types import Progress, Tensor
@@ -197,7 +198,7 @@ def _vectors(
 
 def _heads(model: keras.Model) -> tuple[str, ...]:
     """Names of the layer-wise heads, none where the model's own embedding holds them already."""
-    heads = tuple(name for name in model.output if name not in ("embedding", "final", "logits"))
+    heads = layer_wise_heads(model)
     if not heads:
         raise ValueError("embedding: concat needs layer-wise heads, and the model has none (model.heads.layers)")
     width = sum(model.output[name].shape[-1] for name in ("final", *heads) if name in model.output)

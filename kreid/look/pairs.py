@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kreid.models.embedders import layer_wise_heads
 from kreid.models.openpose import BODY_25_PAF, BODY_25_PARTS, COCO_PAF, COCO_PARTS
 from kreid.types import Tensor
 
@@ -106,7 +107,7 @@ def explain(ends: Sequence[Tail], maps: Sequence[Sequence[np.ndarray]], embeddin
 
 def _unit_layers(model: keras.Model) -> list[str]:
     """Names of the layers that scale the vectors of which the embedding is made to length one."""
-    units = {f"{name}_embedding": name for name in model.output if name not in ("embedding", "final", "logits")}
+    units = {f"{name}_embedding": name for name in layer_wise_heads(model)}
     units["final"] = "final"
     before = model.get_layer("concat").input if _has(model, "concat") else [model.get_layer("embedding").input]
     joined = [layer for tensor in before for layer, name in units.items() if model.output.get(name) is tensor]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kreid.losses.circle import CircleLoss as CircleLoss
     from kreid.losses.identity import IdentityLoss as IdentityLoss
     from kreid.losses.info_nce import InfoNCELoss as InfoNCELoss
+    from kreid.losses.jersey import JerseyLoss as JerseyLoss
     from kreid.losses.objective import WeightedSum as WeightedSum
     from kreid.losses.objective import build_losses as build_losses
     from kreid.losses.pairs import DISTANCES as DISTANCES
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kreid.losses.pairs import hardest as hardest
     from kreid.losses.pairs import pair_masks as pair_masks
     from kreid.losses.pairs import pairwise_distances as pairwise_distances
+    from kreid.losses.role import RoleLoss as RoleLoss
     from kreid.losses.table import LOSSES as LOSSES
     from kreid.losses.table import LossRow as LossRow
     from kreid.losses.triplet import MININGS as MININGS
@@ -38,6 +40,8 @@ _attribute, __dir__, __all__ = lazy_loader.attach(
         "triplet": ["MININGS", "TripletLoss", "triplet_statistics"],
         "centroid": ["CentroidTripletLoss"],
         "info_nce": ["InfoNCELoss"],
+        "jersey": ["JerseyLoss"],
+        "role": ["RoleLoss"],
         "circle": ["CircleLoss"],
         "identity": ["IdentityLoss"],
         "pairs": ["DISTANCES", "PairLoss", "hardest", "pair_masks", "pairwise_distances"],

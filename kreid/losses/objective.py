@@ -8,7 +8,7 @@ from keras import ops
 
 from kreid.errors import ConfigError
 from kreid.losses.pairs import PairLoss
-from kreid.losses.table import LOSSES, LossRow
+from kreid.losses.table import CLASSIFIERS, LOSSES, LossRow
 from kreid.types import Tensor
 
 if TYPE_CHECKING:
@@ -46,9 +46,18 @@ class WeightedSum(PairLoss):
         self.weights = list(weights)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return the weighted sum of each anchor (N,)."""
+        """Return the weighted sum of each image (N,)."""
         terms = [weight * loss.call(y_true, y_pred) for loss, weight in zip(self.losses, self.weights, strict=True)]
         return ops.sum(ops.stack(terms), axis=0)
+
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        """What the losses learn themselves, such as a temperature."""
+        return [variable for loss in self.losses for variable in getattr(loss, "trainable_variables", [])]
+
+    def figures(self) -> dict[str, Tensor]:
+        """What the losses tell of themselves while they learn, by name."""
+        return {name: value for loss in self.losses for name, value in getattr(loss, "figures", dict)().items()}
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
@@ -81,15 +90,16 @@ def build_losses(config: "Loss", outputs: Iterable[str]) -> dict[str, keras.loss
         `{output name: loss}`, for `model.compile(loss=...)`.
 
     Raises:
-        ConfigError: if a loss of the logits is asked for and the model has none.
+        ConfigError: if a loss of a classifier is asked for and the model has none.
 
     Example:
         >>> model.compile("adam", loss=build_losses(config.loss, model.output))
     """
     names = trained_outputs(outputs)
-    for name in config.weights("logits"):
-        if "logits" not in names:
-            raise ConfigError(f"loss.{LOSSES[name].weight_key}: the model has no logits; set model.num_classes")
+    for output, key in CLASSIFIERS.items():
+        for name in config.weights(output):
+            if output not in names:
+                raise ConfigError(f"loss.{LOSSES[name].weight_key}: the model has no {output}; set model.{key}")
     losses = {}
     for name in names:
         weights = _weights(config, name)
@@ -101,8 +111,9 @@ def build_losses(config: "Loss", outputs: Iterable[str]) -> dict[str, keras.loss
 
 def _weights(config: "Loss", output: str) -> dict[str, float]:
     """Name -> weight of the losses of one output."""
-    if output == "logits":
-        return config.weights("logits")
+    for classifier in CLASSIFIERS:
+        if output == classifier:
+            return config.weights(classifier)
     share = 1.0 if output in ("embedding", "final") else config.head_weight
     return {name: share * weight for name, weight in config.weights("vectors").items() if share * weight > 0}
 

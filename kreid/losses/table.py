@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import keras
 
-Output = Literal["vectors", "logits"]
+Output = Literal["vectors", "logits", "role_logits", "jersey_logits"]
+# The classifiers that a model may have, and the key of the `model` section with their number of classes. Training
+# counts these, where a loss of theirs has a weight.
+CLASSIFIERS: dict[Output, str] = {"logits": "num_classes", "role_logits": "num_roles", "jersey_logits": "num_jerseys"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class LossRow:
         name: of its file in `kreid/losses`; its weight is the key `<name>_weight` of the `loss` section.
         class_name: of the Keras loss in that file.
         keys: argument of its constructor -> key of the `loss` section.
-        output: `"vectors"`, the embedding and every layer-wise head, or `"logits"`, the identity classifier's.
+        output: `"vectors"`, the embedding and every layer-wise head, or the one of `CLASSIFIERS` that it trains.
     """
 
     name: str
@@ -49,9 +52,11 @@ def _row(name: str, class_name: str, *same: str, output: Output = "vectors", **o
 _ROWS = (
     _row("triplet", "TripletLoss", "margin", "mining", "distance", "same_action"),
     _row("centroid", "CentroidTripletLoss", "margin", "distance", "same_action"),
-    _row("info_nce", "InfoNCELoss", "temperature", "same_action"),
+    _row("info_nce", "InfoNCELoss", "temperature", "learn_temperature", "same_action"),
     _row("circle", "CircleLoss", "same_action", margin="circle_margin", scale="circle_scale"),
     _row("identity", "IdentityLoss", "label_smoothing", output="logits"),
+    _row("role", "RoleLoss", output="role_logits"),
+    _row("jersey", "JerseyLoss", output="jersey_logits"),
 )
 LOSSES: dict[str, LossRow] = {row.name: row for row in _ROWS}
 

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kreid")
 
-BACKBONE_OPTIONS = ("last_stride", "variant", "registers", "stride")  # of some backbones; null leaves them out
+BACKBONE_OPTIONS = (
+    "last_stride",
+    "variant",
+    "registers",
+    "stride",
+    "drop_path",
+)  # of some backbones; null leaves them out
 
 
 def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> keras.Model:
@@ -58,8 +64,8 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
         outputs[name] = _head(config.heads, name, maps[name])
     if config.neck:
         feature = layers.BatchNormalization(center=False, momentum=0.9, epsilon=1e-5, name="neck")(feature)
-    if config.num_classes:
-        outputs["logits"] = layers.Dense(config.num_classes, dtype="float32", name="logits")(feature)
+    for name, classes in config.classifiers().items():
+        outputs[name] = layers.Dense(classes, dtype="float32", name=name)(feature)
     if config.embedding == "concat":
         vectors = [outputs[name] for name in ("final", *config.heads.layers)]
         feature = layers.Concatenate(dtype="float32", name="concat")(vectors) if len(vectors) > 1 else vectors[0]
@@ -69,6 +75,11 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
     if pretrained and config.appearance.weights not in (None, "imagenet"):
         _load_fc(model, config.appearance.weights)
     return model
+
+
+def layer_wise_heads(model: keras.Model) -> tuple[str, ...]:
+    """Names of the outputs of a model's layer-wise heads."""
+    return tuple(name for name in model.output if name not in ("embedding", "final") and not name.endswith("logits"))
 
 
 def _two_stream(config: "TwoStream", image: Tensor, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:

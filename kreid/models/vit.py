@@ -11,6 +11,7 @@ from keras import layers
 
 from kreid.errors import ConfigError
 from kreid.layers.attention import SelfAttention, quick_gelu
+from kreid.layers.drop_path import DropPath, DropPathDraws
 from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.layers.tokens import LayerScale, LearnedTokens, PositionEmbedding
 from kreid.models.blocks import check_input_shape, narrow
@@ -22,7 +23,12 @@ Images = tuple[int, int, int]
 
 
 def clip_vit(
-    size: str, input_shape: Images | None = None, *, width_divisor: int = 1, depth: int | None = None
+    size: str,
+    input_shape: Images | None = None,
+    *,
+    width_divisor: int = 1,
+    depth: int | None = None,
+    drop_path: float = 0.0,
 ) -> keras.Model:
     """Build the image tower of CLIP: `vit` with a norm before the blocks, QuickGELU and the projection `feature`.
 
@@ -31,6 +37,7 @@ def clip_vit(
         input_shape: as of `vit`.
         width_divisor: as of `vit`.
         depth: as of `vit`.
+        drop_path: as of `vit`.
 
     Returns:
         The model of `vit`, its outputs and `"feature"`: the class token, projected to the space that CLIP shares with
@@ -51,6 +58,7 @@ def clip_vit(
         projection=narrow(PROJECTIONS[size], width_divisor),
         width_divisor=width_divisor,
         depth=depth,
+        drop_path=drop_path,
         name=f"clip_vit_{size}",
     )
 
@@ -62,6 +70,7 @@ def dinov2_vit(
     registers: int = 0,
     width_divisor: int = 1,
     depth: int | None = None,
+    drop_path: float = 0.0,
 ) -> keras.Model:
     """Build DINOv2: `vit` with LayerScale and, in its later form, registers beside the class token.
 
@@ -71,6 +80,7 @@ def dinov2_vit(
         registers: 0, or 4 for the files named `_reg4`.
         width_divisor: as of `vit`.
         depth: as of `vit`.
+        drop_path: as of `vit`.
 
     Returns:
         The model of `vit`.
@@ -96,6 +106,7 @@ def dinov2_vit(
         registers=registers,
         width_divisor=width_divisor,
         depth=depth,
+        drop_path=drop_path,
         name=f"dinov2_vit_{size}",
     )
 
@@ -107,6 +118,7 @@ def timm_vit(
     variant: str = "augreg",
     width_divisor: int = 1,
     depth: int | None = None,
+    drop_path: float = 0.0,
 ) -> keras.Model:
     """Build timm's Vision Transformer, which DeiT's is too but for the input it was trained on.
 
@@ -116,6 +128,7 @@ def timm_vit(
         variant: `"augreg"`, whose files want grey levels from -1 to 1, or `"deit"`, ImageNet's mean and deviation.
         width_divisor: as of `vit`.
         depth: as of `vit`.
+        drop_path: as of `vit`.
 
     Returns:
         The model of `vit`.
@@ -134,7 +147,15 @@ def timm_vit(
     if variant not in ("augreg", "deit"):
         raise ConfigError(f"variant: expected augreg or deit, received {variant!r}")
     origin = ORIGINS["timm" if variant == "augreg" else "deit"]
-    return vit(input_shape, origin, SIZES[size], width_divisor=width_divisor, depth=depth, name=f"vit_{size}")
+    return vit(
+        input_shape,
+        origin,
+        SIZES[size],
+        width_divisor=width_divisor,
+        depth=depth,
+        drop_path=drop_path,
+        name=f"vit_{size}",
+    )
 
 
 def transreid_vit(
@@ -145,6 +166,7 @@ def transreid_vit(
     cameras: int = 0,
     width_divisor: int = 1,
     depth: int | None = None,
+    drop_path: float = 0.0,
 ) -> keras.Model:
     """Build TransReID's Vision Transformer: `vit` with overlapping patches and a learned vector for each camera.
 
@@ -156,6 +178,7 @@ def transreid_vit(
             integers.
         width_divisor: as of `vit`.
         depth: as of `vit`.
+        drop_path: as of `vit`.
 
     Returns:
         The model of `vit`.
@@ -180,6 +203,7 @@ def transreid_vit(
         cameras=cameras,
         width_divisor=width_divisor,
         depth=depth,
+        drop_path=drop_path,
         name=f"transreid_vit_{size}",
     )
 
@@ -195,6 +219,7 @@ def vit(
     projection: int | None = None,
     width_divisor: int = 1,
     depth: int | None = None,
+    drop_path: float = 0.0,
     name: str = "vit",
 ) -> keras.Model:
     """Build a Vision Transformer as named feature maps; layers are called as the origin's tensors are.
@@ -210,6 +235,8 @@ def vit(
         projection: width of the output `feature`; None for none.
         width_divisor: heads have `max(4, 64 // width_divisor)` channels each; 1 is the real network.
         depth: the first so many blocks; None for all.
+        drop_path: probability, while it learns, that an image passes by what the last block adds; it rises evenly from
+            0 at the first block.
         name: of the model.
 
     Returns:
@@ -244,9 +271,10 @@ def vit(
         x = layers.Add(name="sie")([x, _camera(inputs[1], cameras, width)])
     if origin.first_norm:
         x = _norm(x, origin.first_norm, origin)
+    kept = _drop_path(x, drop_path, depth)
     maps = {}
     for number in range(depth):
-        x = _block(x, size.heads, origin.block.format(number), origin)
+        x = _block(x, size.heads, number, origin, kept)
         maps[f"block_{number + 1}"] = _map(x, grid, special, f"block_{number + 1}")
     x = _norm(x, origin.last_norm, origin)
     maps["last"] = _map(x, grid, special, "last")
@@ -300,9 +328,17 @@ def _camera(camera: Tensor, cameras: int, width: int) -> Tensor:
     return layers.Rescaling(CAMERA_SCALE, name="sie.scale")(x)
 
 
-def _block(x: Tensor, heads: int, name: str, origin: Origin) -> Tensor:
+def _drop_path(x: Tensor, most: float, depth: int) -> Tensor | None:
+    """What of each image's shortcuts stays, two a block: (N, 2 * depth); None where all does always."""
+    if not 0 <= most < 1:
+        raise ConfigError(f"drop_path: expected a probability below 1, received {most!r}")
+    rates = [most * number / max(depth - 1, 1) for number in range(depth) for _ in range(2)]
+    return DropPathDraws(rates, name="drop_path")(x) if most else None
+
+
+def _block(x: Tensor, heads: int, number: int, origin: Origin, kept: Tensor | None) -> Tensor:
     """Add attention and two dense layers, each behind a norm and beside a shortcut."""
-    width = x.shape[-1]
+    width, name = x.shape[-1], origin.block.format(number)
     qkv, out = (f"{name}.{part}" for part in origin.attention)
     first, second = (f"{name}.{part}" for part in origin.dense)
     y = _norm(x, f"{name}.{origin.norms[0]}", origin)
@@ -311,6 +347,8 @@ def _block(x: Tensor, heads: int, name: str, origin: Origin) -> Tensor:
     y = layers.Dense(width, kernel_initializer=_glorot(), name=out)(y)
     if origin.scaled:
         y = LayerScale(name=f"{name}.ls1")(y)
+    if kept is not None:
+        y = DropPath(2 * number, name=f"{name}.drop_path1")([y, kept])
     x = layers.Add(name=f"{name}.attended")([x, y])
     y = _norm(x, f"{name}.{origin.norms[1]}", origin)
     y = layers.Dense(4 * width, kernel_initializer=_glorot(), name=first)(y)
@@ -318,6 +356,8 @@ def _block(x: Tensor, heads: int, name: str, origin: Origin) -> Tensor:
     y = layers.Dense(width, kernel_initializer=_glorot(), name=second)(y)
     if origin.scaled:
         y = LayerScale(name=f"{name}.ls2")(y)
+    if kept is not None:
+        y = DropPath(2 * number + 1, name=f"{name}.drop_path2")([y, kept])
     return layers.Add(name=name)([x, y])
 
 

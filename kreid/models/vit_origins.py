@@ -1,5 +1,6 @@
 """Tables of the Vision Transformers: how one origin's network differs from another's, and how large each size is."""
 
+import re
 from typing import NamedTuple
 
 from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD
@@ -69,3 +70,13 @@ SIZES = {
     "l14": Size(16, 24, 14),
 }
 PROJECTIONS = {"b32": 512, "b16": 512, "l14": 768}  # width of CLIP's `feature`
+
+_BLOCKS = re.compile(
+    "|".join(sorted({re.escape(origin.block).replace(r"\{\}", r"(\d+)") for origin in ORIGINS.values()}))
+)
+
+
+def block_number(layer: str) -> int | None:
+    """The block, from 0, that a layer of a Vision Transformer belongs to by its name; None outside of blocks."""
+    found = _BLOCKS.match(layer)
+    return int(next(filter(None, found.groups()))) if found else None

@@ -1,4 +1,4 @@
-"""Which layers learn, and how fast: `train.freeze` and `train.rates` by layer names."""
+"""Which layers learn, and how fast: `train.freeze` and `train.rates` by layer names, `train.layer_decay` by depth."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ import keras
 
 from kreid.config.sections import Train
 from kreid.errors import ConfigError
+from kreid.models.vit_origins import block_number
 
 
 def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
@@ -64,21 +65,45 @@ def rate_groups(model: keras.Model, config: Train) -> dict[tuple[float, bool], l
 
     Returns:
         `{(factor on the learning rate, begins only after freeze_epochs): variables}`; the longest name in `rates` that
-        means a layer decides.
+        means a layer decides, times what `layer_decay` leaves at its depth.
 
     Raises:
-        ConfigError: for a name that means no layer.
+        ConfigError: for a name that means no layer, and for `layer_decay` where no stream has blocks.
     """
     layers = named_layers(model)
     rates = dict.fromkeys(layers, 1.0)
     for pattern in sorted(config.rates, key=len):
         rates |= dict.fromkeys(matching(model, pattern, "train.rates"), config.rates[pattern])
+    if config.layer_decay < 1:
+        rates = {name: rates[name] * factor for name, factor in _decayed(model, config.layer_decay).items()}
     frozen = {name for pattern in config.freeze for name in matching(model, pattern, "train.freeze")}
     groups: dict[tuple[float, bool], list[keras.Variable]] = {}
     for name, layer in layers.items():
         if name not in frozen or config.freeze_epochs:
             groups.setdefault((rates[name], name in frozen), []).extend(layer.trainable_variables)
     return {key: variables for key, variables in groups.items() if variables}
+
+
+def _decayed(model: keras.Model, decay: float) -> dict[str, float]:
+    """The factor of each named layer: below 1 inside a Vision Transformer, the smaller the nearer to the image."""
+    factors = dict.fromkeys(named_layers(model), 1.0)
+    found = False
+    for stream in filter(_is_stream, model.layers):
+        numbers = [block_number(layer.name) for layer in stream.layers]
+        blocks = [number for number in numbers if number is not None]
+        if not blocks:
+            continue
+        found, depth, reached = True, max(blocks) + 1, 0
+        for layer, number in zip(stream.layers, numbers, strict=True):  # in the order of computation
+            reached = reached if number is None else number + 1
+            height = depth + 1 if number is None and reached else reached
+            if (name := f"{stream.name}.{layer.name}") in factors:
+                factors[name] = decay ** (depth + 1 - height)
+    if not found:
+        raise ConfigError(
+            "train.layer_decay: no stream is a Vision Transformer, whose blocks it counts; set train.rates instead"
+        )
+    return factors
 
 
 def _is_stream(layer: keras.layers.Layer) -> bool:

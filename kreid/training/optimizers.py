@@ -31,9 +31,10 @@ def learning_rate(config: Train, epoch: float) -> float:
 def build_optimizer(config: Train) -> keras.optimizers.Optimizer:
     """The optimiser of the `train` section; the training loop sets its learning rate.
 
-    Weight decay is decoupled from the gradient (AdamW) for `adamw` and `sgd`, and left out of norms and biases; `adam`
-    takes none, because L2 inside Adam with a triplet-only loss drives most convolution weights to zero. Accumulation,
-    clipping and averages are `kreid.training.updater`'.
+    Weight decay is decoupled from the gradient (AdamW) for `adamw` and `sgd`, and left out of norms, biases, a
+    Transformer's tokens and positions, and a learnt temperature; `adam` takes none, because L2 inside Adam with a
+    triplet-only loss drives most convolution weights to zero. Accumulation, clipping and averages are
+    `kreid.training.updater`'.
     """
     # One name, whatever was built before in the process: checkpoints know variables by their paths.
     options = {"learning_rate": config.learning_rate, "name": "optimizer"}
@@ -45,5 +46,5 @@ def build_optimizer(config: Train) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
     else:
         optimizer = keras.optimizers.Adam(**options)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha", "tokens", "embedding", "log_"])
     return optimizer

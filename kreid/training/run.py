@@ -14,6 +14,7 @@ from kreid.config.dotted import flatten
 from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
+from kreid.losses.table import CLASSIFIERS
 from kreid.runs import checkpoints
 from kreid.training.loop import Hook, Trainer
 from kreid.training.state import fingerprint
@@ -58,7 +59,7 @@ def train(
         >>> train(load_config("configs/demo.yaml"), "records", "saved_models/demo")
     """
     out, cluster = Path(out), read_cluster()
-    training_set = TrainingSet(data, config.data, config.train.seed, held_out)
+    training_set = load_training_set(config, data, held_out)
     valid = _find_valid(data, config, training_set)
     _check_length(config, training_set)
     config = resolve(config, training_set)
@@ -76,10 +77,38 @@ def train(
     return out
 
 
+def load_training_set(
+    config: Config, data: str | Path, held_out: Sequence[int] | np.ndarray | None = None
+) -> TrainingSet:
+    """The training images of a configuration, with roles and jersey numbers where a loss of these has a weight.
+
+    Args:
+        config: the whole configuration.
+        data: what `kreid-convert` wrote.
+        held_out: training actions to leave out.
+
+    Raises:
+        ValueError: as `TrainingSet`.
+        ConfigError: a ValueError, for a weight of a role or jersey loss where no record tells any.
+    """
+    asked = {output: config.loss.weights(output) for output in ("role_logits", "jersey_logits")}
+    found = TrainingSet(data, config.data, config.train.seed, held_out, attributes=any(asked.values()))
+    for (output, losses), classes in zip(asked.items(), (found.num_roles, found.num_jerseys), strict=True):
+        if losses and classes < 2:
+            what = output.removesuffix("_logits")
+            raise ConfigError(
+                f"loss.{what}_weight: {found.index.folder}: expected images of two {what}s or more, received "
+                f"{classes}; set the weight to 0"
+            )
+    return found
+
+
 def resolve(config: Config, training_set: TrainingSet) -> Config:
-    """Fill in what the training data decides: the number of classes, where a loss of the logits has a weight."""
-    classes = training_set.num_classes if config.loss.weights("logits") else None
-    return config.model_copy(update={"model": config.model.model_copy(update={"num_classes": classes})})
+    """Fill in what the training data decides: the classes of every classifier that a loss with a weight trains."""
+    classes = {
+        key: getattr(training_set, key) if config.loss.weights(output) else None for output, key in CLASSIFIERS.items()
+    }
+    return config.model_copy(update={"model": config.model.model_copy(update=classes)})
 
 
 def _check_out(out: Path, config: Config, resume: bool) -> None:

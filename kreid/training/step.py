@@ -14,6 +14,7 @@ from kreid.losses.pairs import pairwise_distances
 from kreid.losses.triplet import triplet_statistics
 from kreid.models.embedders import build_model
 from kreid.training.layer_groups import set_frozen
+from kreid.training.remat import rematerialized
 from kreid.training.state import Logs
 from kreid.training.updater import Updater, Values
 from kreid.training.worker_start import start_together
@@ -78,13 +79,19 @@ class Step:
             if strategy.num_replicas_in_sync > 1:
                 _synchronize_batch_norm(self.model)
             self.losses = build_losses(config.loss, self.model.output)
-            self.updater = Updater(config.train, self.model)
+            self.updater = Updater(config.train, self.model, self.loss_variables)
+            self._forward = rematerialized(self.model) if config.train.remat else self._plain
         self._frozen: bool | None = None
+
+    @property
+    def loss_variables(self) -> list[keras.Variable]:
+        """What the losses learn themselves, beside the model."""
+        return [variable for loss in self.losses.values() for variable in loss.trainable_variables]
 
     @property
     def variables(self) -> list[keras.Variable]:
         """Everything that a resumed run needs."""
-        return [*self.model.variables, *self.updater.variables]
+        return [*self.model.variables, *self.loss_variables, *self.updater.variables]
 
     def start_epoch(self, epoch: int) -> None:
         """Freeze layers, or let them learn, as `train.freeze` says for this epoch (from 0)."""
@@ -135,7 +142,7 @@ class Step:
     def _gradients(self, images: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
         """What adds up over the replicas to the figures and gradients of the whole batch."""
         with tf.GradientTape() as tape:
-            outputs = self.model(images, training=True)
+            outputs = self._forward(images)
             # Mining needs the whole batch: compare every image with those of the other replicas too. Each replica then
             # has the whole loss; Keras divides it by their number, and the gradient of the gathering adds it up again.
             everything = {name: _gather(outputs[name]) for name in self.losses if name != "logits"}
@@ -146,7 +153,7 @@ class Step:
             }
             total = sum(terms.values())
             scaled = self.updater.scale_loss(total)
-        variables = self.model.trainable_variables
+        variables = [*self.model.trainable_variables, *self.loss_variables]
         found = list(zip(tape.gradient(scaled, variables), variables, strict=True))
         self._learning = [variable for gradient, variable in found if gradient is not None]
         logs = {"loss": total}
@@ -157,10 +164,15 @@ class Step:
             logs |= self._statistics(all_labels, ranked)
         return logs, [gradient for gradient, _ in found if gradient is not None]
 
+    def _plain(self, images: Tensor) -> dict[str, Tensor]:
+        return self.model(images, training=True)
+
     def _statistics(self, labels: Tensor, vectors: Tensor) -> dict[str, Tensor]:
         loss = self.config.loss
         figures = triplet_statistics(labels, vectors, loss.margin if loss.margin != "soft" else 0.0, loss.same_action)
         figures["spread"] = _spread(vectors)
+        for name in {"final", "embedding"} & self.losses.keys():  # one of them at most is trained
+            figures |= self.losses[name].figures()
         return {name: value / self.strategy.num_replicas_in_sync for name, value in figures.items()}
 
 

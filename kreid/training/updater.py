@@ -1,7 +1,7 @@
 """From the gradients of batches to new weights: accumulation, loss scale, clipping, rates, optimiser, average."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 import keras
@@ -30,17 +30,21 @@ class Updater:
     Args:
         config: the `train` section.
         model: built in the scope of the current strategy, every layer trainable.
+        others: variables that learn beside the model's, at the plain rate.
 
     Attributes:
         groups: an optimiser and its variables for each `(factor on the learning rate, frozen at first)`.
         averages: the moving average of every variable that learns, where `ema` keeps one.
     """
 
-    def __init__(self, config: Train, model: keras.Model) -> None:
+    def __init__(self, config: Train, model: keras.Model, others: Sequence[keras.Variable] = ()) -> None:
         self.config = config
         self.strategy = tf.distribute.get_strategy()
         self.groups: dict[tuple[float, bool], tuple[keras.optimizers.Optimizer, list[keras.Variable]]] = {}
-        for key, variables in rate_groups(model, config).items():
+        groups = rate_groups(model, config)
+        if others:
+            groups.setdefault((1.0, False), []).extend(others)
+        for key, variables in groups.items():
             optimizer = build_optimizer(config)
             optimizer.build(variables)
             # Gradients come summed over the replicas, for it is the sum that is accumulated, checked and clipped. Keras

@@ -37,6 +37,8 @@ FIXED = ("data.fraction", "train.seed", "train.validate_every", "train.validate_
 IDLE = (
     "evaluation",
     "model.num_classes",
+    "model.num_roles",
+    "model.num_jerseys",
     "train.keep",
     "train.checkpoint_minutes",
     "train.log_steps",

@@ -189,3 +189,25 @@ def test_records_without_labels_are_no_training_set(records, monkeypatch):
     monkeypatch.setattr("kreid.data.training_set.split_folder", lambda data, split: data / "challenge")
     with pytest.raises(ValueError, match="challenge: nothing can be trained on records whose labels are withheld"):
         TrainingSet(records, Data(persons=2, views=2), seed=0)
+
+
+def test_labels_tell_roles_without_the_side_and_jersey_numbers_where_asked(records):
+    """Held against the names of the files; an official has no number."""
+    plain = TrainingSet(records, Data(persons=4, views=4), seed=2)
+    found = TrainingSet(records, Data(persons=4, views=4), seed=2, attributes=True)
+    np.testing.assert_array_equal(found.label[:, :2], plain.label)
+    entries = {entry.thumbnail.bbox: entry.thumbnail for entry in scan(records.parent / "tree", "train")}
+    thumbnails = [entries[bbox] for bbox in found.index.bbox[found.rows].tolist()]
+    roles = [thumbnail.role.removesuffix("_team_left").removesuffix("_team_right") for thumbnail in thumbnails]
+    names = sorted(set(roles))
+    assert "Player" in names
+    assert found.num_roles == len(names)
+    assert [names[number] for number in found.label[:, 2]] == roles
+    jerseys = [thumbnail.jersey or "" for thumbnail in thumbnails]
+    numbers = sorted(set(jerseys) - {""})
+    assert found.num_jerseys == len(numbers)
+    assert ["" if number < 0 else numbers[number] for number in found.label[:, 3]] == jerseys
+    assert "" in jerseys
+    images, labels = next(iter(training_batches(found, (16, 8), itertools.islice(found.sampler.epoch(0), 1))))
+    assert images.shape == (16, 16, 8, 3)
+    assert labels.shape == (16, 4)

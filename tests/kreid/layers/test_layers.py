@@ -13,6 +13,7 @@ from paths import GOLDEN
 
 from kreid.layers.attention import SelfAttention
 from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
+from kreid.layers.drop_path import DropPath, DropPathDraws
 from kreid.layers.normalization import L2Normalization
 from kreid.layers.pooling import GeneralizedMeanPooling2D
 from kreid.layers.preprocessing import ImagePreprocessing
@@ -38,6 +39,7 @@ SWEEP = {
     "preprocessing": (partial(ImagePreprocessing, mean=[1.0, 2.0, 3.0], std=4.0, channel_order="bgr"), maps(3)),
     "attention": (partial(SelfAttention, heads=2), tokens(12)),
     "learned tokens": (partial(LearnedTokens, count=2, position=1), tokens(4)),
+    "drop path": (partial(DropPath, shortcut=1), [*tokens(4), np.float32([[0, 2], [1, 1], [0, 1]])]),
     "layer scale": (LayerScale, tokens(4)),
     "positions": (partial(PositionEmbedding, grid=(7, 2), method="bilinear", square=True), tokens(4)),
     "generalised mean": (partial(GeneralizedMeanPooling2D, power=2.0, epsilon=0.25), maps(4)),
@@ -56,7 +58,8 @@ def test_every_layer_passes_the_shared_check(case):
 
 
 def test_the_sweep_misses_no_layer():
-    assert {type(make()) for make, _ in SWEEP.values()} == checks.classes_of(keras.layers.Layer)
+    # What is drawn depends on no input, so that nothing before it could learn: see test_drop_path.
+    assert {type(make()) for make, _ in SWEEP.values()} | {DropPathDraws} == checks.classes_of(keras.layers.Layer)
 
 
 def sketch_of(case):

@@ -11,7 +11,9 @@ from kreid.losses.centroid import CentroidTripletLoss
 from kreid.losses.circle import CircleLoss
 from kreid.losses.identity import IdentityLoss
 from kreid.losses.info_nce import InfoNCELoss
+from kreid.losses.jersey import JerseyLoss
 from kreid.losses.pairs import pairwise_distances
+from kreid.losses.role import RoleLoss
 from kreid.losses.triplet import TripletLoss, triplet_statistics
 
 pytestmark = pytest.mark.backend
@@ -273,3 +275,32 @@ def test_a_row_of_zeros_leaves_an_optimiser_finite(name):
     assert np.isfinite(loss)
     for variable in (*model.variables, *model.optimizer.variables):
         assert np.isfinite(np.asarray(variable)).all(), variable.path
+
+
+# --- what a loss learns itself, and what is known of some images only ------------------------------------------------
+
+
+def test_a_learnt_temperature_starts_where_it_is_set_and_has_a_floor():
+    labels, x = labels_of([0, 0, 1, 1]), np.random.default_rng(0).standard_normal((4, 3))
+    fixed, learnt = InfoNCELoss(0.2), InfoNCELoss(0.2, learn_temperature=True)
+    assert fixed.trainable_variables == []
+    assert float(learnt(labels, x)) == pytest.approx(float(fixed(labels, x)), rel=1e-6)
+    (variable,) = learnt.trainable_variables
+    variable.assign(np.log(0.5))
+    assert float(learnt(labels, x)) == pytest.approx(float(InfoNCELoss(0.5)(labels, x)), rel=1e-6)
+    assert float(learnt.figures()["temperature"]) == pytest.approx(0.5)
+    variable.assign(-30.0)
+    assert float(learnt(labels, x)) == pytest.approx(float(InfoNCELoss(0.01)(labels, x)), rel=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "column"), [(RoleLoss(), 2), (JerseyLoss(), 3)], ids=["role", "jersey"])
+def test_attributes_count_where_they_are_known(loss, column):
+    """By hand: logits (log 3, 0) give the first class 3/4 and the second 1/4; the third image does not tell."""
+    labels = np.full((3, 4), 9)
+    labels[:, column] = [0, 1, -1]
+    logits = np.log([[3.0, 1.0], [3.0, 1.0], [1.0, 7.0]])
+    value, (g,) = gradient(lambda x: loss(labels, x), logits)
+    assert value == pytest.approx((np.log(4 / 3) + np.log(4)) / 2, rel=1e-6)
+    np.testing.assert_allclose(g, [[-1 / 8, 1 / 8], [3 / 8, -3 / 8], [0, 0]], atol=1e-6)
+    labels[:, column] = -1
+    assert float(loss(labels, logits)) == 0

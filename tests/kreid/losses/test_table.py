@@ -19,7 +19,7 @@ from kreid.config.sections import Loss
 from kreid.losses.info_nce import InfoNCELoss
 from kreid.losses.objective import WeightedSum, build_losses
 from kreid.losses.pairs import DISTANCES
-from kreid.losses.table import LOSSES, weight_keys_by_key
+from kreid.losses.table import CLASSIFIERS, LOSSES, weight_keys_by_key
 from kreid.losses.triplet import MININGS, TripletLoss
 
 pytestmark = pytest.mark.backend
@@ -99,8 +99,8 @@ def test_what_the_section_says_reaches_the_loss_and_no_other(name):
     row = LOSSES[name]
     values = other_values(row)
     section = {"triplet_weight": 0.0, row.weight_key: 0.5, **{row.keys[name]: value for name, value in values.items()}}
-    ((output, found),) = build_losses(Loss(**section), ["embedding", "logits"]).items()
-    assert output == ("logits" if row.output == "logits" else "embedding")
+    ((output, found),) = build_losses(Loss(**section), ["embedding", *CLASSIFIERS]).items()
+    assert output == ("embedding" if row.output == "vectors" else row.output)
     assert found.weights == [0.5]
     (loss,) = found.losses
     assert type(loss) is row.load()
@@ -112,7 +112,7 @@ def test_every_loss_passes_the_shared_check(case):
     row = LOSSES.get(case)
     make = partial(row.load(), **other_values(row)) if row else MORE[case]
     person = np.array([1, 1, 2, 2, 3, 3]) + (0 if row and row.output == "logits" else 300_000)
-    labels = np.stack([person, [0, 0, 0, 0, 1, 1]], axis=1)
+    labels = np.stack([person, [0, 0, 0, 0, 1, 1], [0, 1, 2, 3, 4, -1], [4, 3, 2, 1, 0, -1]], axis=1)
     checks.check_loss(make, labels, np.random.default_rng(0).standard_normal((6, 5)).astype("float32"))
 
 

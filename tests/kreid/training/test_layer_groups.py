@@ -80,3 +80,28 @@ def test_groups_follow_the_longest_name_and_leave_frozen_layers_out(model):
     }
     later = rate_groups(model, Train(rates=rates, freeze=["fc.1"], freeze_epochs=3))
     assert [v.path for v in later[1.0, True]] == ["fc.1/gamma", "fc.1/beta"]
+
+
+def test_rates_fall_by_depth_towards_the_image():
+    """By hand, for two blocks and a decay of 1/2: patches 1/8, first block 1/4, second 1/2, what follows 1."""
+    image = keras.Input((8, 4))
+    x = keras.layers.Dense(4, use_bias=False, name="patch_embed.proj")(image)
+    for block in range(2):
+        x = keras.layers.Dense(4, use_bias=False, name=f"blocks.{block}.mlp.fc1")(x)
+        x = keras.layers.Dense(4, use_bias=False, name=f"blocks.{block}")(x)
+    stream = keras.Model(image, keras.layers.LayerNormalization(center=False, name="norm")(x), name="appearance")
+    model = keras.Model(image, keras.layers.Dense(2, use_bias=False, name="fc.0")(stream(image)))
+    found = rate_groups(model, Train(layer_decay=0.5, rates={"appearance.blocks.1": 3.0, "fc": 10.0}))
+    names = {key: [v.path for v in variables] for key, variables in found.items()}
+    assert names == {
+        (1 / 8, False): ["patch_embed.proj/kernel"],
+        (1 / 4, False): ["blocks.0.mlp.fc1/kernel", "blocks.0/kernel"],
+        (3 / 2, False): ["blocks.1.mlp.fc1/kernel", "blocks.1/kernel"],
+        (1.0, False): ["norm/gamma"],
+        (10.0, False): ["fc.0/kernel"],
+    }
+
+
+def test_layer_decay_without_blocks_is_refused(model):
+    with pytest.raises(ConfigError, match="train.layer_decay: no stream is a Vision Transformer"):
+        rate_groups(model, Train(layer_decay=0.9))

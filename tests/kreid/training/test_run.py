@@ -20,7 +20,7 @@ from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.losses.objective import build_losses
 from kreid.training.loop import Trainer
-from kreid.training.run import train
+from kreid.training.run import load_training_set, train
 from kreid.training.step import make_strategy
 from kreid.training.validation import validate
 
@@ -208,6 +208,38 @@ def test_identity_loss_gets_its_classes_from_the_data(records, tiny_one, tmp_pat
     assert runs.load_model(run).output["logits"].shape == (None, classes)
     row = log_of(run)[0]
     assert float(row["loss"]) == pytest.approx(float(row["loss_embedding"]) + float(row["loss_logits"]), rel=1e-5)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_transformer_learns_with_all_that_is_for_it_and_goes_on_from_a_state(records, tiny_vit, tmp_path):
+    """Blocks computed anew and left out at random, rates by depth, a learnt temperature, roles and jersey numbers."""
+    loss = {"triplet_weight": 0.0, "info_nce_weight": 1.0, "learn_temperature": True, "role_weight": 0.5}
+    own = {"remat": True, "layer_decay": 0.5, "learning_rate": 0.01, "validate_every": 0, "epochs": 1}
+    config = changed(
+        tiny_vit,
+        model={"appearance": {**tiny_vit.model.appearance.model_dump(), "drop_path": 0.3}},
+        loss={**loss, "jersey_weight": 0.5},
+        train=own,
+    )
+    run = train(config, records, tmp_path / "run", quiet=True)
+    longer = changed(config, train={"epochs": 2})
+    unbroken = train(longer, records, tmp_path / "unbroken", quiet=True)
+    train(longer, records, run, resume=True, quiet=True)
+    rows = log_of(unbroken)
+    assert log_of(run)[1:] == rows[1:]
+    assert rows[0]["temperature"] != rows[1]["temperature"]
+    parts = [f"loss_{name}" for name in ("embedding", "block_1", "role_logits", "jersey_logits")]
+    assert float(rows[0]["loss"]) == pytest.approx(sum(float(rows[0][name]) for name in parts), rel=1e-5)
+    found = TrainingSet(records, config.data, 0, attributes=True)
+    resolved = runs.load_config_of(run).model
+    assert (resolved.num_roles, resolved.num_jerseys) == (found.num_roles, found.num_jerseys)
+    assert runs.load_model(run).output["jersey_logits"].shape == (None, found.num_jerseys)
+
+
+def test_a_role_loss_without_roles_is_refused(filmed, tiny_one):
+    config = changed(tiny_one, loss={"role_weight": 0.5})
+    with pytest.raises(ConfigError, match=r"loss.role_weight: .*: expected images of two roles or more, received 0"):
+        load_training_set(config, filmed)
 
 
 def test_weights_of_another_run_give_one_line(tiny_one, tmp_path):
