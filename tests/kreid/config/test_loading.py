@@ -98,7 +98,7 @@ def test_overrides_reach_any_depth(tmp_path):
         (
             TWO_STREAM,
             ["loss.triplet_weight=0"],
-            "loss: every weight is 0, so nothing .* set triplet_weight, .*circle_weight or identity_weight",
+            "loss: every weight is 0, so nothing .* set triplet_weight, .*circle_weight, .* or jersey_weight",
         ),
         (TWO_STREAM + "train: {epochs: yes}", [], "train.epochs: .*no truth value.*True"),
         (TWO_STREAM + "train: {learning_rate: .inf}", [], "train.learning_rate: .*finite.*inf"),
