@@ -33,16 +33,17 @@ def cost(model: keras.Model) -> Cost:
     Example:
         >>> cost(build_model(load_config("configs/osnet.yaml").model)).gmacs
     """
-    layers = list(_leaves(model))
+    layers = list(leaves(model))
     hashes = sum(layer.count_params() for layer in layers if isinstance(layer, BilinearPooling))
     macs = sum(_macs(layer) for layer in layers)
     return Cost(model.count_params() - hashes, macs / 1e9, model.output["embedding"].shape[-1])
 
 
-def _leaves(model: keras.Model) -> Iterator[keras.Layer]:
+def leaves(model: keras.Model) -> Iterator[keras.Layer]:
+    """Every layer of a model and of the models in it."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         else:
             yield layer
 

@@ -92,7 +92,8 @@ class Failures:
         except tf.errors.ResourceExhaustedError as error:
             raise ConfigError(
                 f"a batch does not fit in the device's memory ({first_line(error)}); lower data.persons and raise "
-                f"train.accumulate; {self.last_good()}"
+                "train.accumulate, set train.remat (Transformers) or train.precision=mixed_bfloat16; kreid-batch "
+                f"--cost says what a step needs; {self.last_good()}"
             ) from None
         except tf.errors.OpError:
             if not self.several:

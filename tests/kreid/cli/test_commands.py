@@ -275,3 +275,17 @@ def test_missing_imagenet_weights_say_what_to_do(records, tmp_path, monkeypatch)
     assert "null" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_step_costs_is_printed_without_records(run, capsys):
+    code, lines, _ = invoke(capsys, app_of("batch"), run.parent / "tiny.yaml", "--cost")
+    assert code == 0
+    assert any(line.split() == ["embedding", "16", "numbers"] for line in lines)
+    assert any(line.startswith("memory of a step: activations of 32 images") for line in lines)
+    for options, message in (
+        (["--cost", "--out", "a.png"], "error: --cost: draws nothing"),
+        ([], "expected --data and --out for"),
+    ):
+        code, _, said = invoke(capsys, app_of("batch"), run.parent / "tiny.yaml", *options)
+        assert code == 2
+        assert message in said

@@ -51,7 +51,8 @@ def test_the_last_good_state_is_the_newest(out, tmp_path):
             tf.errors.ResourceExhaustedError(None, None, "{{function_node f}} OOM when allocating\nHint: much more"),
             ConfigError,
             "a batch does not fit in the device's memory (OOM when allocating); lower data.persons and raise "
-            "train.accumulate",
+            "train.accumulate, set train.remat (Transformers) or train.precision=mixed_bfloat16; kreid-batch "
+            "--cost says what a step needs",
         ),
     ],
 )
