@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Each makes the virtual environment it needs, in .venv.
+# Two commands: `make demo` and `make test`; `make docs` builds the site. Each makes the virtual environment it needs, in .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-random lint newest lock bench torture clean
+.PHONY: demo test test-random lint docs newest lock bench torture clean
 
 # The synthetic set, converted, trained on, evaluated beside an untrained copy and chance, exported and reported.
 demo: $(VENV)/installed
@@ -46,6 +46,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site, strictly: a link that leads nowhere, or what a page would fetch, ends it. To read: build/site/index.html
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m website.build
+
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/fusion.py
 	$(BIN)/python benchmarks/models.py
@@ -78,12 +82,16 @@ $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) --no-deps --constraint constraints.txt SoccerNet || echo "no SoccerNet: tests against it will skip"
 	@touch $@ $(VENV)/installed
 
-newest: $(VENV)/bin/python
-	$(INSTALL) --upgrade --upgrade-strategy eager --editable '.[dev]'
-	$(INSTALL) --upgrade --no-deps SoccerNet
-	@touch $(VENV)/installed-dev $(VENV)/installed
+$(VENV)/installed-docs: $(VENV)/installed-dev pyproject.toml constraints.txt
+	$(INSTALL) --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
-lock: $(VENV)/installed-dev
+newest: $(VENV)/bin/python
+	$(INSTALL) --upgrade --upgrade-strategy eager --editable '.[dev,docs]'
+	$(INSTALL) --upgrade --no-deps SoccerNet
+	@touch $(VENV)/installed $(VENV)/installed-dev $(VENV)/installed-docs
+
+lock: $(VENV)/installed-dev $(VENV)/installed-docs
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
 	mv constraints.new constraints.txt
 

@@ -38,7 +38,7 @@ def test_the_lock_names_versions_alone():
 
 def test_the_two_commands_install_from_it():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in ("installed", "installed-dev"):
+    for target in ("installed", "installed-dev", "installed-docs"):
         (recipe,) = re.findall(rf"^\$\(VENV\)/{target}: .* constraints\.txt\n((?:\t.*\n)+)", makefile, flags=re.M)
         installs = [line for line in recipe.splitlines() if "$(INSTALL)" in line]
         assert installs

@@ -1,0 +1,79 @@
+"""The site's parts before Zensical, and after it."""
+
+import pytest
+
+from website import api, build, docstrings, shipped
+
+
+def test_pages_from_elsewhere_are_included_as_they_stand():
+    made = build.made_pages()
+    assert made["changelog.md"].startswith("# Changelog")
+    assert made["contributing.md"].startswith("# Contributing")
+    assert made["measured.md"].startswith("# What was measured")
+
+
+def test_a_figure_becomes_part_of_its_page():
+    text = build.with_figures("before\n\n![x](../figures/mining.svg)\n\n![y](look.png)\n")
+    assert '<div class="figure-frame"><svg ' in text
+    assert "mining.svg" not in text
+    assert "![y](look.png)" in text
+
+
+def test_the_script_of_others_is_replaced_by_ours(tmp_path):
+    (tmp_path / "api").mkdir()
+    for name in ("index.html", "api/a.html"):
+        (tmp_path / name).write_text(f'<script src="{build.SHIM}"></script>')
+    build.bring_home(tmp_path)
+    assert (tmp_path / "index.html").read_text() == '<script src="assets/file_worker.js"></script>'
+    assert (tmp_path / "api" / "a.html").read_text() == '<script src="../assets/file_worker.js"></script>'
+
+
+def test_staging_lays_everything_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "STAGED", tmp_path / "pages")
+    build.stage()
+    staged = tmp_path / "pages"
+    assert "<svg" in (staged / "concepts.md").read_text(encoding="utf-8")
+    assert (staged / "reference" / "configuration.md").is_file()
+    assert (staged / "assets" / "file_worker.js").is_file()
+    assert '[data-md-color-scheme="slate"] .figure { --ink:' in (staged / "assets" / "style.css").read_text()
+
+
+@pytest.mark.parametrize(
+    "package, some",
+    [
+        ("kreid", {"load_config", "train", "rank", "Embeddings"}),
+        ("kreid.losses", {"TripletLoss", "LOSSES", "build_losses"}),
+        ("kreid.layers", {"CompactBilinearPooling", "IMAGENET_MEAN"}),
+        ("kreid.models", {"build_backbone"}),
+        ("kreid.ranking.files", {"write", "read", "score"}),
+    ],
+)
+def test_public_names_are_read_from_faces(package, some):
+    names = api.public_names(package)
+    assert some <= set(names)
+    assert not any(name.startswith("_") for name in names)
+    assert len(names) == len(set(names))
+
+
+def test_faces_name_what_python_finds():
+    """The faces that load no TensorFlow, as Python sees them."""
+    import kreid.config
+    import kreid.ranking
+
+    assert api.public_names("kreid.config") == kreid.config.__all__
+    assert api.public_names("kreid.ranking") == kreid.ranking.__all__
+    submodules = {"config", "data", "layers", "losses", "models", "ranking", "weights"}
+    assert set(api.public_names("kreid")) - {"export"} == set(kreid.__all__) - submodules - {"export"}
+
+
+def test_sections_of_docstrings_become_known_ones():
+    text = "One.\n\nInput shape:\n    `(N, D)`,\n    two lines.\n\nExample:\n    >>> 1\n\nReference:\n    Who."
+    assert docstrings.as_known(text) == (
+        "One.\n\n**Input shape:** `(N, D)`,\ntwo lines.\n\nExamples:\n    >>> 1\n\n**Reference:** Who."
+    )
+
+
+def test_shipped_configurations_are_shown_whole():
+    page = shipped.page()
+    assert "## configs/spaces/layerwise.yaml" in page
+    assert "# Cost: 49.75 M parameters" in page
