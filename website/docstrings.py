@@ -3,11 +3,18 @@
 import re
 import textwrap
 
-# `Input shape:` and what stands indented below it; such a section is a paragraph that begins with its name.
-_OWN = re.compile(r"^(Input shape|Output shape|Reference):\n((?:    .*(?:\n|$)|\n(?=    ))+)", re.M)
+# A section's name and what stands indented below it.
+_SECTION = re.compile(r"^(Input shape|Output shape|Reference|Example):\n((?:    .*(?:\n|$)|\n(?=    ))+)", re.M)
 
 
 def as_known(text: str) -> str:
-    """A docstring with `Example:` as Griffe calls it, `Examples:`, and other sections of ours as paragraphs."""
-    text = re.sub(r"^Example:$", "Examples:", text, flags=re.M)
-    return _OWN.sub(lambda found: f"**{found[1]}:** {textwrap.dedent(found[2])}", text)
+    """A docstring with sections of ours as Griffe's, or as paragraphs that begin with their names."""
+    return _SECTION.sub(lambda found: _known(found[1], found[2]), text)
+
+
+def _known(name: str, indented: str) -> str:
+    if name != "Example":
+        return f"**{name}:** {textwrap.dedent(indented)}"
+    if ">>>" in indented:
+        return f"Examples:\n{indented}"
+    return f"**Example:**\n\n```python\n{textwrap.dedent(indented).rstrip()}\n```\n"

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+_SIGNS = {"<": "&lt;", "*": r"\*", "_": r"\_"}
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; cells are Markdown, see `cell`."""
@@ -17,4 +19,4 @@ def cell(text: str) -> str:
 
 def plain(text: str) -> str:
     """A text that holds the signs of Markdown and HTML as themselves, but for its `code`."""
-    return re.sub(r"(`[^`]*`)|([<*_])", lambda found: found[1] or f"\\{found[2]}", text)
+    return re.sub(r"(`[^`]*`)|([<*_])", lambda found: found[1] or _SIGNS[found[2]], text)

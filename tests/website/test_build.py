@@ -73,7 +73,16 @@ def test_sections_of_docstrings_become_known_ones():
     )
 
 
+def test_an_example_without_prompts_is_a_block_of_code():
+    text = "One.\n\nExample:\n    x = 1\n    print(x)\n\nReference:\n    Who."
+    assert docstrings.as_known(text) == (
+        "One.\n\n**Example:**\n\n```python\nx = 1\nprint(x)\n```\n\n**Reference:** Who."
+    )
+
+
 def test_shipped_configurations_are_shown_whole():
     page = shipped.page()
     assert "## configs/spaces/layerwise.yaml" in page
     assert "# Cost: 49.75 M parameters" in page
+    assert "| [`osnet`](#configsosnetyaml) | 2.19 M | 0.98 | 512 | 61.6 / 51.2 | 55.5 / 45.1 |" in page
+    assert "| [`demo`](#configsdemoyaml) | 0.56 M | 0.03 | 1024 | – | – |" in page
