@@ -60,9 +60,18 @@ def public_names(package: str) -> list[str]:
         if alias.asname == alias.name
     ]
     if handed:
-        return [name for name, module in handed if not _is_module(module, name)]
+        return [found for name, module in handed for found in _handed(package, name, module)]
     defined = dict.fromkeys(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef))
     return [name for name in defined if not name.startswith("_")]
+
+
+def _handed(package: str, name: str, module: str) -> list[str]:
+    """What a face hands on under a name: that; of a module of its own, what it defines; of another's, nothing."""
+    if not _is_module(module, name):
+        return [name]
+    if module != package or f"{module}.{name}" in PACKAGES:
+        return []
+    return [f"{name}.{inner}" for inner in public_names(f"{module}.{name}")]
 
 
 def _is_module(package: str, name: str) -> bool:
@@ -81,6 +90,4 @@ def _page(package: str) -> str:
     ]
     for name in public_names(package):
         lines += [f"::: {package}.{name}", ""]
-    if package == "kreid.serving":  # the function has its module's name
-        lines += ["::: kreid.serving.export.export", ""]
     return "\n".join(lines)

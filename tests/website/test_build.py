@@ -1,8 +1,11 @@
 """The site's parts before Zensical, and after it."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from website import api, build, docstrings, shipped
+from website.paths import ROOT
 
 
 def test_pages_from_elsewhere_are_included_as_they_stand():
@@ -46,6 +49,7 @@ def test_staging_lays_everything_out(tmp_path, monkeypatch):
         ("kreid.layers", {"CompactBilinearPooling", "IMAGENET_MEAN"}),
         ("kreid.models", {"build_backbone"}),
         ("kreid.ranking.files", {"write", "read", "score"}),
+        ("kreid.serving", {"export.export", "embed_remotely"}),
     ],
 )
 def test_public_names_are_read_from_faces(package, some):
@@ -71,6 +75,48 @@ def test_sections_of_docstrings_become_known_ones():
     assert docstrings.as_known(text) == (
         "One.\n\n**Input shape:** `(N, D)`,\ntwo lines.\n\nExamples:\n    >>> 1\n\n**Reference:** Who."
     )
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """A site whose builder is not run: the command lines that it would have been given."""
+    site, ran = tmp_path / "site", []
+    site.mkdir()
+    (site / "index.html").write_text("<p>")
+    monkeypatch.setattr(build, "SITE", site)
+    monkeypatch.setattr(build, "stage", lambda: ran.append("staged"))
+    monkeypatch.setattr(
+        build.subprocess, "run", lambda command, **_: ran.append(command) or SimpleNamespace(returncode=0)
+    )
+    return SimpleNamespace(site=site, ran=ran)
+
+
+def test_the_site_is_built_strictly_and_anew(built, capsys):
+    build.main()
+    staged, command = built.ran
+    assert staged == "staged"
+    assert {"--strict", "--clean"} <= set(command)
+    assert capsys.readouterr().out == f"{built.site / 'index.html'}\n"
+
+
+def test_a_fault_ends_the_build(built, capsys):
+    (built.site / "index.html").write_text('<a href="lost.html">')
+    with pytest.raises(SystemExit) as left:
+        build.main()
+    assert left.value.code == 1
+    assert capsys.readouterr().err == "error: index.html: leads to lost.html, which is not there\n"
+
+
+def test_a_builder_that_refuses_ends_the_build(built, monkeypatch):
+    monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=3))
+    with pytest.raises(SystemExit) as left:
+        build.main()
+    assert left.value.code == 3
+
+
+def test_continuous_integration_builds_the_site():
+    assert "make docs\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "\t$(BIN)/python -m website.build\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_an_example_without_prompts_is_a_block_of_code():
