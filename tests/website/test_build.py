@@ -131,4 +131,5 @@ def test_shipped_configurations_are_shown_whole():
     assert "## configs/spaces/layerwise.yaml" in page
     assert "# Cost: 49.75 M parameters" in page
     assert "| [`osnet`](#configsosnetyaml) | 2.19 M | 0.98 | 512 | 61.6 / 51.2 | 55.5 / 45.1 |" in page
+    assert "| [`two_stream`](#configstwo_streamyaml) | 49.75 M | 23.46 | 8192 | 63.7 / 52.8 | 55.0 / 42.4 |" in page
     assert "| [`demo`](#configsdemoyaml) | 0.56 M | 0.03 | 1024 | – | – |" in page
