@@ -35,7 +35,7 @@ class Appearance(Section):
     stride: Literal[12, 16] | None = None
     """Of `transreid_vit_*` alone: pixels from patch to patch. null: the backbone's own."""
     cameras: Literal[0] = 0
-    """Of `transreid_vit_*` alone: cameras with an embedding of their own; 0, since the network is given images alone."""
+    """Of `transreid_vit_*` alone: cameras with an embedding of their own; 0, for the network is given images alone."""
     drop_path: Annotated[Number, Field(ge=0, lt=1)] | None = None
     """Of Vision Transformers alone: probability, while they learn, that an image passes by what the last block adds;
     less at earlier blocks, evenly down to 0 at the first. null: 0."""
