@@ -106,14 +106,20 @@ def short_resnet():
 
 @pytest.fixture
 def two_alike(monkeypatch):
-    """Two blocks of a stage that are alike, not up to seven, in the deepest backbones: for sweeps of configurations."""
+    """Backbones with two of what they repeat, not up to seven, and Transformers of one block: for sweeps.
+
+    What is repeated in full is held by the tests of each backbone against its origin's outputs.
+    """
     from tiny_runs import TWO_ALIKE
 
-    from kreid.models import inception_v4, resnet
+    from kreid.models import inception_v4, osnet, resnet, vit_origins
 
     monkeypatch.setattr(resnet, "STAGES", TWO_ALIKE)
     blocks = [(branches, min(count, 2), stage) for branches, count, stage in inception_v4.BLOCKS]
     monkeypatch.setattr(inception_v4, "BLOCKS", blocks)
+    monkeypatch.setattr(osnet, "STREAMS", osnet.STREAMS[:2])  # of one convolution and of two in a row
+    for name, size in vit_origins.SIZES.items():
+        monkeypatch.setitem(vit_origins.SIZES, name, size._replace(depth=1))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Models: every configuration and backbone passes the shared check; options and mistakes are what they say."""
 
+import inspect
 from functools import partial
 
 import checks
@@ -12,7 +13,7 @@ from configurations import changed
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
 from kreid.losses.objective import build_losses
-from kreid.models import BACKBONES, build_backbone, vit_origins
+from kreid.models import BACKBONES, build_backbone
 from kreid.models.embedders import build_model
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
@@ -22,13 +23,6 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float3
 # An OSNet this narrow has gates of one unit, which rests where no image lights it up.
 GATES = [f"conv{stage}.{block}.gate.fc{layer}" for stage in (2, 3, 4) for block in (0, 1) for layer in (1, 2)]
 RESTING = dict.fromkeys(("osnet", "osnet_x0_25"), GATES)
-
-
-@pytest.fixture
-def one_block(monkeypatch):
-    """Transformers of one block: the others are the same again."""
-    for name, size in vit_origins.SIZES.items():
-        monkeypatch.setitem(vit_origins.SIZES, name, size._replace(depth=1))
 
 
 def narrowed(section):
@@ -67,7 +61,7 @@ TRAINED_ON_JAX = ("osnet", "two_stream")
         for path in CONFIGS
     ],
 )
-@pytest.mark.usefixtures("two_alike", "one_block")
+@pytest.mark.usefixtures("two_alike")
 def test_every_configuration_passes_the_shared_check(path):
     config = load_config(path)
     config = check({**config.model_dump(mode="json"), "model": narrowed(config.model.model_dump(mode="json"))})
@@ -84,10 +78,12 @@ SWEPT = list({getattr(build, "func", build): name for name, build in reversed(BA
 
 # Within a configuration a backbone takes a training step, and runs on the other backend; the others train here.
 @pytest.mark.parametrize("name", SWEPT)
-@pytest.mark.usefixtures("one_block")
+@pytest.mark.usefixtures("two_alike")
 def test_every_backbone_passes_the_shared_check(name):
     side = 112 if name.endswith("14") else 96  # patches of 14 pixels
-    build = partial(build_backbone, name, (side, side, 3), width_divisor=16)
+    options = inspect.signature(BACKBONES[name]).parameters
+    two = {option: 2 for option in options if option.endswith("stages")}  # of OpenPose, each like the one before
+    build = partial(build_backbone, name, (side, side, 3), width_divisor=16, **two)
     losses = None if name in CONFIGURED else lambda maps: dict.fromkeys(maps, "mse")
     checks.check_model(build, pictures(4, side), losses, np.zeros((4, 1, 1, 1)), RESTING.get(name, ()))
 
