@@ -3,6 +3,7 @@
 Keras and TensorFlow load where a test needs them: the others answer within a second.
 """
 
+import gc
 import os
 import random
 import signal
@@ -17,6 +18,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell's background
 
 import numpy as np
 import pytest
+
+
+def pytest_collection_finish():
+    """What is imported stays: without this the garbage collector looks through all of TensorFlow again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
