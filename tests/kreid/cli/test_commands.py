@@ -1,7 +1,7 @@
 """The commands, on what the one before left on disk, and what they say to mistakes.
 
-A process of its own where that proves something: that the script is there, that none of TensorFlow's own words is
-heard, and what is said where Keras's folder is empty, which Keras looks up as it loads.
+A process of its own where that proves something: that the script is there, and that none of TensorFlow's own words is
+heard.
 """
 
 import importlib
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -265,10 +266,10 @@ def test_bad_data_ends_with_1_and_names_it(run, records, tmp_path, capsys):
 
 
 def test_missing_imagenet_weights_say_what_to_do(records, tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path / "keras"))  # where no cached file lies
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no network, on any machine
-    done = command("kreid-train", ROOT / "configs" / "two_stream.yaml", "--data", records, "--out", tmp_path / "run",
-                   "--set", "data.fraction=1")  # fmt: skip
+    line = [ROOT / "configs" / "two_stream.yaml", "--data", records, "--out", tmp_path / "run"]
+    done = script("kreid-train", *line, "--set", "data.fraction=1", cwd=tmp_path)
     assert done.returncode == 1
     assert "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5" in done.stderr
     assert "model.appearance.weights" in done.stderr
