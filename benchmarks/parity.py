@@ -114,6 +114,17 @@ ROWS = {
     "osnet": ("embedding", "torchreid", lambda: one_stream("osnet", "torchreid_osnet_x1_0")),
     "inception_v4": ("embedding", "torchreid", lambda: one_stream("inception_v4", "torchreid_inceptionv4")),
     "clip_vit_b16": ("class token, narrow", "OpenAI's CLIP, open_clip", clip),
+    "clip_vit_l14": ("class token, narrow", "OpenAI's CLIP, open_clip", clip),
+    "dinov2_vit_b14": (
+        "class token, narrow",
+        "Meta's DINOv2, registers",
+        lambda: transformer("vit_dinov2_reg_narrow", "dinov2_registers", registers=4),
+    ),
+    "transreid_vit_b16": (
+        "class token, narrow",
+        "TransReID, stride 12",
+        lambda: transformer("vit_transreid_narrow_stride12", "transreid", stride=12),
+    ),
     "two_stream_clip": ("streams", "CLIP; OpenPose BODY_25, run by OpenCV", lambda: max(clip(), two_stream())),
 }
 

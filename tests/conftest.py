@@ -124,7 +124,7 @@ def two_alike(monkeypatch):
     monkeypatch.setattr(resnet, "STAGES", TWO_ALIKE)
     blocks = [(branches, min(count, 2), stage) for branches, count, stage in inception_v4.BLOCKS]
     monkeypatch.setattr(inception_v4, "BLOCKS", blocks)
-    monkeypatch.setattr(osnet, "STREAMS", osnet.STREAMS[:2])  # of one convolution and of two in a row
+    monkeypatch.setattr(osnet, "STREAMS", osnet.STREAMS[::3])  # of one convolution and of four in a row
     for name, size in vit_origins.SIZES.items():
         monkeypatch.setitem(vit_origins.SIZES, name, size._replace(depth=1))
 

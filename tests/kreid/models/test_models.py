@@ -13,6 +13,7 @@ from configurations import changed
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
 from kreid.losses.objective import build_losses
+from kreid.losses.table import CLASSIFIERS
 from kreid.models import BACKBONES, build_backbone
 from kreid.models.embedders import build_model
 
@@ -27,12 +28,17 @@ GATES = [f"conv{stage}.{block}.gate.fc{layer}" for stage in (2, 3, 4) for block 
 RESTING = dict.fromkeys(("osnet", "osnet_x0_25"), GATES)
 
 
-def narrowed(section):
-    """A model section as small as it goes: widths divided, no weights, images of 96 pixels, two stages of poses."""
-    small = {key: narrowed(value) if isinstance(value, dict) else value for key, value in section.items()}
-    changes = {"width_divisor": 16, "weights": None, "image_size": [96, 96], "output_dim": 256}
+def narrowed(section, side):
+    """A model section as small as it goes: widths divided, no weights, few pixels, two stages of poses."""
+    small = {key: narrowed(value, side) if isinstance(value, dict) else value for key, value in section.items()}
+    changes = {"width_divisor": 16, "weights": None, "image_size": [side, side], "output_dim": 256}
     changes |= {key: min(small.get(key) or 2, 2) for key in ("paf_stages", "confidence_stages")}
     return small | {key: changes[key] for key in small if key in changes}
+
+
+def side_of(backbone):
+    """Pixels of a small image: a multiple of the patch, where there is one."""
+    return 112 if backbone.endswith("14") else 96
 
 
 def pictures(count, side):
@@ -50,7 +56,7 @@ CONFIGURED = set().union(*map(backbones_of, CONFIGS))
 
 
 # What these are made of, the other configurations and tests of parity take to the other backend.
-REPEATED = ("demo", "resnet50", "resnet50mid", "two_stream_released", "two_stream_clip")
+REPEATED = ("demo", "resnet50", "resnet50mid", "two_stream_released", "two_stream_clip", "clip_vit_l14")
 # JAX takes 15 s to compile a training step of one of these; what the other two are made of, Keras's own layers and
 # heads, trains there in these and in test_objective.
 TRAINED_ON_JAX = ("osnet", "two_stream")
@@ -65,12 +71,15 @@ TRAINED_ON_JAX = ("osnet", "two_stream")
 )
 def test_every_configuration_passes_the_shared_check(path):
     config = load_config(path)
-    config = check({**config.model_dump(mode="json"), "model": narrowed(config.model.model_dump(mode="json"))})
+    side = side_of(config.model.appearance.backbone)
+    model = narrowed(config.model.model_dump(mode="json"), side)
+    model |= {key: 2 for output, key in CLASSIFIERS.items() if config.loss.weights(output)}
+    config = check({**config.model_dump(mode="json"), "model": model})
     build, losses = partial(build_model, config.model, pretrained=False), partial(build_losses, config.loss)
     if keras.backend.backend() == "jax" and path.stem not in TRAINED_ON_JAX:
         losses = None
     labels = np.array([[0, 0], [0, 0], [1, 0], [1, 0]])
-    checks.check_model(build, pictures(4, 96), losses, labels, RESTING.get(path.stem, ()))
+    checks.check_model(build, pictures(4, side), losses, labels, RESTING.get(path.stem, ()))
 
 
 # Sizes of one Transformer differ in numbers, which test_vit counts: the first of a function stands for all of it.
@@ -80,7 +89,7 @@ SWEPT = list({getattr(build, "func", build): name for name, build in reversed(BA
 # Within a configuration a backbone takes a training step, and runs on the other backend; the others train here.
 @pytest.mark.parametrize("name", SWEPT)
 def test_every_backbone_passes_the_shared_check(name):
-    side = 112 if name.endswith("14") else 96  # patches of 14 pixels
+    side = side_of(name)
     options = inspect.signature(BACKBONES[name]).parameters
     two = {option: 2 for option in options if option.endswith("stages")}  # of OpenPose, each like the one before
     build = partial(build_backbone, name, (side, side, 3), width_divisor=16, **two)
