@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from keras import KerasTensor
 
 from kreid.layers.attention import SelfAttention
 from kreid.layers.bilinear import BilinearPooling
@@ -48,6 +49,11 @@ def leaves(model: keras.Model) -> Iterator[keras.Layer]:
             yield layer
 
 
+def outputs_of(layer: keras.Layer) -> list[list[KerasTensor]]:
+    """What a layer puts out, flat, at each place where a model uses it, the latest last."""
+    return [node.output_tensors for node in layer._inbound_nodes]
+
+
 def _macs(layer: keras.Layer) -> int:
     """Multiply-accumulates of one layer for one image, over all places where the layer is used."""
     if isinstance(layer, BilinearPooling):
@@ -59,5 +65,5 @@ def _macs(layer: keras.Layer) -> int:
     if not isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
         return 0
     # Each weight of a kernel is used once at every place of the output.
-    calls = [node.output_tensors[0].shape for node in layer._inbound_nodes]
+    calls = [tensors[0].shape for tensors in outputs_of(layer)]
     return sum(int(np.prod(layer.kernel.shape)) * int(np.prod(shape[1:-1])) for shape in calls)

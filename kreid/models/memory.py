@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import keras
 
 from kreid.layers.attention import SelfAttention
-from kreid.models.cost import leaves
+from kreid.models.cost import leaves, outputs_of
 from kreid.models.vit_origins import block_number
 
 if TYPE_CHECKING:
@@ -84,6 +84,6 @@ def _outputs(layer: keras.Layer) -> int:
     """
     if isinstance(layer, _LAYOUT):
         return 0
-    nodes = [tensor.shape for node in layer._inbound_nodes for tensor in node.output_tensors]
+    shapes = [tensor.shape for tensors in outputs_of(layer) for tensor in tensors]
     tables = 2 * layer.heads * layer.output.shape[1] ** 2 if isinstance(layer, SelfAttention) else 0
-    return sum(math.prod(shape[1:]) for shape in nodes) + tables
+    return sum(math.prod(shape[1:]) for shape in shapes) + tables

@@ -10,6 +10,7 @@ from itertools import pairwise
 import keras
 
 from kreid.errors import ConfigError
+from kreid.models.cost import outputs_of
 from kreid.models.vit_origins import block_number
 from kreid.types import Tensor
 
@@ -35,7 +36,7 @@ def rematerialized(model: keras.Model) -> Callable[[Tensor], dict[str, Tensor]]:
     (stream,) = streams
     first, blocks, last = _cut(stream)
     again = [keras.remat(_training_call(block)) for block in blocks]
-    outer = stream._inbound_nodes[-1].output_tensors
+    outer = outputs_of(stream)[-1]
     behind = keras.Model([model.input, *outer], model.output)
 
     def call(images: Tensor) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import yaml
@@ -266,7 +265,7 @@ def test_bad_data_ends_with_1_and_names_it(run, records, tmp_path, capsys):
 
 
 def test_missing_imagenet_weights_say_what_to_do(records, tmp_path, monkeypatch):
-    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path / "keras"))  # where no cached file lies
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "keras"))  # where no cached file lies
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no network, on any machine
     line = [ROOT / "configs" / "two_stream.yaml", "--data", records, "--out", tmp_path / "run"]
     done = script("kreid-train", *line, "--set", "data.fraction=1", cwd=tmp_path)

@@ -1,11 +1,14 @@
 """What a training step needs in memory: by hand for small networks, less where blocks are computed anew."""
 
 import keras
+import pytest
 from configurations import changed
 
 from kreid.config.sections import Train
 from kreid.models.embedders import build_model
 from kreid.models.memory import training_memory
+
+pytestmark = pytest.mark.backend
 
 
 def test_memory_by_hand():
