@@ -5,15 +5,18 @@
                                       MOT16 and later: counts (0 or 1), class (1: a pedestrian), visibility
                                       others: confidence, -1, -1, -1 (or none of them)
     <sequence>/seqinfo.ini            names the folder of frames, where it has another name
+    <sequence>/gameinfo.ini           SoccerNet-Tracking: role, team and jersey number of each track, and which is the ball
 
 A tracker's file has the same form. Edges are taken as they are written, from 0, as SoccerNet and SportsMOT have them.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.sources.gameinfo import read_gameinfo
 from tfrecords_tools.sources.rows import Row
 from tfrecords_tools.sources.sequences import (
     OPTIONS,
@@ -69,6 +72,7 @@ def _labelled(root: Path, options: Options) -> list[Footage]:
 def _look(one: Footage, options: Options) -> Iterator[Sighting]:
     path = _boxes_file(one, options)
     truth = options.tracks is None
+    known = read_gameinfo(one.folder) if truth else {}
     seen: dict[tuple[int, str], int] = {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     for line, text in enumerate(lines, start=1):
@@ -84,7 +88,11 @@ def _look(one: Footage, options: Options) -> Iterator[Sighting]:
         key = (sighting.frame, sighting.track)
         if (first := seen.setdefault(key, line)) != line:
             raise row.error(f"track {key[1]} in frame {key[0]} stands in line {first} too; remove one of the two")
-        yield sighting
+        tracklet = known.get(sighting.track)
+        if tracklet is None:
+            yield sighting
+        elif tracklet.role is not None:
+            yield replace(sighting, role=tracklet.role, jersey=tracklet.jersey)
 
 
 def _sighting(row: Row, cells: int) -> Sighting | None:

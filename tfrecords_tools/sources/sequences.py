@@ -24,6 +24,7 @@ from tfrecords_tools.sources.source import Listing, Options
 from tfrecords_tools.walk import SUFFIXES
 
 FRAMES = "img1"
+_ROLES = {"player": "Player", "goalkeeper": "Goalkeeper", "referee": "Referee", "other": "Other"}
 WITHHELD = "challenge"  # a split, of which nobody has the labels
 OPTIONS = ("identities", "seed", "train_share", "margin", "min_size", "every")  # those that any such source takes
 _LOG = logging.getLogger(__name__)
@@ -166,6 +167,17 @@ def list_footage(
     for split, counts in more.items():
         notes[split] += counts
     return assemble(divided, splits, protocol, camera_names, people_names, notes)
+
+
+def role_name(role: str, team: str = "") -> str | None:
+    """Return SoccerNet's role and team as SoccerNet-v3 ReID writes them; None for what is no person, such as the ball.
+
+    Example:
+        >>> role_name("goalkeeper", "left")
+        'Goalkeeper_team_left'
+    """
+    found = _ROLES.get(role)
+    return f"{found}_team_{team}" if found and team in ("left", "right") else found
 
 
 def _warn_of_unlabelled(root: Path, found: Sequence[Footage]) -> None:

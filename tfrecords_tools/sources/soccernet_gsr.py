@@ -21,12 +21,12 @@ from tfrecords_tools.sources.sequences import (
     find_footage,
     labelled,
     list_footage,
+    role_name,
     splits_of,
 )
 from tfrecords_tools.sources.source import Listing, Options, Source
 
 LABELS = "Labels-GameState.json"
-_ROLES = {"player": "Player", "goalkeeper": "Goalkeeper", "referee": "Referee", "other": "Other"}
 
 
 def _labelled(root: Path) -> list[Footage]:
@@ -82,7 +82,7 @@ def _frame(name: str) -> int:
 def _sighting(annotation: Any, frames: dict[str, int]) -> Sighting | None:
     """What an annotation says; None for one of no person."""
     attributes = annotation.get("attributes") or {}
-    role = _ROLES.get(str(attributes.get("role")))
+    role = role_name(str(attributes.get("role")), str(attributes.get("team")))
     if role is None or annotation.get("bbox_image") is None:
         return None
     box = tuple(float(annotation["bbox_image"][name]) for name in ("x", "y", "w", "h"))
@@ -91,13 +91,10 @@ def _sighting(annotation: Any, frames: dict[str, int]) -> Sighting | None:
     track = annotation["track_id"]
     if isinstance(track, bool) or not isinstance(track, int):
         raise ValueError(f"the track is {track!r}, expected a whole number")
-    team, jersey = attributes.get("team"), attributes.get("jersey")
-    side = f"_team_{team}" if team in ("left", "right") else ""
+    jersey = attributes.get("jersey")
     number = str(jersey) if jersey is not None and str(jersey).strip() else None
     left, top, width, height = box
-    return Sighting(
-        frames[str(annotation["image_id"])], str(track), (left, top, width, height), None, role + side, number
-    )
+    return Sighting(frames[str(annotation["image_id"])], str(track), (left, top, width, height), None, role, number)
 
 
 SOURCE = Source(
