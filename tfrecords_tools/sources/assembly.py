@@ -9,6 +9,7 @@ from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.sources.source import Listing
 
 UNMATCHED = "queries without a match"
+NOBODY_QUERIES = "queries of nobody in particular left out"
 NOBODY = 0  # the person of boxes that show nobody in particular: in the gallery, never a query
 
 
@@ -63,6 +64,8 @@ def assemble(
 ) -> Listing:
     """Order the entries of some splits, number each list, and note the queries that have no match.
 
+    A query of nobody in particular is left out and counted: all distractors would be its matches.
+
     Args:
         entries: of all splits; their bbox indices are given here, in the order in which they come.
         splits: those to list.
@@ -75,10 +78,14 @@ def assemble(
         ValueError: a split has no image.
     """
     listed: dict[str, list[Entry]] = {split: [] for split in splits}
-    for entry in entries:
-        if entry.split in listed:
-            listed[entry.split].append(entry)
     notes = {split: Counter((notes or {}).get(split, ())) for split in splits}
+    for entry in entries:
+        if entry.split not in listed:
+            continue
+        if entry.subset == "query" and entry.thumbnail.person == NOBODY:
+            notes[entry.split][NOBODY_QUERIES] += 1
+        else:
+            listed[entry.split].append(entry)
     for split, mine in listed.items():
         if not mine:
             raise ValueError(f"split {split!r}: no image is left for it; give it some, or leave it out with --split")

@@ -2,6 +2,7 @@
 
 bounding_box_train/0002_c1s1_000451_03.jpg     person 2, camera 1, sequence 1, frame 451, box 3
 query/0001_c1s1_001051_00.jpg                  DukeMTMC-reID: 0005_c2_f0046985.jpg
+                                               MSMT17: 0000_012_03_0303morning_0008_0.jpg, person 0, camera 3
 bounding_box_test/                             0000: distractors; -1: junk, which is left out
 """
 
@@ -24,6 +25,7 @@ _FOLDERS = {
     "bounding_box_test": ("test", "gallery"),
 }
 _NAME = re.compile(r"(-1|[0-9]{1,9})_c([0-9]{1,3})(?:s[0-9]+)?(?:_f?([0-9]{1,18}))?(?:_[^/]*)?(?:\.(?i:jpg|jpeg|png))+")
+_MSMT17 = re.compile(r"([0-9]{1,9})_[0-9]+_([0-9]{1,3})_[0-9]{4}[a-z]+_[^/]*\.(?i:jpg|jpeg|png)")
 _JUNK = -1
 
 
@@ -38,6 +40,8 @@ def parse_market_name(name: str) -> tuple[int, int, int | None]:
         ((2, 1, 451), (5, 2, 46985))
     """
     match = _NAME.fullmatch(name)
+    if match is None and (other := _MSMT17.fullmatch(name)) is not None:
+        return int(other[1]), int(other[2]), None
     if match is None:
         raise ValueError(
             f'{name}: the file name is not one of Market-1501, "person_cCAMERAsSEQUENCE_frame_box.jpg"; restore its '
@@ -75,14 +79,10 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
         if entry.thumbnail.person == _JUNK and entry.split in notes:
             notes[entry.split]["junk images left out"] += 1
     entries = [entry for entry in entries if entry.thumbnail.person != _JUNK]
-    entries, people = _own_numbers(entries)
-    distractors = [entry.thumbnail.person == NOBODY and entry.subset == "query" for entry in entries]
-    if any(distractors):
-        notes.setdefault("test", Counter())["queries of distractors left out"] = sum(distractors)
-        entries = [entry for entry, out in zip(entries, distractors, strict=True) if not out]
-    cameras = {entry.camera for entry in entries if entry.camera is not None}
-    names = [f"c{number}" if number in cameras else "" for number in range(max(cameras, default=0) + 1)]
-    return assemble(entries, splits, "cross_camera", names, people, notes)
+    people: list[str] = []
+    if any(entry.split == "train" and entry.thumbnail.person == NOBODY for entry in entries):
+        entries, people = number_anew(entries)
+    return assemble(entries, splits, "cross_camera", camera_names(entries), people, notes)
 
 
 def _list_folder(root: Path, name: str) -> Iterator[Entry]:
@@ -101,15 +101,18 @@ def _list_folder(root: Path, name: str) -> Iterator[Entry]:
     warn_of_skipped(root / name, walked.skipped)
 
 
-def _own_numbers(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
+def camera_names(entries: Sequence[Entry]) -> list[str]:
+    """Return the cameras' names by their numbers, "" where there is none."""
+    cameras = {entry.camera for entry in entries if entry.camera is not None}
+    return [f"c{number}" if number in cameras else "" for number in range(max(cameras, default=0) + 1)]
+
+
+def number_anew(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
     """Number the people of a set that counts them from 0 in training and test each, as MSMT17 does.
 
     There 0 is a person like others, and one number means two people: training keeps its order from 1 on, test follows,
-    and the names tell the numbers of the files. In all other sets the numbers stay, and there are no names.
+    and the names tell the numbers of the files.
     """
-    training = {entry.thumbnail.person for entry in entries if entry.split == "train"}
-    if NOBODY not in training:
-        return entries, []
     known = sorted({(entry.split != "train", entry.thumbnail.person or 0) for entry in entries})
     number = {key: place for place, key in enumerate(known, start=1)}
     names = ["", *(f"{'test' if test else 'train'}/{person:04d}" for test, person in known)]

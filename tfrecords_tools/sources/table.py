@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.sources import csv_file, folders, market1501, mot, soccernet, soccernet_gsr
+from tfrecords_tools.sources import csv_file, folders, market1501, mot, msmt17, soccernet, soccernet_gsr
 from tfrecords_tools.sources.source import Source
 
 # In the order in which a folder is held against them: what is told by little comes last.
 _ORDER = (
     soccernet.SOURCE,
     market1501.SOURCE,
+    msmt17.SOURCE,
     csv_file.SOURCE,
     soccernet_gsr.SOURCE,
     mot.SOURCE,

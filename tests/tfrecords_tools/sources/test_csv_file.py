@@ -184,3 +184,14 @@ def test_bytes_of_any_kind_are_refused_in_a_line(tmp_path):
     known = ("images.csv", "no CSV file", "two cameras", "no image is left")
     assert len(said) > 100
     assert [one for one in said if not any(word in one for word in known)] == []
+
+
+def test_a_query_of_nobody_in_particular_is_left_out(tmp_path):
+    rows = "a.png,,c0,query\nb.jpg,,c1,gallery\nc.png,p,c0,query\nd.png,p,c1,gallery\n"
+    write_images(tmp_path, ["a.png", "b.jpg", "c.png", "d.png"])
+    (tmp_path / "images.csv").write_text(f"path,person,camera,subset\n{rows}")
+    listing = SOURCES["csv"].read(tmp_path, ["test"], Options())
+    assert [(one.subset, one.thumbnail.person) for one in listing.entries["test"]] == [
+        ("query", 1), ("gallery", 0), ("gallery", 1),
+    ]  # fmt: skip
+    assert listing.notes["test"] == {"queries of nobody in particular left out": 1}

@@ -36,6 +36,7 @@ def read(root, splits=("train", "test")):
         ("1501_c6s4_009999_10.jpg.jpg", (1501, 6, 9999)),
         ("0001_c2_f0046182.jpg", (1, 2, 46182)),  # DukeMTMC-reID
         ("0000_c15_0003.jpg", (0, 15, 3)),  # MSMT17
+        ("0000_012_03_0303morning_0008_0.jpg", (0, 3, None)),  # its own name there
         ("0003_c1_21.png", (3, 1, 21)),  # CUHK03, new protocol
         ("0003_c1.PNG", (3, 1, None)),
     ],
@@ -126,11 +127,11 @@ def test_people_numbered_from_0_in_both_splits_are_other_people(tmp_path):
     assert read(tmp_path, ["test"]).entries["test"] == listing.entries["test"]
 
 
-def test_a_distractor_is_no_query(tmp_path):
+def test_distractors_are_no_queries(tmp_path):
     write_images(tmp_path, [*MARKET, "query/0000_c1s1_000001_00.jpg"])
     listing = read(tmp_path)
     assert [person for subset, person, *_ in labels(listing.entries["test"]) if subset == "query"] == [1, 4]
-    assert listing.notes["test"]["queries of distractors left out"] == 1
+    assert listing.notes["test"]["queries of nobody in particular left out"] == 1
 
 
 def test_hidden_and_other_files_are_told(tmp_path, caplog):
