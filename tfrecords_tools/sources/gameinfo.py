@@ -1,4 +1,4 @@
-"""What SoccerNet-Tracking's `gameinfo.ini` says of the tracks in a sequence's `gt/gt.txt`, where a ball looks like a person.
+"""What SoccerNet-Tracking's `gameinfo.ini` says of a sequence's tracks; in `gt/gt.txt` the ball looks like a person.
 
 [Sequence]
 trackletID_1= player team left;10

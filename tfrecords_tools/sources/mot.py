@@ -5,7 +5,7 @@
                                       MOT16 and later: counts (0 or 1), class (1: a pedestrian), visibility
                                       others: confidence, -1, -1, -1 (or none of them)
     <sequence>/seqinfo.ini            names the folder of frames, where it has another name
-    <sequence>/gameinfo.ini           SoccerNet-Tracking: role, team and jersey number of each track, and which is the ball
+    <sequence>/gameinfo.ini           SoccerNet-Tracking: each track's role, team and jersey, and which is the ball
 
 A tracker's file has the same form. Edges are taken as they are written, from 0, as SoccerNet and SportsMOT have them.
 """
