@@ -1,15 +1,13 @@
 """Tracks as folders: `camera/track/image`, the frame being the last number in the image's name."""
 
-import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
 from kreid.errors import ConfigError
 from kreid.tracks.tracks import Labels, Tracks, group
-
-_DIGITS = 18  # of a number that fits 64 bits; a longer one counts no frames
+from tfrecords_tools.given_names import find_alike, frame_of
 
 
 def tracks_of_paths(paths: Sequence[str | Path]) -> Tracks:
@@ -19,7 +17,7 @@ def tracks_of_paths(paths: Sequence[str | Path]) -> Tracks:
         paths: the folder above an image is its track, the one above that its camera.
 
     Raises:
-        ConfigError: an image lies outside a track's folder, or two cameras have one name, or one in other cases.
+        ConfigError: an image lies outside a track's folder, or two cameras have one name but for case and spaces.
 
     Example:
         >>> tracks = tracks_of_paths(["left/7/f001.png", "left/7/f002.png", "right/b/f001.png"])
@@ -35,20 +33,10 @@ def tracks_of_paths(paths: Sequence[str | Path]) -> Tracks:
     numbers = {folder: number for number, folder in enumerate(folders)}
     track = np.array([numbers[file.parent] for file in files], np.int64)
     camera = np.array([places[file.parent.parent] for file in files], np.int64)
-    frame = np.array([frame_of(file.name) for file in files], np.int64)
+    frames = (frame_of(file.name) for file in files)
+    frame = np.array([-1 if number is None else number for number in frames], np.int64)
     labels = Labels(track, camera, frame, person=np.full(len(track), -1), action=np.zeros_like(track))
     return group(labels, [folder.name for folder in folders], [camera.name for camera in cameras])
-
-
-def frame_of(name: str) -> int:
-    """Return the last number in an image's name, without its ending; -1 where there is none.
-
-    Example:
-        >>> frame_of("cam1_player07_000123.jpg")
-        123
-    """
-    numbers = re.findall(r"[0-9]+", PurePath(name).stem)
-    return int(numbers[-1]) if numbers and len(numbers[-1]) <= _DIGITS else -1
 
 
 def _check_depth(cameras: Sequence[Path], files: Sequence[Path], paths: Sequence[str | Path]) -> None:
@@ -63,9 +51,9 @@ def _check_depth(cameras: Sequence[Path], files: Sequence[Path], paths: Sequence
 
 
 def _check_names(cameras: Iterable[Path]) -> None:
-    seen: dict[str, Path] = {}
-    for camera in cameras:
-        other = seen.setdefault(camera.name.casefold(), camera)
-        if other != camera:
-            how = "one name" if other.name == camera.name else "one name in other cases"
-            raise ConfigError(f"two cameras of {how}: {other} and {camera}; rename one, or give one of them alone")
+    cameras = list(cameras)
+    alike = find_alike(camera.name for camera in cameras)
+    if alike:
+        first, second = [camera for camera in cameras if camera.name in alike][:2]
+        how = "one name" if alike[0] == alike[1] else "one name but for case or spaces"
+        raise ConfigError(f"two cameras of {how}: {first} and {second}; rename one, or give one of them alone")

@@ -1,11 +1,11 @@
 """From labelled images to a listing: numbers for names, indices in each list, and what is to know of queries."""
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from tfrecords_tools.entry import SPLITS, Entry, placed
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.given_names import find_alike
 from tfrecords_tools.sources.source import Listing
 
 UNMATCHED = "queries without a match"
@@ -38,12 +38,9 @@ def _by_value(name: str) -> tuple[bool, int, str]:
 
 def check_alike(what: str, names: Iterable[str]) -> None:
     """Raise ValueError for two names that are read as one: they differ in case, spaces or Unicode's form alone."""
-    seen: dict[str, str] = {}
-    for name in sorted(set(names)):
-        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        if plain in seen:
-            raise ValueError(f"two {what} of one name, {seen[plain]!r} and {name!r}: rename one")
-        seen[plain] = name
+    alike = find_alike(sorted(set(names)))
+    if alike:
+        raise ValueError(f"two {what} of one name, {alike[0]!r} and {alike[1]!r}: rename one")
 
 
 def choose_splits(wanted: Sequence[str], found: Iterable[str], place: object) -> None:

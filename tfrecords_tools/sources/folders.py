@@ -3,7 +3,7 @@
     [train|valid|test/][query|gallery/]<camera>/<track>/*.jpg|png
 
 A track's name is the person's, so that one person has it on every camera, unless a file of identities joins tracks to
-people. What is not divided is divided as `division` says.
+people. The last number in an image's name is its frame. What is not divided is divided as `division` says.
 """
 
 import logging
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords_tools.entry import SUBSETS, Entry, inside
+from tfrecords_tools.given_names import frame_of
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
@@ -118,7 +119,9 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
     people, people_names = number_names(persons[place.path] or "" for place in places)
     entries = [
         Entry(
-            Thumbnail(0, 0, people.get(persons[place.path] or "", NOBODY), _frame(place.path), None, None, None, 0, 0),
+            Thumbnail(
+                0, 0, people.get(persons[place.path] or "", NOBODY), frame_of(place.path.name), None, None, None, 0, 0
+            ),
             place.path,
             place.split,
             place.subset,
@@ -151,11 +154,6 @@ def _warn_of_absent(
             "%s: %d of %d tracks have no images, the first: track %r of camera %r",
             path, len(absent), len(joined or ()), absent[0][1], absent[0][0],
         )  # fmt: skip
-
-
-def _frame(path: Path) -> int | None:
-    """The frame that a name of nothing but digits is."""
-    return int(path.stem) if path.stem.isascii() and path.stem.isdigit() and len(path.stem) <= 18 else None
 
 
 SOURCE = Source(

@@ -163,3 +163,12 @@ def test_names_of_any_letters_never_break_it(tmp_path):
     write_images(tmp_path, [f"{name}/{view}.png" for name in sorted(names) for view in "12"])
     listing = read(tmp_path)
     assert sum(len(entries) for entries in listing.entries.values()) == 2 * len(names)
+
+
+def test_the_last_number_of_a_name_is_its_frame(tmp_path):
+    names = ["c1/7/cam2_p7_000012.jpg", "c1/7/f9.png", "c1/7/crop.png"]
+    write_images(tmp_path, names)
+    entries = SOURCES["folders"].read(tmp_path, ["test"], Options(train_share=0)).entries["test"]
+    assert {one.path.name: one.thumbnail.frame for one in entries} == {
+        "cam2_p7_000012.jpg": 12, "f9.png": 9, "crop.png": None,
+    }  # fmt: skip

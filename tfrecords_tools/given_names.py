@@ -1,0 +1,35 @@
+"""What is read off names that people give: the frame of an image, and which names are one to a reader."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import PurePath
+
+_DIGITS = 18  # of a number that fits 64 bits; a longer one counts no frames
+
+
+def frame_of(name: str) -> int | None:
+    """Return the last number in an image's name, without its ending; None where there is none.
+
+    Example:
+        >>> frame_of("cam1_player07_000123.jpg")
+        123
+    """
+    numbers = re.findall(r"[0-9]+", PurePath(name).stem)
+    return int(numbers[-1]) if numbers and len(numbers[-1]) <= _DIGITS else None
+
+
+def find_alike(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first two names that are read as one: they differ in case, spaces or Unicode's form, if at all.
+
+    Example:
+        >>> find_alike(["side", "Main", "main "])
+        ('Main', 'main ')
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        if plain in seen:
+            return seen[plain], name
+        seen[plain] = name
+    return None
