@@ -1,5 +1,6 @@
 """One image with its labels, before it is a record: what every source ends in. No TensorFlow."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,9 @@ class Box(NamedTuple):
 
 
 def rounded_box(x: float, y: float, width: float, height: float, margin: float = 0.0) -> Box:
-    """Return the box whose edges are nearest to these, in pixels.
+    """Return the box whose edges are nearest to these, in pixels; halves go right and down.
+
+    So a box that is a pixel wide stays one, wherever it lies: rounding to even would empty some.
 
     Args:
         x: of the left edge.
@@ -33,8 +36,8 @@ def rounded_box(x: float, y: float, width: float, height: float, margin: float =
         >>> rounded_box(10.4, 20, 5.2, 9, margin=0.1)
         Box(left=10, top=19, width=6, height=11)
     """
-    left, right = (round(edge) for edge in (x - margin * width, x + width + margin * width))
-    top, bottom = (round(edge) for edge in (y - margin * height, y + height + margin * height))
+    left, right = (math.floor(edge + 0.5) for edge in (x - margin * width, x + width + margin * width))
+    top, bottom = (math.floor(edge + 0.5) for edge in (y - margin * height, y + height + margin * height))
     return Box(left, top, right - left, bottom - top)
 
 
