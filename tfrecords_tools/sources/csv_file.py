@@ -2,7 +2,7 @@
 
 Columns: path, person; and optionally action, camera, split, subset (query or gallery), role, jersey, frame, track, and
 x, y, w, h in pixels from the upper left corner. Paths are relative to the file's folder. Where actions are told, people
-are compared and counted inside them: one name in two actions is two people. Without, the set is one action.
+and tracks are counted inside them: one name in two actions is two people. Without, the set is one action.
 """
 
 import logging
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfrecords_tools.entry import SPLITS, SUBSETS, Box, Entry, rounded_box, where
+from tfrecords_tools.errors import one_line
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
@@ -33,6 +34,9 @@ def _missing(root: Path) -> str:
     files = _files(root)
     if len(files) > 1:
         return f"expected one CSV file of images, found {', '.join(path.name for path in files)}; give one of them"
+    if not files and root.is_file():
+        named = one_line(", ".join(map(repr, read_header(root))), 200) or "none"
+        return f"expected the columns {' and '.join(NEEDED)}, with commas between them, received {named}"
     if not files:
         return f"no CSV file with the columns {' and '.join(NEEDED)}"
     return ""
@@ -44,6 +48,7 @@ def _splits(root: Path, options: Options) -> list[str]:
 
 def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
     listing = _read_all(root, options)
+    _warn_of_unread(_files(root)[0])
     choose_splits(splits, listing.entries, root)
     entries = {split: listing.entries[split] for split in splits}
     return Listing(entries, listing.protocol, listing.cameras, listing.people, listing.notes)
@@ -56,9 +61,6 @@ def _read_all(root: Path, options: Options) -> Listing:
     rows = list(read_rows(path, NEEDED))
     if not rows:
         raise ValueError(f"{path}: no row below the names of the columns")
-    strange = [name for name in read_header(path) if name not in _COLUMNS]
-    if strange:
-        _LOG.warning("%s: not read: the columns %s; read are: %s", path, ", ".join(strange), ", ".join(_COLUMNS))
     _check_complete(rows)
     check_alike("cameras", (row["camera"] for row in rows if row["camera"]))
     numbers = _Numbers(rows)
@@ -70,6 +72,12 @@ def _read_all(root: Path, options: Options) -> Listing:
     there = {entry.split for entry in divided}
     splits = [split for split in SPLITS if split in there]
     return assemble(divided, splits, protocol, numbers.camera_names, numbers.people_names, notes)
+
+
+def _warn_of_unread(path: Path) -> None:
+    strange = [name for name in read_header(path) if name not in _COLUMNS]
+    if strange:
+        _LOG.warning("%s: not read: the columns %s; read are: %s", path, ", ".join(strange), ", ".join(_COLUMNS))
 
 
 class _Numbers:
@@ -122,7 +130,7 @@ def _entries(rows: Sequence[Row], numbers: _Numbers) -> Iterator[Entry]:
             raise row.error(f"path: no such file: {path}" if row["path"] else "path: expected a file, received nothing")
         if (first := seen.setdefault((path, frame, box), row.line)) != row.line:
             raise row.error(f"the same image as in line {first}; remove one of the two")
-        person, camera, track = numbers.people.get(_person(row), NOBODY), row["camera"], row["track"]
+        person, camera = numbers.people.get(_person(row), NOBODY), row["camera"]
         action, role, jersey = numbers.actions.get(row["action"], 0), row["role"] or None, row["jersey"] or None
         yield Entry(
             Thumbnail(0, action, person, frame, role, jersey, None, 0, 0),
@@ -131,7 +139,7 @@ def _entries(rows: Sequence[Row], numbers: _Numbers) -> Iterator[Entry]:
             row["subset"],
             row["action"],
             numbers.cameras.get(camera),
-            f"{camera}/{track}" if camera and track else track,
+            "/".join(filter(None, (camera, row["action"], row["track"]))) if row["track"] else "",
             where(Path(row["path"]).as_posix(), box, frame),
             box,
         )

@@ -31,7 +31,7 @@ _NEEDED = [name for name in _LISTS if name != "list_val.txt"]
 def _missing(root: Path) -> str:
     absent = [name for name in _NEEDED if not (root / name).is_file()]
     if absent:
-        return f"expected the lists {', '.join(_NEEDED)}, {', '.join(absent)} not there"
+        return f"expected the lists {', '.join(_NEEDED)}; {absent[0]} is not there"
     folders = [folders for folders in (_TRAIN, _TEST) if _folder(root, folders) is None]
     return f"expected a folder {' or '.join(folders[0])}" if folders else ""
 

@@ -195,3 +195,25 @@ def test_a_query_of_nobody_in_particular_is_left_out(tmp_path):
         ("query", 1), ("gallery", 0), ("gallery", 1),
     ]  # fmt: skip
     assert listing.notes["test"] == {"queries of nobody in particular left out": 1}
+
+
+def test_a_track_of_one_name_in_two_actions_is_two(tmp_path):
+    lines = [f"{action}{camera}.png,p,{action},{camera},1" for action in "AB" for camera in ("x", "")]
+    write(tmp_path, "path,person,action,camera,track\n" + "\n".join(lines), [line.split(",")[0] for line in lines])
+    listing = read(tmp_path, train_share=0)
+    assert sorted(one.track for one in listing.entries["test"]) == ["A/1", "B/1", "x/A/1", "x/B/1"]
+
+
+@pytest.mark.parametrize(
+    "head, shown",
+    [
+        ("path;person\n", "'path;person'"),
+        ("path\tperson\n", r"'path\\tperson'"),
+        ("Path,person\n", "'Path', 'person'"),
+        ("", "none"),
+    ],
+)
+def test_a_file_without_the_columns_is_told_what_it_has(tmp_path, head, shown):
+    (tmp_path / "images.csv").write_text(head)
+    with pytest.raises(ConfigError, match=f"csv: expected the columns path and person, .* received {shown}"):
+        find_source(tmp_path / "images.csv")

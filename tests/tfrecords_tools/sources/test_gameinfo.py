@@ -58,7 +58,5 @@ def test_the_ball_is_no_person_and_what_is_not_told_stays_one(tmp_path):
 @pytest.mark.parametrize("text", ["player;10", "player team up;1", "balloon;1", "", "ball team left;1"])
 def test_another_kind_names_file_and_key(tmp_path, text):
     (tmp_path / "gameinfo.ini").write_text(f"[Sequence]\ntrackletID_9= {text}\n")
-    with pytest.raises(
-        ValueError, match=r"gameinfo\.ini: trackletid_9: expected player .* mend it, or remove"
-    ):
+    with pytest.raises(ValueError, match=r"gameinfo\.ini: trackletid_9: expected player .* mend it, or remove"):
         read_gameinfo(tmp_path)
