@@ -27,9 +27,9 @@ class Appearance(Section):
     """Which of its maps is used; `last` of a Vision Transformer by default."""
     last_stride: Literal[1, 2] | None = None
     """Of ResNet50 alone: stride of the last stage; 1 keeps its map twice as fine. null: the backbone's own."""
-    variant: Literal["keras", "torchvision", "augreg", "deit"] | None = None
-    """Where backbones of one name differ: `keras` or `torchvision` of ResNet50; `augreg` or `deit` of `vit_*`, which is
-    how its file was trained. null: the backbone's own."""
+    variant: Literal["keras", "torchvision", "augreg", "deit", "quick_gelu", "gelu"] | None = None
+    """Where backbones of one name differ: `keras` or `torchvision` of ResNet50; how a file was trained, `augreg` or `deit`
+    of `vit_*`, `quick_gelu` or `gelu` (LAION-2B's, DataComp's) of `clip_vit_*`. null: the backbone's own."""
     registers: Literal[0, 4] | None = None
     """Of `dinov2_vit_*` alone: how many register tokens. null: the backbone's own."""
     stride: Literal[12, 16] | None = None

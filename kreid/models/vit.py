@@ -26,15 +26,18 @@ def clip_vit(
     size: str,
     input_shape: Images | None = None,
     *,
+    variant: str = "quick_gelu",
     width_divisor: int = 1,
     depth: int | None = None,
     drop_path: float = 0.0,
 ) -> keras.Model:
-    """Build the image tower of CLIP: `vit` with a norm before the blocks, QuickGELU and the projection `feature`.
+    """Build the image tower of CLIP: `vit` with a norm before the blocks and the projection `feature`.
 
     Args:
         size: of the table: `b32`, `b16` or `l14`.
         input_shape: as of `vit`.
+        variant: how the file was trained, which its tensors do not tell: `"quick_gelu"`, OpenAI's and what open_clip
+            calls `-quickgelu`, or `"gelu"`, its others, such as LAION-2B's and DataComp's.
         width_divisor: as of `vit`.
         depth: as of `vit`.
         drop_path: as of `vit`.
@@ -42,6 +45,9 @@ def clip_vit(
     Returns:
         The model of `vit`, its outputs and `"feature"`: the class token, projected to the space that CLIP shares with
         text, 512 numbers (768 of `l14`).
+
+    Raises:
+        ConfigError: as `vit`, and for an unknown variant.
 
     Example:
         >>> kreid.models.build_backbone("clip_vit_b16")(images)["feature"].shape
@@ -51,9 +57,11 @@ def clip_vit(
         Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", arXiv 2103.00020;
         names as in OpenAI's `clip/model.py`, which open_clip's files have too.
     """
+    if variant not in ("quick_gelu", "gelu"):
+        raise ConfigError(f"variant: expected quick_gelu or gelu, received {variant!r}")
     return vit(
         input_shape,
-        ORIGINS["clip"],
+        ORIGINS["clip" if variant == "quick_gelu" else "clip_gelu"],
         SIZES[size],
         projection=narrow(PROJECTIONS[size], width_divisor),
         width_divisor=width_divisor,

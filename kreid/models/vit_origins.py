@@ -39,22 +39,24 @@ class Size(NamedTuple):
     patch: int
 
 
+_CLIP = Origin(
+    patches="conv1",
+    class_token="class_embedding",
+    positions="positional_embedding",
+    first_norm="ln_pre",
+    block="transformer.resblocks.{}",
+    norms=("ln_1", "ln_2"),
+    attention=("attn.in_proj", "attn.out_proj"),
+    dense=("mlp.c_fc", "mlp.c_proj"),
+    last_norm="ln_post",
+    activation="quick_gelu",
+    epsilon=1e-5,
+    mean=CLIP_MEAN,
+    std=CLIP_STD,
+)
 ORIGINS = {
-    "clip": Origin(
-        patches="conv1",
-        class_token="class_embedding",
-        positions="positional_embedding",
-        first_norm="ln_pre",
-        block="transformer.resblocks.{}",
-        norms=("ln_1", "ln_2"),
-        attention=("attn.in_proj", "attn.out_proj"),
-        dense=("mlp.c_fc", "mlp.c_proj"),
-        last_norm="ln_post",
-        activation="quick_gelu",
-        epsilon=1e-5,
-        mean=CLIP_MEAN,
-        std=CLIP_STD,
-    ),
+    "clip": _CLIP,
+    "clip_gelu": _CLIP._replace(activation="gelu"),
     "dinov2": Origin(scaled=True, resampling="bicubic_offset", square=True, mean=IMAGENET_MEAN, std=IMAGENET_STD),
     "dinov2_registers": Origin(scaled=True, square=True, mean=IMAGENET_MEAN, std=IMAGENET_STD),
     "timm": Origin(),

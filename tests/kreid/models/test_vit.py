@@ -1,6 +1,9 @@
 """Vision Transformers against recorded outputs of CLIP's, DINOv2's, timm's and TransReID's own code."""
 
+import math
+
 import fill
+import keras
 import numpy as np
 import pytest
 from checks import infer
@@ -87,6 +90,20 @@ def test_the_camera_matters():
     assert difference(swapped, golden["out/class_token"]) > 0.1
 
 
+@pytest.mark.backend
+def test_a_clip_has_the_activation_it_was_trained_with():
+    x = np.linspace(-4, 4, 33, dtype="float32")
+    expected = {
+        "quick_gelu": x / (1 + np.exp(-1.702 * x)),  # OpenAI's
+        "gelu": [value * (1 + math.erf(value / math.sqrt(2))) / 2 for value in x.tolist()],  # LAION-2B's
+    }
+    for variant, values in expected.items():
+        with unfilled():
+            model = build_backbone("clip_vit_b32", (32, 32, 3), variant=variant, width_divisor=16, depth=1)
+        layer = model.get_layer("transformer.resblocks.0.mlp.act")
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(x)), values, atol=1e-5)
+
+
 def test_the_table_is_what_the_names_say():
     widths = {"s": 6, "b": 12, "l": 16}
     for name in (name for name in BACKBONES if "vit_" in name):
@@ -114,6 +131,7 @@ def test_backbones_have_a_size_of_their_own_that_fits():
         ("dinov2_vit_s14", (256, 126, 3), {}, "expected multiples of 14 pixels"),
         ("vit_s16", (None, 128, 3), {}, "vit_s16: input_shape: expected a height and a width"),
         ("vit_s16", (64, 32, 3), {"variant": "keras"}, "variant: expected augreg or deit, received 'keras'"),
+        ("clip_vit_b16", (64, 32, 3), {"variant": "laion"}, "variant: expected quick_gelu or gelu, received 'laion'"),
         ("dinov2_vit_s14", (28, 14, 3), {"registers": 2}, "registers: expected 0 or 4, received 2"),
         ("transreid_vit_s16", (64, 32, 3), {"stride": 8}, "stride: expected 12 or 16, received 8"),
         ("transreid_vit_s16", (64, 32, 3), {"cameras": -1}, "cameras: expected 0 or a positive integer, received -1"),
