@@ -1,5 +1,6 @@
 """Files of weights into backbones, and what to do where one does not fit: it may be another variant's."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from kreid.models.vit_origins import HEAD_WIDTH, ORIGINS, SIZES, Origin
 from kreid.weights.jax_names import as_timm
 
 REGISTERS = "register_tokens"
+_BLOCK = re.compile(r"(transformer\.res)?blocks\.[0-9]+(?=\.)")
+_BEFORE_BLOCKS = ("reg_token", "norm_pre.weight", "dist_token")  # what timm's other Transformers have there
 FAMILIES = {"clip_vit": "clip", "dinov2_vit": "dinov2", "vit": "timm", "transreid_vit": "transreid"}  # and their origin
 
 
@@ -27,7 +30,8 @@ def load(backbone: keras.Model, path: str | Path) -> weights.Report:
 
     Raises:
         ValueError: as `kreid.weights.load`, naming the backbone that the file fits if it is a known one; also for
-            DINOv2's registers where the backbone has none, without which it would compute something else.
+            tensors of a Transformer's blocks and tokens that the backbone has no place for, such as DINOv2's registers,
+            since it would compute something else without them.
 
     Example:
         >>> load(build_backbone("vit_s16"), "vit_small_patch16_224.safetensors")
@@ -38,6 +42,13 @@ def load(backbone: keras.Model, path: str | Path) -> weights.Report:
         raise ValueError(f"{error}{remedy(backbone, path)}") from None
     if any(name.endswith(REGISTERS) for name in report.unused):
         raise ValueError(f"{path}: it has registers, the network none; set registers: 4")
+    for name in report.unused:
+        block = _BLOCK.search(name)
+        if name.endswith(_BEFORE_BLOCKS) or (block and any(layer.name == block[0] for layer in backbone.layers)):
+            raise ValueError(
+                f"{path}: {backbone.name} has no place for {name}, and would compute something else without it; it is "
+                "another kind of Transformer's file"
+            )
     return report
 
 

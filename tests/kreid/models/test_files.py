@@ -22,9 +22,10 @@ def narrow(monkeypatch):
 
 @pytest.fixture
 def recorded(tmp_path):
-    def write(name, prefix="", without=()):
+    def write(name, prefix="", without=(), extra=()):
         tensors = fill.build(fill.load(GOLDEN / f"vit_{name}.npz"))
         tensors = {prefix + key: value for key, value in tensors.items() if key not in without}
+        tensors |= {prefix + key: np.ones(64, "float32") for key in extra}
         np.savez(tmp_path / "x.npz", **tensors)
         return tmp_path / "x.npz"
 
@@ -53,6 +54,19 @@ def test_a_patch_of_another_size_names_the_variant_that_fits(recorded):
 def test_registers_are_not_left_out_in_silence(recorded, given, registers, message):
     with pytest.raises(ValueError, match=message):
         load(build_backbone("dinov2_vit_s14", (28, 14, 3), registers=registers), recorded(given))
+
+
+@pytest.mark.parametrize(
+    "name", ["blocks.2.ls1.gamma", "blocks.0.attn.q_norm.weight", "blocks.1.gamma_1", "norm_pre.weight", "dist_token"]
+)
+def test_what_a_block_has_no_place_for_is_not_left_out_in_silence(recorded, name):
+    path = recorded("timm_narrow_256x128", "module.", extra=[name])
+    with pytest.raises(ValueError, match=rf"x\.npz: vit_b16 has no place for module\.{name}, and would compute"):
+        load(build_backbone("vit_b16"), path)
+
+
+def test_deeper_blocks_and_heads_are_left_out(recorded):
+    load(build_backbone("vit_b16", depth=2), recorded("timm_narrow_256x128", extra=["head_dist.weight"]))
 
 
 def test_a_file_that_was_cut_says_what_is_missing(recorded):
