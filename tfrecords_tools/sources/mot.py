@@ -7,9 +7,12 @@
     <sequence>/seqinfo.ini            names the folder of frames, where it has another name
     <sequence>/gameinfo.ini           SoccerNet-Tracking: each track's role, team and jersey, and which is the ball
 
-A tracker's file has the same form. Edges are taken as they are written, from 0, as SoccerNet and SportsMOT have them.
+MOT17 has each sequence three times, once a detector (-DPM, -FRCNN, -SDP), with the same frames and people: the first is
+taken. A tracker's file has the same form. Edges are taken as they are written, from 0, as SoccerNet and SportsMOT have
+them.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -31,6 +34,7 @@ from tfrecords_tools.sources.source import Listing, Options, Source
 
 TRUTH = "gt/gt.txt"
 _COLUMNS = ("frame", "track", "left", "top", "width", "height", "counts", "class", "visibility")
+_DETECTOR = re.compile(r"(?<=MOT17-[0-9]{2})-(DPM|FRCNN|SDP)$")
 _PEOPLE = (1, -1)  # classes: a pedestrian, and none told
 
 
@@ -66,7 +70,7 @@ def _labelled(root: Path, options: Options) -> list[Footage]:
         raise ValueError(f"{place}: no such file, and no other sequence has one; see --tracks")
     if options.tracks is not None and options.tracks.is_file() and len(found) > 1:
         raise ConfigError(f"--tracks: {options.tracks} is one file for {len(found)} sequences; give a folder of files")
-    return found
+    return list({_DETECTOR.sub("", one.name): one for one in reversed(found)}.values())[::-1]
 
 
 def _look(one: Footage, options: Options) -> Iterator[Sighting]:

@@ -181,10 +181,13 @@ def role_name(role: str, team: str = "") -> str | None:
 
 
 def _warn_of_unlabelled(root: Path, found: Sequence[Footage]) -> None:
-    """Tell which sequences have no boxes, as those of test sets have none."""
+    """Tell which sequences are left out: those of test sets have no boxes."""
     absent = [one.name for one in find_footage(root) if one not in found]
     if absent:
-        _LOG.warning("%s: %d sequences have no boxes and are left out, the first: %s", root, len(absent), absent[0])
+        _LOG.warning(
+            "%s: %d sequences have no boxes, or those of another, and are left out, the first: %s",
+            root, len(absent), absent[0],
+        )  # fmt: skip
 
 
 def _person(one: Footage, track: str, joined: Mapping[tuple[str, str], str] | None) -> str | None:

@@ -78,8 +78,22 @@ def test_a_split_stands_anywhere_above_and_what_is_withheld_is_left_out(tmp_path
         "test": {"dataset/test/c"},
     }
     assert caplog.messages == [
-        f"{tmp_path}: 1 sequences have no boxes and are left out, the first: dataset/challenge/d"
+        f"{tmp_path}: 1 sequences have no boxes, or those of another, and are left out, the first: dataset/challenge/d"
     ]
+
+
+def test_a_sequence_that_mot17_has_once_a_detector_is_taken_once(tmp_path, caplog):
+    names = [f"train/MOT17-{number}-{detector}" for number in ("02", "04") for detector in ("SDP", "DPM", "FRCNN")]
+    for name in (*names, "train/mine-DPM", "train/mine-SDP"):
+        write_sequence(tmp_path / name, LINES)
+    first = ["train/MOT17-02-DPM", "train/MOT17-04-DPM"]
+    assert list(read(tmp_path).cameras) == [*first, "train/mine-DPM", "train/mine-SDP"]
+    assert caplog.messages == [
+        f"{tmp_path}: 4 sequences have no boxes, or those of another, and are left out, the first: train/MOT17-02-FRCNN"
+    ]
+    (tmp_path / "boxes").mkdir()
+    (tmp_path / "boxes/MOT17-02-SDP.txt").write_text("\n".join(LINES))
+    assert list(read(tmp_path, tracks=tmp_path / "boxes").cameras) == ["train/MOT17-02-SDP"]
 
 
 def test_a_sequence_beside_the_splits_is_refused(tmp_path):
@@ -162,7 +176,9 @@ def test_sequences_without_boxes_are_told(tmp_path, caplog):
     write_sequence(tmp_path / "test/b", [], truth=None)
     write_sequence(tmp_path / "train/a", LINES)
     assert list(read(tmp_path).entries) == ["train"]
-    assert caplog.messages == [f"{tmp_path}: 1 sequences have no boxes and are left out, the first: test/b"]
+    assert caplog.messages == [
+        f"{tmp_path}: 1 sequences have no boxes, or those of another, and are left out, the first: test/b"
+    ]
 
 
 def test_seqinfo_names_the_frames(tmp_path):
