@@ -81,10 +81,22 @@ class Entry:
     box: Box | None = None
 
 
-def placed(entry: Entry, split: str, subset: str, bbox: int = 0) -> Entry:
-    """Return an entry with another split, subset and index in its list: `dataclasses.replace`, ten times as fast."""
+def placed(entry: Entry, split: str, subset: str, bbox: int = 0, action: int | None = None) -> Entry:
+    """Return an entry with another split, subset and index in its list: `dataclasses.replace`, ten times as fast.
+
+    Its action stays where none is given.
+    """
     old = entry.thumbnail
-    labels = (old.action, old.person, old.frame, old.role, old.jersey, old.uai, old.height, old.width)
+    labels = (
+        old.action if action is None else action,
+        old.person,
+        old.frame,
+        old.role,
+        old.jersey,
+        old.uai,
+        old.height,
+        old.width,
+    )
     rest = (entry.game, entry.camera, entry.track, entry.source, entry.box)
     return Entry(Thumbnail(bbox, *labels), entry.path, split, subset, *rest)
 

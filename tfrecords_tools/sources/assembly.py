@@ -59,9 +59,10 @@ def assemble(
     people: Sequence[str] = (),
     notes: dict[str, Counter[str]] | None = None,
 ) -> Listing:
-    """Order the entries of some splits, number each list, and note the queries that have no match.
+    """Order the entries of some splits, number lists and actions, and note the queries that have no match.
 
-    A query of nobody in particular is left out and counted: all distractors would be its matches.
+    Each split counts its actions from 0, as SoccerNet does, so that a fraction of them is one of all of the split's. A
+    query of nobody in particular is left out and counted: all distractors would be its matches.
 
     Args:
         entries: of all splits; their bbox indices are given here, in the order in which they come.
@@ -87,9 +88,10 @@ def assemble(
         if not mine:
             raise ValueError(f"split {split!r}: no image is left for it; give it some, or leave it out with --split")
         mine.sort(key=lambda entry: (entry.thumbnail.action, entry.subset != "query"))
+        actions = {action: place for place, action in enumerate(sorted({entry.thumbnail.action for entry in mine}))}
         count: Counter[str] = Counter()
         for place, entry in enumerate(mine):
-            mine[place] = placed(entry, split, entry.subset, count[entry.subset])
+            mine[place] = placed(entry, split, entry.subset, count[entry.subset], actions[entry.thumbnail.action])
             count[entry.subset] += 1
         unmatched = sum(not matched for matched in find_matches(mine, protocol))
         notes[split] += Counter({UNMATCHED: unmatched})

@@ -64,8 +64,17 @@ def test_folders_above_are_splits(tmp_path):
     listing = read(tmp_path)
     assert list(listing.entries) == ["train", "valid"]
     assert list(listing.cameras) == ["train/a", "val/a", "val/b"]
-    assert {one.thumbnail.action for one in listing.entries["valid"]} == {1, 2}
+    assert {one.thumbnail.action for one in listing.entries["valid"]} == {0, 1}
     assert Counter(one.subset for one in listing.entries["valid"]) == {"query": 4, "gallery": 20}
+
+
+def test_a_fraction_is_one_of_the_training_sequences(tmp_path):
+    for name in ("test/a", "test/b", "train/c", "train/d"):
+        write_sequence(tmp_path / "set" / name, LINES)
+    convert(tmp_path / "set", tmp_path / "out", ["train"], fraction=0.5)
+    with read_index(tmp_path / "out/train") as index:
+        assert index.games.tolist() == ["train/c"]
+        assert set(index.action.tolist()) == {0}
 
 
 def test_a_split_stands_anywhere_above_and_what_is_withheld_is_left_out(tmp_path, caplog):
