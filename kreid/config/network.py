@@ -28,8 +28,8 @@ class Appearance(Section):
     last_stride: Literal[1, 2] | None = None
     """Of ResNet50 alone: stride of the last stage; 1 keeps its map twice as fine. null: the backbone's own."""
     variant: Literal["keras", "torchvision", "augreg", "deit", "quick_gelu", "gelu"] | None = None
-    """Where backbones of one name differ: `keras` or `torchvision` of ResNet50; how a file was trained, `augreg` or `deit`
-    of `vit_*`, `quick_gelu` or `gelu` (LAION-2B's, DataComp's) of `clip_vit_*`. null: the backbone's own."""
+    """Where backbones of one name differ: `keras` or `torchvision` of ResNet50; how a file was trained, `augreg` or
+    `deit` of `vit_*`, `quick_gelu` or `gelu` (LAION-2B's, DataComp's) of `clip_vit_*`. null: the backbone's own."""
     registers: Literal[0, 4] | None = None
     """Of `dinov2_vit_*` alone: how many register tokens. null: the backbone's own."""
     stride: Literal[12, 16] | None = None

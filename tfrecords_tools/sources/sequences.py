@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tfrecords_tools.entry import SPLITS, Entry, inside, rounded_box, where
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.sources.assembly import NOBODY, assemble, choose_splits, number_names
+from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.folders import SPLIT_NAMES
 from tfrecords_tools.sources.rows import read_identities
@@ -140,6 +140,7 @@ def list_footage(
     choose_splits(splits, splits_of(root, footage, options), root)
     _warn_of_unlabelled(root, footage)
     joined = None if options.identities is None else read_identities(options.identities)
+    check_alike("cameras", (one.name for one in footage))
     cameras, camera_names = number_names((one.name for one in footage), first=0)
     notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     found: list[tuple[Footage, Path, Sighting, str]] = []

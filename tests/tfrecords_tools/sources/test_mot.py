@@ -68,6 +68,13 @@ def test_folders_above_are_splits(tmp_path):
     assert Counter(one.subset for one in listing.entries["valid"]) == {"query": 4, "gallery": 20}
 
 
+def test_two_sequences_of_one_name_are_refused(tmp_path):
+    for name in ("main", "Main"):
+        write_sequence(tmp_path / name, LINES)
+    with pytest.raises(ValueError, match="two cameras of one name, 'Main' and 'main': rename one"):
+        read(tmp_path)
+
+
 def test_a_fraction_is_one_of_the_training_sequences(tmp_path):
     for name in ("test/a", "test/b", "train/c", "train/d"):
         write_sequence(tmp_path / "set" / name, LINES)
