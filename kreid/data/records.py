@@ -90,6 +90,14 @@ def record_batches(
     return dataset.batch(batch_size).prefetch(2)
 
 
+def sample_images(folder: str | Path, image_size: tuple[int, int], count: int = 128) -> np.ndarray:
+    """Images from all over a record folder, `(n, h, w, 3)` float32 RGB 0-255; n is `count`, or all that there are."""
+    index = read_index(folder)
+    rows = np.unique(np.linspace(0, len(index) - 1, count).round().astype(int))
+    with damage_named(index, rows):
+        return np.concatenate(list(record_batches(folder, image_size, rows=rows).as_numpy_iterator()))
+
+
 def _serialized(index: Index, rows: np.ndarray) -> tf.data.Dataset:
     """Records as they are stored, one by one, each read with its checksums."""
 

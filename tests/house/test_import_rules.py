@@ -59,7 +59,7 @@ ARROWS = {
     "kreid.runs": ("config", "errors", "files", "models", "weights"),
     "kreid.embedding": ("config", "data", "models", "ranking", "types"),
     "kreid.pictures": ("config", "data", "errors", "ranking"),
-    "kreid.serving": ("data", "errors", "types"),
+    "kreid.serving": ("data", "errors", "files", "layers", "types"),
     "kreid.evaluation": ("config", "data", "embedding", "errors", "models", "ranking", "runs", "types"),
     "kreid.look": ("data", "errors", "models", "pictures", "types"),
     "kreid.search": ("config", "embedding", "errors", "files", "pages", "pictures", "ranking", "types"),

@@ -16,7 +16,8 @@ DOORS = {
     "_all_reduce_sum_gradients": {"kreid.training.updater"},
     "_flatten_layers": {"kreid.training.step", "kreid.weights.assignment"},
     "_inbound_nodes": {"kreid.look.viewer", "kreid.models.cost"},
-    "_keras_history": {"kreid.models.embedders"},
+    "_keras_history": {"kreid.models.embedders", "kreid.serving.folding"},
+    "_nodes_by_depth": {"kreid.serving.folding"},
     "_trial_id": {"kreid.tuning.study"},
     "tensorflow.python.eager.context": {"kreid.training.worker_start"},
 }
@@ -64,6 +65,9 @@ def test_keras_still_tells_an_operation_behind_a_tensor_and_the_calls_of_a_layer
     assert layer._inbound_nodes[-1].output_tensors[0] is out, closed("Layer._inbound_nodes", "costs are counted by it")
     inner = keras.Model(image, out, name="inner")
     model = keras.Model(image, inner(image))
+    calls = [node for nodes in model._nodes_by_depth.values() for node in nodes if not node.is_input]
+    assert [node.operation for node in calls] == [inner], closed("Functional._nodes_by_depth", "norms are folded by it")
+    assert calls[0].input_tensors == [image]
     names = [one.name for one in model._flatten_layers(include_self=False, recursive=False)]
     assert "inner" in names, closed("Layer._flatten_layers", "weights are assigned by it")
     assert "dense" not in names

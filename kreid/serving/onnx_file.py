@@ -1,0 +1,87 @@
+"""ONNX, for onnxruntime, OpenCV and trackers."""
+
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+
+Run = Callable[[np.ndarray], np.ndarray]
+# Layers that compute in float32 in every precision: what brings images to the network's size and range, and what
+# multiplies maps and sums squares, which float16 does not hold.
+_FULL = ("any_size", "to_grey_levels", "preprocess", "fusion", "embedding", "final")
+
+
+def write(network: keras.Model, path: Path, precision: str, calibration: np.ndarray, about: Mapping[str, str]) -> None:
+    """Write the network; `calibration` is what int8 takes the ranges of its maps from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras mends tf2onnx for NumPy 2, and asks for `np.object`
+        images = tf.TensorSpec(network.input_shape, tf.float32, name="images")  # Keras asks for it unless it was called
+        network.export(path, format="onnx", verbose=False, input_signature=[images])
+    if precision == "int8":
+        _quantize(path, calibration)
+    written = onnx.load(path)
+    if precision == "float16":
+        written = _halve(written)
+    for value in (*written.graph.input, *written.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for name, text in about.items():
+        written.metadata_props.add(key=name, value=text)
+    onnx.checker.check_model(written)
+    onnx.save(written, path)
+
+
+def read(path: Path) -> Run:
+    """Return a function from images to embeddings, computed by onnxruntime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return session.run(["embedding"], {"images": images})[0]
+
+    return run
+
+
+def _halve(written: onnx.ModelProto) -> onnx.ModelProto:
+    """Compute in float16, but for images, embedding and the layers that need more."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    halved = convert_float_to_float16(written, keep_io_types=True, node_block_list=_nodes(written, _FULL))
+    OnnxModel.graph_topological_sort(halved.graph)  # its casts of what is read in float32 stand at the end
+    return halved
+
+
+def _quantize(path: Path, calibration: np.ndarray) -> None:
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Batches(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._left: Iterator[np.ndarray] = iter(np.array_split(calibration, max(1, len(calibration) // 8)))
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            batch = next(self._left, None)
+            return None if batch is None else {"images": batch}
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        full = path.rename(Path(folder) / "float32.onnx")
+        quantize_static(
+            full,
+            path,
+            Batches(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            nodes_to_exclude=_nodes(onnx.load(full), _FULL),
+        )
+
+
+def _nodes(written: onnx.ModelProto, layers: tuple[str, ...]) -> list[str]:
+    return [node.name for node in written.graph.node if any(layer in node.name for layer in layers)]

@@ -1,0 +1,34 @@
+"""OpenVINO, for Intel's processors: an `.xml` file with the graph and a `.bin` file beside it with the weights."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import openvino
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def write(network: keras.Model, path: Path, precision: str, calibration: np.ndarray, about: Mapping[str, str]) -> None:
+    """Write the network; float16 is of the weights, in which OpenVINO computes is the reader's choice."""
+    full = path.with_name("full.xml")
+    network.export(str(full), format="openvino", verbose=False)
+    model = openvino.Core().read_model(full)
+    model.outputs[0].tensor.set_names({"embedding"})
+    for name, text in about.items():
+        model.set_rt_info(text, ["kreid", name])
+    openvino.save_model(model, path, compress_to_fp16=precision == "float16")
+    del model  # which holds the file of weights
+    for left in (full, full.with_suffix(".bin")):
+        left.unlink()
+
+
+def read(path: Path) -> Run:
+    """Return a function from images to embeddings; in float32, where a CPU may compute in 16 bits unless it is told."""
+    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return compiled([images])[0]
+
+    return run
