@@ -10,7 +10,7 @@ import io
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 _PNG_END = b"IEND\xaeB`\x82"  # the last chunk's name and checksum
 _TRAILING = 1 << 16  # bytes behind it that are let pass
 _ADVICE = "only PNG and JPEG are read; convert it, or leave it out"
@@ -24,7 +24,7 @@ def image_kind(data: bytes) -> str:
     Raises:
         ValueError: it is neither; says what it is, without a name, as the others of this module do.
     """
-    for signature, kind in _SIGNATURES.items():
+    for signature, kind in SIGNATURES.items():
         if data.startswith(signature):
             return kind
     if not data:

@@ -1,64 +1,161 @@
 """SavedModels for TensorFlow Serving."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kreid.data.file_errors import as_os_error
-from kreid.data.images import decode_and_resize, resize
+from kreid.data.images import resize
+from kreid.files.atomic import write_json
+from kreid.serving.encoded import decode_files
+from kreid.serving.folding import fold
+from kreid.serving.formats import MAX_PIXELS
+from kreid.serving.server_files import MODEL, write_server_files
 from kreid.serving.versions import check_versions, write_version
+from kreid.serving.warmup import write_warmup
+from kreid.serving.written import Crops, Written, check_distance, cosine_distance
 from kreid.types import Tensor
+
+EXTRA = "assets.extra"
+_FILES = tf.TensorSpec((None,), tf.string, name="image_bytes")
+_WARM = (1, 8)  # images of a warm-up request
+_FAR = 2.0  # the distance of opposite vectors
 
 
 def export(model: keras.Model, out: str | Path) -> Path:
-    """Write a SavedModel that takes image files or pixels and gives embeddings.
-
-    Two signatures, both with the output `embedding` `(N, D)`, vectors of length one:
-    `serving_default` and `encoded`: `image_bytes`, `(N,)` strings, PNG or JPEG files of any size;
-    `pixels`: `image`, `(N, h, w, 3)` float32, RGB 0-255, of any one size.
-    Decoding and resizing are those of training and evaluation.
-
-    Args:
-        model: a model with an `embedding` output.
-        out: a folder of versions; the model goes into the next number, `out/1` at first.
+    """Write a SavedModel that takes image files or pixels and gives embeddings; `export_version` says more.
 
     Returns:
         The version's folder.
 
-    Raises:
-        ConfigError: where there can be no versions, or TensorFlow could not load them from there.
-        OSError: where it cannot be written; nothing half-written stays.
-
     Example:
         >>> export(load_model("saved_models/demo"), "saved_models/demo/serving")
     """
+    return export_version(model, out).path
+
+
+def export_version(
+    model: keras.Model, out: str | Path, about: Mapping[str, Any] | None = None, max_pixels: int = MAX_PIXELS
+) -> Written:
+    """Write a SavedModel for TensorFlow Serving, and hold it against the network before it gets its number.
+
+    Signatures, each for any number of images:
+    `serving_default` and `encoded`: `image_bytes`, `(N,)` strings, PNG or JPEG files of any size -> `embedding`,
+    `(N, D)` vectors of length one, zeros for a bad image;
+    `checked`: the same, and `ok`, `(N,)`, whether an image is good;
+    `pixels`: `image`, `(N, h, w, 3)` float32, RGB 0-255, of any one size -> `embedding`;
+    `similarity`: `query` `(Q,)` and `gallery` `(G,)`, files -> `distance` `(Q, G)`, Euclidean, from 0 to 2, which a bad
+    image has from all others; `query_ok` and `gallery_ok`.
+    Decoding and resizing are those of training and evaluation. An image is bad if it is no PNG or JPEG, damaged, or of
+    more than `max_pixels`; it changes no other image's answer.
+
+    Args:
+        model: a model with an `embedding` output.
+        out: a folder of versions; the model goes into the next number, `out/1` at first.
+        about: what the run says of itself, `kreid.runs.about.describe_run`, for `assets.extra/kreid.json`.
+        max_pixels: an image of more is not decoded.
+
+    Raises:
+        ConfigError: where there can be no versions, or TensorFlow could not load them from there.
+        ValueError: where the SavedModel computes something else than the network.
+        OSError: where it cannot be written; nothing half-written stays.
+    """
     out = check_versions(out)
-    image_size = model.input_shape[1:3]
-    single = keras.Model(model.input, model.output["embedding"])
+    crops = Crops.draw(model)
+    archive = _archive(model, max_pixels)
+    checked: list[Written] = []
+
+    def write(folder: Path) -> None:
+        archive.write_out(str(folder), verbose=False)
+        (folder / EXTRA).mkdir()
+        write_warmup(folder / EXTRA, _requests(crops), MODEL)
+        write_json(folder / EXTRA / "kreid.json", {**(about or {}), "contract": _contract(model, max_pixels)})
+        checked.append(_check(folder, crops))
+
+    path = write_version(out, lambda folder: _naming(out, lambda: write(folder)))
+    write_server_files(out)
+    return Written(path, checked[0].distance, checked[0].run)
+
+
+def _archive(model: keras.Model, max_pixels: int) -> keras.export.ExportArchive:
+    size = model.input_shape[1:3]
+    single = fold(keras.Model(model.input, model.output["embedding"]))
+
+    def checked(image_bytes: Tensor) -> dict[str, Tensor]:
+        images, is_good = decode_files(image_bytes, size, max_pixels)
+        return {"embedding": tf.where(is_good[:, None], single(images, training=False), 0.0), "ok": is_good}
 
     def encoded(image_bytes: Tensor) -> dict[str, Tensor]:
-        images = tf.map_fn(
-            lambda one: decode_and_resize(one, image_size),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec((*image_size, 3), tf.float32),
-        )
-        return {"embedding": single(images, training=False)}
+        return {"embedding": checked(image_bytes)["embedding"]}
 
     def pixels(image: Tensor) -> dict[str, Tensor]:
-        return {"embedding": single(resize(image, image_size), training=False)}
+        return {"embedding": single(resize(image, size), training=False)}
+
+    def similarity(query: Tensor, gallery: Tensor) -> dict[str, Tensor]:
+        queries, others = checked(query), checked(gallery)
+        cosine = tf.matmul(queries["embedding"], others["embedding"], transpose_b=True)
+        distance = tf.sqrt(tf.maximum(0.0, 2.0 - 2.0 * cosine))  # of vectors of length one
+        both = queries["ok"][:, None] & others["ok"][None]
+        ok = {"query_ok": queries["ok"], "gallery_ok": others["ok"]}
+        return {"distance": tf.where(both, distance, _FAR), **ok}
 
     # ExportArchive, because a SavedModel of the model itself or of a tf.Module does not load in TensorFlow Serving.
     archive = keras.export.ExportArchive()
     archive.track(single)
-    archive.add_endpoint("encoded", encoded, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    archive.add_endpoint("encoded", encoded, [_FILES])
+    archive.add_endpoint("checked", checked, [_FILES])
     archive.add_endpoint("pixels", pixels, [tf.TensorSpec((None, None, None, 3), tf.float32, name="image")])
-    return write_version(out, lambda folder: _write(archive, folder, out))
+    names = [tf.TensorSpec((None,), tf.string, name=name) for name in ("query", "gallery")]
+    archive.add_endpoint("similarity", similarity, names)
+    return archive
 
 
-def _write(archive: keras.export.ExportArchive, folder: Path, out: Path) -> None:
+def _requests(crops: Crops) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """What the server asks itself before others do: each signature for one image, and for several."""
+    files = _files(crops)
+    requests: list[tuple[str, dict[str, np.ndarray]]] = []
+    for count in _WARM:
+        some = files[:count]
+        requests += [(name, {"image_bytes": some}) for name in ("serving_default", "encoded", "checked")]
+        requests += [("pixels", {"image": crops.resized[:count]}), ("similarity", {"query": some, "gallery": some})]
+    return requests
+
+
+def _files(crops: Crops) -> np.ndarray:
+    return np.array([tf.io.encode_png(crop).numpy() for crop in crops.own], object)
+
+
+def _contract(model: keras.Model, max_pixels: int) -> dict[str, Any]:
+    height, width = model.input_shape[1:3]
+    return {
+        "image": "RGB 0-255, PNG or JPEG by content, orientation and colour profile not applied",
+        "network_size": [height, width],
+        "max_pixels": max_pixels,
+        "embedding": [model.output["embedding"].shape[-1], "unit length, float32"],
+    }
+
+
+def _check(folder: Path, crops: Crops) -> Written:
+    """Load what was written, and hold its signatures of files and of pixels against the network."""
+    signatures = tf.saved_model.load(str(folder)).signatures
+    pixels = signatures["pixels"]
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return pixels(image=tf.constant(images))["embedding"].numpy()
+
+    encoded = signatures["encoded"](image_bytes=tf.constant(_files(crops)))["embedding"].numpy()
+    distance = max(crops.distance(run, any_size=True), float(cosine_distance(encoded, crops.embeddings).max()))
+    check_distance(distance, "--format saved_model")
+    return Written(folder, distance, run)
+
+
+def _naming(out: Path, write: Callable[[], None]) -> None:
     try:
-        archive.write_out(str(folder), verbose=False)
+        write()
     except tf.errors.OpError as error:
         raise as_os_error(error, out) from None
     except OSError as error:

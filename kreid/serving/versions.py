@@ -1,5 +1,6 @@
 """A folder of a model's versions, `1`, `2` and so on, as TensorFlow Serving polls it."""
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -54,9 +55,21 @@ def write_version(out: str | Path, write: Callable[[Path], object]) -> Path:
         try:
             write(partial)
             partial.chmod(0o755)
-            return partial.rename(out / str(_next_number(out)))
+            return _publish(partial, out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _publish(partial: Path, out: Path) -> Path:
+    """Give a folder the next number; where there are no locks, another may take it between the look and the name."""
+    number = _next_number(out)
+    while True:
+        try:
+            return partial.rename(out / str(number))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            number += 1
 
 
 def _next_number(out: Path) -> int:

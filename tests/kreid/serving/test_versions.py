@@ -43,6 +43,16 @@ def test_two_at_once_get_two_numbers(tmp_path, caplog):
     assert seen(tmp_path) == ["1", "2"]
 
 
+def test_a_number_that_is_taken_meanwhile_is_left_alone(tmp_path, monkeypatch):
+    """As on a file system without locks: another exporter names its version after this one has looked."""
+    for taken in ("4", "5"):
+        (tmp_path / taken).mkdir()
+        model(tmp_path / taken)
+    monkeypatch.setattr("kreid.serving.versions._next_number", lambda out: 4)
+    assert write_version(tmp_path, model) == tmp_path / "6"
+    assert seen(tmp_path) == ["4", "5", "6"]
+
+
 def test_a_failed_version_leaves_nothing(tmp_path):
     def full(folder):
         model(folder)
