@@ -27,12 +27,14 @@ def describe_run(run: str | Path) -> dict[str, Any]:
     run = Path(run)
     digest = weights_digest(run)
     summary = _read(run / SUMMARY)
+    if isinstance(summary, dict):
+        summary.pop("config", None)
     scores = [_read(path) for path in sorted(run.glob("metrics_*.json"))]
     return {
         "name": run.resolve().name,
         "configuration": load_config_of(run).model_dump(mode="json"),
         "weights": digest,
-        "summary": {name: value for name, value in summary.items() if name != "config"} if summary else None,
+        "summary": summary if isinstance(summary, dict) else None,
         "metrics": [
             {name: figures.get(name) for name in _FIGURES}
             for figures in scores
