@@ -74,7 +74,7 @@ def export_version(
         (folder / EXTRA).mkdir()
         write_warmup(folder / EXTRA, _requests(crops), MODEL)
         write_json(folder / EXTRA / "kreid.json", {**(about or {}), "contract": _contract(model, max_pixels)})
-        checked.append(_check(folder, crops))
+        checked.append(_check(folder, crops, max_pixels))
 
     path = write_version(out, lambda folder: _naming(out, lambda: write(folder)))
     write_server_files(out)
@@ -139,16 +139,20 @@ def _contract(model: keras.Model, max_pixels: int) -> dict[str, Any]:
     }
 
 
-def _check(folder: Path, crops: Crops) -> Written:
-    """Load what was written, and hold its signatures of files and of pixels against the network."""
+def _check(folder: Path, crops: Crops, max_pixels: int) -> Written:
+    """Load what was written, and hold its signatures of pixels and of files against the network."""
     signatures = tf.saved_model.load(str(folder)).signatures
     pixels = signatures["pixels"]
 
     def run(images: np.ndarray) -> np.ndarray:
         return pixels(image=tf.constant(images))["embedding"].numpy()
 
-    encoded = signatures["encoded"](image_bytes=tf.constant(_files(crops)))["embedding"].numpy()
-    distance = max(crops.distance(run, any_size=True), float(cosine_distance(encoded, crops.embeddings).max()))
+    found = signatures["checked"](image_bytes=tf.constant(_files(crops)))
+    taken = np.array([crop.shape[0] * crop.shape[1] <= max_pixels for crop in crops.own])
+    if found["ok"].numpy().tolist() != taken.tolist():
+        raise ValueError("--format saved_model: does not take the images that it should; nothing is kept of it")
+    distances = cosine_distance(found["embedding"].numpy()[taken], crops.embeddings[taken])
+    distance = max(crops.distance(run, any_size=True), float(distances.max(initial=0)))
     check_distance(distance, "--format saved_model")
     return Written(folder, distance, run)
 

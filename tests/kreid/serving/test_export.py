@@ -20,8 +20,8 @@ from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.serving import written
 from kreid.serving.crops import draw_crops
 from kreid.serving.encoded import _pixels, decode_files
-from kreid.serving.export import export, export_version
-from kreid.serving.written import Written
+from kreid.serving.export import _archive, export, export_version
+from kreid.serving.formats import MAX_PIXELS
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,17 @@ def exported(model, tmp_path_factory):
     return export(model, tmp_path_factory.mktemp("run") / "serving")
 
 
+@pytest.fixture(scope="module")
+def archive(model):
+    return _archive(model, MAX_PIXELS)
+
+
+@pytest.fixture
+def traced(archive, monkeypatch):
+    """Signatures that are traced already, for tests of what is written: that takes longest."""
+    monkeypatch.setattr("kreid.serving.export._archive", lambda model, max_pixels: archive)
+
+
 def png(height, width, seed):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), "uint8")
     buffer = io.BytesIO()
@@ -68,6 +79,7 @@ def test_signatures_equal_the_model(model, exported):
     np.testing.assert_allclose(served, expected[2:], atol=1e-6)
 
 
+@pytest.mark.usefixtures("traced")
 def test_versions_count_up_and_nothing_half_written_stays(model, tmp_path):
     (tmp_path / "serving" / "7").mkdir(parents=True)
     assert export(model, tmp_path / "serving").name == "8"
@@ -79,6 +91,7 @@ def test_versions_count_up_and_nothing_half_written_stays(model, tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("most", [1000, 100_000])
 def test_a_full_disk_leaves_no_version(model, tmp_path, most):
     """The file with the graph, or the one with the weights, becomes too large."""
@@ -208,11 +221,12 @@ def test_the_warm_up_requests_are_answered(model, exported, served):
     assert set(names) <= set(served.signatures)
 
 
-def test_a_version_says_what_it_is(model, tmp_path, monkeypatch):
+def test_a_version_says_what_it_is(model, tmp_path):
+    """And takes images as small as it is told, smaller than those it is checked with."""
     (tmp_path / "models.config").write_text("edited")
-    monkeypatch.setattr("kreid.serving.export._check", lambda folder, crops: Written(folder, 0.5, None))
     version = export_version(model, tmp_path, {"name": "tiny", "metrics": [{"mAP": 0.5}]}, max_pixels=99)
     said = json.loads((version.path / "assets.extra" / "kreid.json").read_text())
+    assert version.distance < 1e-6
     assert said["name"] == "tiny"
     assert said["metrics"] == [{"mAP": 0.5}]
     assert said["contract"]["network_size"] == [64, 32]
@@ -221,6 +235,7 @@ def test_a_version_says_what_it_is(model, tmp_path, monkeypatch):
     assert "max_batch_size" in (tmp_path / "batching.config").read_text()
 
 
+@pytest.mark.usefixtures("traced")
 def test_what_computes_something_else_gets_no_number(model, tmp_path, monkeypatch):
     monkeypatch.setattr("kreid.serving.written.LIMIT", -1.0)
     with pytest.raises(ValueError, match="--format saved_model: computes other embeddings than the network"):
