@@ -62,8 +62,7 @@ def export_file(
         except Exception as error:  # of many types: converters say in their own ways what they do not know
             raise ValueError(f"--format {format}: cannot hold this network ({one_line(error)})") from error
         distance = crops.distance(lambda images: run(np.asarray(takes.feed(images))), any_size=not takes.fixed)
-        if precision == "float32":
-            check_distance(distance, f"--format {format}")
+        check_distance(distance, f"--format {format}", precision)
         _publish(Path(folder), partial, path)
     return Written(path, distance, lambda images: run(np.asarray(takes.feed(images))))
 

@@ -53,8 +53,22 @@ def _halve(written: onnx.ModelProto) -> onnx.ModelProto:
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     halved = convert_float_to_float16(written, keep_io_types=True, node_block_list=_nodes(written, _FULL))
+    _join(halved.graph)
     OnnxModel.graph_topological_sort(halved.graph)  # its casts of what is read in float32 stand at the end
     return halved
+
+
+def _join(graph: onnx.GraphProto) -> None:
+    """Hand float32 from node to node where the converter casts it to float16 and back, in which small squares are 0."""
+    made = {name: node for node in graph.node for name in node.output}
+
+    def is_cast(name: str, kind: int) -> bool:
+        return name in made and made[name].op_type == "Cast" and made[name].attribute[0].i == kind
+
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if is_cast(name, onnx.TensorProto.FLOAT) and is_cast(made[name].input[0], onnx.TensorProto.FLOAT16):
+                node.input[place] = made[made[name].input[0]].input[0]
 
 
 def _quantize(path: Path, calibration: np.ndarray) -> None:

@@ -12,6 +12,7 @@ from kreid.serving.crops import draw_crops
 
 Run = Callable[[np.ndarray], np.ndarray]
 LIMIT = 1e-4  # of the cosine distance, in float32
+COARSE = 0.25  # of less precise files, whose distance is for their user to judge: beyond it no embedding is left
 _ALONE = 8  # crops that are sent in their own size, where any is taken
 
 
@@ -83,14 +84,15 @@ def cosine_distance(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return ((one - other) ** 2).sum(axis=1) / 2
 
 
-def check_distance(distance: float, what: str) -> None:
-    """Complain where float32 is further from the network than its roundings.
+def check_distance(distance: float, what: str, precision: str = "float32") -> None:
+    """Complain where what was written is further from the network than the precision's roundings.
 
     Raises:
         ValueError: opening with `what`.
     """
-    if not distance <= LIMIT:
+    limit = LIMIT if precision == "float32" else COARSE
+    if not distance <= limit:
         raise ValueError(
-            f"{what}: computes other embeddings than the network, {distance:.1e} in cosine distance where {LIMIT:g} is "
+            f"{what}: computes other embeddings than the network, {distance:.1e} in cosine distance where {limit:g} is "
             "let pass; nothing is kept of it"
         )

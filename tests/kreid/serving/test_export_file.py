@@ -122,6 +122,17 @@ def test_less_precise_files_are_smaller_and_near(model, tmp_path, name, precisio
     assert exported.run(crops(2)).dtype == np.float32
 
 
+def test_small_features_keep_their_direction_in_float16(tmp_path):
+    """Their squares are below what float16 holds; the file sums them in float32."""
+    keras.utils.set_random_seed(4)
+    image = keras.Input((32, 16, 3))
+    x = layers.Flatten()(layers.AveragePooling2D(8)(layers.Rescaling(1e-6)(image)))
+    small = layers.Dense(8, use_bias=False)(x)
+    network = keras.Model(image, {"embedding": L2Normalization(name="embedding")(small)})
+    assert np.abs(np.asarray(keras.Model(image, small)(crops(2)))).max() < 1e-3
+    assert export_file(network, tmp_path / "a.onnx", "onnx", "tracker", "float16").distance < 1e-3
+
+
 def test_the_ranges_of_int8_come_from_the_calibration(model, tmp_path):
     dark = export_file(model, tmp_path / "a.onnx", "onnx", "tracker", "int8", np.zeros((9, 32, 16, 3), "float32"))
     known = export_file(model, tmp_path / "b.onnx", "onnx", "tracker", "int8", crops(9))
