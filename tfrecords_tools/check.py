@@ -11,10 +11,10 @@ import tensorflow as tf
 from tfrecords_tools.arrays import read_arrays
 from tfrecords_tools.decoding import Decoder
 from tfrecords_tools.errors import one_line
+from tfrecords_tools.example import FIELDS
 from tfrecords_tools.formats import read_whole
 from tfrecords_tools.index import INDEX_NAME, Index, Info, SplitInfo, read_index, read_info
 from tfrecords_tools.naming import parse_name
-from tfrecords_tools.schema import FIELDS
 from tfrecords_tools.sources.assembly import NOBODY
 
 _COLUMNS = ("bbox", "action", "person", "camera")  # numbers that stand in the index and in the record

@@ -122,6 +122,10 @@ Errors = Annotated[
         "--on-error", metavar="WHAT", help="stop at bad images, or skip them: OUT/SPLIT/problems.csv lists them."
     ),
 ]
+Decode = Annotated[
+    bool,
+    typer.Option("--decode", help="Decode every PNG, too, where its own checksums would tell whether it is whole."),
+]
 Identities = Annotated[
     Path | None,
     typer.Option(
@@ -172,6 +176,7 @@ def convert(
     source: SourceName = None,
     on_error: Errors = OnError.stop,
     max_pixels: MaxPixels = None,
+    decode: Decode = False,
     identities: Identities = None,
     tracks: Tracks = None,
     train_share: TrainShare = None,
@@ -197,7 +202,7 @@ def convert(
     from tfrecords_tools.settings import Settings
 
     most = MAX_PIXELS if max_pixels is None else max_pixels
-    settings = Settings(fraction, shards, _parse_size(resize), image_format.value, most, on_error.value)
+    settings = Settings(fraction, shards, _parse_size(resize), image_format.value, most, on_error.value, decode)
     splits = [name.value for name in split] if split else None
     told = {"identities": identities, "tracks": tracks, "train_share": train_share, "margin": margin}
     told |= {"min_size": min_size, "min_visibility": min_visibility, "every": every}

@@ -1,7 +1,6 @@
 """One image with its labels, before it is a record: what every source ends in. No TensorFlow."""
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,8 +53,7 @@ def where(path: str, box: Box | None = None, frame: int | None = None) -> str:
     return f"{path}#{frames}xywh={box.left},{box.top},{box.width},{box.height}"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One thumbnail on disk, or one that is still to be cut out of a frame.
 
     Args:
@@ -82,23 +80,10 @@ class Entry:
 
 
 def placed(entry: Entry, split: str, subset: str, bbox: int = 0, action: int | None = None) -> Entry:
-    """Return an entry with another split, subset and index in its list: `dataclasses.replace`, ten times as fast.
-
-    Its action stays where none is given.
-    """
+    """Return an entry with another split, subset and index in its list; its action stays where none is given."""
     old = entry.thumbnail
-    labels = (
-        old.action if action is None else action,
-        old.person,
-        old.frame,
-        old.role,
-        old.jersey,
-        old.uai,
-        old.height,
-        old.width,
-    )
-    rest = (entry.game, entry.camera, entry.track, entry.source, entry.box)
-    return Entry(Thumbnail(bbox, *labels), entry.path, split, subset, *rest)
+    thumbnail = old._replace(bbox=bbox, action=old.action if action is None else action)
+    return entry._replace(thumbnail=thumbnail, split=split, subset=subset)
 
 
 def inside(root: Path, path: Path) -> str:

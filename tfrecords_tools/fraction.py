@@ -5,6 +5,8 @@ from fractions import Fraction
 from math import ceil
 from numbers import Real
 
+import numpy as np
+
 from tfrecords_tools.entry import Entry
 from tfrecords_tools.errors import ConfigError
 
@@ -33,21 +35,30 @@ def limit_actions(last: int, fraction: float) -> int:
     return ceil((last + 1) * Fraction(str(fraction)))
 
 
-def keep_fraction(entries: Sequence[Entry], fraction: float) -> list[Entry]:
+def actions_of(entries: Sequence[Entry]) -> np.ndarray:
+    """Return the action of every entry, without making any where they are made when asked for."""
+    known = getattr(entries, "actions", None)
+    if known is None:
+        known = np.fromiter((entry.thumbnail.action for entry in entries), np.int64, len(entries))
+    return known
+
+
+def keep_fraction(entries: Sequence[Entry], fraction: float) -> Sequence[Entry]:
     """Return the entries of a fraction of the actions, by the rule of `limit_actions`.
 
     Args:
-        entries: a whole split, as a source lists it.
+        entries: a whole split, as a source lists it: by action.
         fraction: in (0, 1].
 
     Raises:
         ConfigError: for a wrong fraction, or one that leaves nothing.
     """
-    limit = limit_actions(entries[-1].thumbnail.action, fraction)
-    kept = [entry for entry in entries if entry.thumbnail.action < limit]
+    actions = actions_of(entries)
+    limit = limit_actions(int(actions[-1]), fraction)
+    kept = entries[: int(np.searchsorted(actions, limit))]
     if not kept:
         raise ConfigError(
             f"fraction: {fraction} keeps action indices below {limit}, and the first one there is "
-            f"{entries[0].thumbnail.action}; take a larger fraction"
+            f"{actions[0]}; take a larger fraction"
         )
     return kept

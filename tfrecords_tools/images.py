@@ -1,4 +1,4 @@
-"""From a thumbnail's file to the bytes a record stores: every image is decoded once, to know that it can be."""
+"""From a thumbnail's file to the bytes a record stores, once it is known to be whole."""
 
 import io
 import logging
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,17 @@ from tfrecords_tools.entry import Box
 from tfrecords_tools.errors import one_line
 from tfrecords_tools.formats import as_rgb, image_kind, orientation, read_whole
 from tfrecords_tools.frames import Frames, cut_out
+from tfrecords_tools.png import SIGNATURE, plain_png
 
 # How a record stores its image -> Pillow's format; None keeps the file's own.
 IMAGE_FORMATS = {"original": None, "png": "PNG", "jpeg": "JPEG", "uncompressed": "PNG"}
 # PNG level 3 is 2.5 times as fast as the default 6, and 5 % larger.
 _SAVE_OPTIONS = {"PNG": {"compress_level": 3}, "JPEG": {"quality": 95}}
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS = 50_000_000  # by default (ours): a frame of 8K video has 33 million
 Check = Callable[[Path, bytes], None]  # raises ValueError for a file that will not do
-_AHEAD = 32  # images per thread that are read before their turn
+_Lot = list[tuple[Path, Box | None]]
+_AHEAD = 4  # lots per thread that are read before their turn
+_LOT = 8  # images that a thread takes at once: to hand over each alone costs as much as to read it
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,6 +56,7 @@ def load_image(
     image_format: str = "original",
     check: Check | None = None,
     max_pixels: int = MAX_PIXELS,
+    pixels: bool = True,
 ) -> Encoded:
     """Read a thumbnail, check that it is a whole PNG or JPEG, and encode it as wanted.
 
@@ -67,12 +70,16 @@ def load_image(
         check: a decoder that is called with the file and its bytes, and raises ValueError for what it does not take.
             Where a PNG is kept as it is, it alone decodes: of all else its checksums tell.
         max_pixels: a larger image is refused before it is decoded: a small file may hold more than memory does.
+        pixels: decode also what is kept as it is. Without, the checksums alone tell of a PNG, see `png`.
 
     Raises:
         ValueError: naming the file, if it is not a PNG or JPEG (see `formats`), too large, cut short or damaged.
         OSError: if it cannot be read.
     """
-    data = path.read_bytes()
+    data = _read(path)
+    size = None if pixels or resize is not None or image_format not in ("original", "png") else plain_png(data)
+    if size is not None and size.height * size.width <= min(max_pixels, MAX_PIXELS):
+        return Encoded(data, size.height, size.width)
     try:
         kind = image_kind(data)
         kept = resize is None and (IMAGE_FORMATS[image_format] or kind) == kind and image_format != "uncompressed"
@@ -86,9 +93,15 @@ def load_image(
     return _encode(as_rgb(image), kind, resize, image_format, orientation(image))
 
 
+def _read(path: Path) -> bytes:
+    """Return a file's bytes: `Path.read_bytes`, without a buffer between."""
+    with path.open("rb", buffering=0) as file:
+        return file.readall()
+
+
 def _read_frame(path: Path, max_pixels: int, check: Check | None) -> tuple[str, Image.Image]:
     """Return the kind of a file and its image, all of which has been read."""
-    data = path.read_bytes()
+    data = _read(path)
     try:
         kind, image = image_kind(data), read_whole(data, most=max_pixels)
     except ValueError as error:
@@ -123,7 +136,7 @@ def _uncompressed_png(pixels: np.ndarray) -> bytes:
     rows = np.concatenate([unfiltered, pixels.reshape(height, -1)], axis=1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a channel, RGB, not interlaced
     chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 0)), (b"IEND", b"")
-    return _PNG_SIGNATURE + b"".join(
+    return SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )
 
@@ -136,6 +149,7 @@ def load_images(
     check: Check | None = None,
     boxes: Iterable[Box | None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    pixels: bool = True,
 ) -> Iterator[Encoded | Exception]:
     """Read many thumbnails in threads, a bounded number ahead of the one that is yielded.
 
@@ -147,6 +161,7 @@ def load_images(
         check: as for `load_image`; called in these threads, with a whole frame where boxes are cut out of it.
         boxes: of each file, what to cut out of it, clipped at its border; None for the whole image, as by default.
         max_pixels: as for `load_image`.
+        pixels: as for `load_image`.
 
     Returns:
         Iterator in the order of `paths`, over what `load_image` returned, or the ValueError or OSError it raised. At
@@ -155,19 +170,28 @@ def load_images(
     workers = workers or min(os.cpu_count() or 1, 16)
     pool = ThreadPoolExecutor(workers)
     frames = Frames(lambda path: _read_frame(path, max_pixels, check))
-    waiting: deque[tuple[Path, Future[Encoded]]] = deque()
+    waiting: deque[tuple[_Lot, Future[list[Encoded | Exception]]]] = deque()
     turned: list[str] = []
+
+    def load(lot: _Lot) -> list[Encoded | Exception]:
+        return [outcome(*image) for image in lot]
+
+    def outcome(path: Path, box: Box | None) -> Encoded | Exception:
+        try:
+            if box is not None:
+                return _cut(frames, path, box, resize, image_format)
+            return load_image(path, resize, image_format, check, max_pixels, pixels)
+        except (ValueError, OSError) as error:
+            return error
+
     try:
-        for path, box in zip(paths, repeat(None) if boxes is None else boxes, strict=False):
-            if box is None:
-                future = pool.submit(load_image, path, resize, image_format, check, max_pixels)
-            else:
-                future = pool.submit(_cut, frames, path, box, resize, image_format)
-            waiting.append((path, future))
-            if len(waiting) > workers * _AHEAD:
-                yield _outcome(*waiting.popleft(), turned)
+        wanted = zip(paths, repeat(None) if boxes is None else boxes, strict=False)
+        while lot := list(islice(wanted, _LOT)):
+            waiting.append((lot, pool.submit(load, lot)))
+            if len(waiting) >= workers * _AHEAD:
+                yield from _outcomes(*waiting.popleft(), turned)
         while waiting:
-            yield _outcome(*waiting.popleft(), turned)
+            yield from _outcomes(*waiting.popleft(), turned)
     finally:
         pool.shutdown(cancel_futures=True)
     if turned:
@@ -182,12 +206,9 @@ def _cut(frames: Frames, path: Path, box: Box, resize: tuple[int, int] | None, i
     return _encode(cut_out(path, frame, box), kind, resize, image_format)
 
 
-def _outcome(path: Path, future: Future[Encoded], turned: list[str]) -> Encoded | Exception:
-    """Return what was made of a file, and name it in `turned` if its pixels are to be turned for showing."""
-    try:
-        image = future.result()
-    except (ValueError, OSError) as error:
-        return error
-    if image.orientation != 1:
-        turned.append(f"{path} (orientation {image.orientation})")
-    return image
+def _outcomes(lot: _Lot, future: Future[list[Encoded | Exception]], turned: list[str]) -> Iterator[Encoded | Exception]:
+    """Yield what was made of files, and name those in `turned` whose pixels are to be turned for showing."""
+    for (path, _), image in zip(lot, future.result(), strict=True):
+        if isinstance(image, Encoded) and image.orientation != 1:
+            turned.append(f"{path} (orientation {image.orientation})")
+        yield image

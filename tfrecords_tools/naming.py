@@ -2,17 +2,23 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 # Separator "-"; the data set's documentation writes "_", its files do not. At most 18 digits, so that int64 holds them.
 _NUMBER = r"([0-9]{1,18})"
 _SIZE = r"([0-9]{1,9})x([0-9]{1,9})\.(?i:png)"
 _LABELLED = re.compile(rf"{_NUMBER}-{_NUMBER}-{_NUMBER}-{_NUMBER}-([^-/]+)-([0-9A-Za-z]+)-([0-9A-Za-z_]+)-{_SIZE}")
 _CHALLENGE = re.compile(rf"{_NUMBER}-{_NUMBER}-{_SIZE}")
+# Index and action of many names, a "/" behind each. What a part takes it never gives back: the next begins otherwise.
+_START, _END = rf"(?<![^/]){_NUMBER}-{_NUMBER}-", r"[0-9]{1,9}x[0-9]{1,9}\.(?i:png)/"
+_PLACES = {
+    True: re.compile(rf"{_START}[0-9]{{1,18}}-[0-9]{{1,18}}-[^-/]++-[0-9A-Za-z]++-[0-9A-Za-z_]++-{_END}"),
+    False: re.compile(f"{_START}{_END}"),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
+class Thumbnail(NamedTuple):
     """What the file name of one thumbnail says. The challenge set's names withhold the fields that may be None.
 
     Args:
@@ -59,18 +65,10 @@ def parse_name(name: str) -> Thumbnail:
     base = name.rpartition("/")[2]
     if match := _LABELLED.fullmatch(base):
         bbox, action, person, frame, role, jersey, uai, height, width = match.groups()
-        return Thumbnail(
-            bbox=int(bbox),
-            action=int(action),
-            person=int(person),
-            frame=int(frame),
-            # A few hundred roles and jerseys serve a quarter of a million names.
-            role=sys.intern(role),
-            jersey=None if jersey == "None" else sys.intern(jersey),
-            uai=uai,
-            height=int(height),
-            width=int(width),
-        )
+        known = None if jersey == "None" else sys.intern(jersey)
+        # A few hundred roles and jerseys serve a quarter of a million names.
+        labels = (int(person), int(frame), sys.intern(role), known, uai)
+        return Thumbnail(int(bbox), int(action), *labels, int(height), int(width))
     if match := _CHALLENGE.fullmatch(base):
         bbox, action, height, width = map(int, match.groups())
         return Thumbnail(bbox, action, None, None, None, None, None, height, width)
@@ -79,6 +77,26 @@ def parse_name(name: str) -> Thumbnail:
         '"bbox-action-person-frame-class-ID-UAI-HxW.png" or (challenge) "bbox-action-HxW.png"; '
         "restore its name or move the file out of the folder"
     )
+
+
+def parse_places(names: Sequence[str], labelled: bool) -> tuple[list[int], list[int]] | None:
+    """Return bbox index and action of many file names at once, several times as fast as `parse_name`.
+
+    Args:
+        names: of files, without folders.
+        labelled: the form that they have; false for the challenge form.
+
+    Returns:
+        The indices and the actions, in order; None if a name has another form: `parse_name` says of each what it is.
+
+    Example:
+        >>> parse_places(["17-3-128x64.png", "18-3-99x40.png"], labelled=False)
+        ([17, 18], [3, 3])
+    """
+    found = _PLACES[labelled].findall("/".join((*names, "")))
+    if len(found) != len(names):
+        return None
+    return [int(bbox) for bbox, _ in found], [int(action) for _, action in found]
 
 
 def format_name(thumbnail: Thumbnail) -> str:

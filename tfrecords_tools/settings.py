@@ -24,6 +24,7 @@ class Settings:
     image_format: str = "original"
     max_pixels: int = MAX_PIXELS
     on_error: str = "stop"
+    decode: bool = False
 
     def __post_init__(self) -> None:
         check_fraction(self.fraction)

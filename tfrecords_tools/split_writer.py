@@ -1,19 +1,22 @@
-"""The records and the index of one split. Imports TensorFlow."""
+"""The records and the index of one split. TensorFlow is imported for what is to be decoded, no sooner."""
 
 import logging
-from collections import Counter
+import threading
+from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby, islice
+from itertools import islice, tee
 from pathlib import Path
 
-from tfrecords_tools.decoding import Decoder
+import numpy as np
+
+from tfrecords_tools.console.tensorflow import quiet
 from tfrecords_tools.entry import Entry
+from tfrecords_tools.example import serialize
+from tfrecords_tools.fraction import actions_of
 from tfrecords_tools.images import load_images
 from tfrecords_tools.index import COLUMNS, SplitInfo, write_index
 from tfrecords_tools.problems import PROBLEMS_NAME, Problem, write_problems
 from tfrecords_tools.records import RecordFile
-from tfrecords_tools.schema import serialize
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.sources.assembly import UNMATCHED, find_matches
 from tfrecords_tools.sources.source import Listing
@@ -53,7 +56,7 @@ def plan_shards(counts: Sequence[int], shards: int) -> list[int]:
 
 def write_split(
     folder: Path,
-    entries: list[Entry],
+    entries: Sequence[Entry],
     last_action: int,
     settings: Settings,
     workers: int | None = None,
@@ -104,15 +107,14 @@ def write_split(
         notes |= _count_unmatched(entries, problems, listing.protocol)
     names = {"cameras": listing.cameras, "tracks": list(table.tracks), "people": listing.people}
     write_index(folder, files, table.columns, list(table.games), settings.fraction, last_action, names)
-    people = set(table.columns["person"])
-    subsets = Counter(entry.subset for entry in entries)
-    subsets.subtract(problem.subset for problem in problems)
+    people, cameras = table.values("person"), table.values("camera")
+    queries = sum(table.columns["is_query"])
     return {
         "images": len(table),
-        "queries": subsets["query"],
-        "gallery": subsets["gallery"],
+        "queries": queries,
+        "gallery": 0 if folder.name == "train" else len(table) - queries,
         "identities": None if -1 in people else len(people),
-        "actions": len(set(table.columns["action"])),
+        "actions": len(table.values("action")),
         "shards": len(sizes),
         "bytes": sum(files.values()),
         "fraction": settings.fraction,
@@ -120,14 +122,14 @@ def write_split(
         "image_format": settings.image_format,
         "source": source,
         "protocol": listing.protocol,
-        "cameras": len({camera for camera in table.columns["camera"] if camera >= 0}),
+        "cameras": int((cameras >= 0).sum()),
         "tracks": len(table.tracks),
         "notes": notes,
         "skipped": len(problems),
     }
 
 
-def _count_unmatched(entries: list[Entry], problems: list[Problem], protocol: str) -> dict[str, int]:
+def _count_unmatched(entries: Sequence[Entry], problems: list[Problem], protocol: str) -> dict[str, int]:
     """The note about queries without a match, now that images were skipped; none where every query has one."""
     bad = {(problem.source, problem.subset) for problem in problems}
     kept = [entry for entry in entries if (entry.source, entry.subset) not in bad]
@@ -137,20 +139,24 @@ def _count_unmatched(entries: list[Entry], problems: list[Problem], protocol: st
 
 def _divisible(entries: Sequence[Entry]) -> list[int]:
     """Images of every part of a split that stays in one file: an action, or an image of a set that is one action."""
-    counts = [len(list(group)) for _, group in groupby(entries, lambda entry: entry.thumbnail.action)]
-    return counts if len(counts) > 1 else [1] * len(entries)
+    _, counts = np.unique(actions_of(entries), return_counts=True)
+    return counts.tolist() if len(counts) > 1 else [1] * len(entries)
 
 
 class Table:
     """The columns of an index, row by row, and the names that they count: see `index.Index`."""
 
     def __init__(self) -> None:
-        self.columns: dict[str, list[int]] = {name: [] for name in COLUMNS}
+        self.columns = {name: array("q") for name in COLUMNS}
         self.games: dict[str, int] = {}
         self.tracks: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self.columns["offset"])
+
+    def values(self, column: str) -> np.ndarray:
+        """The values that stand in a column, each once, in order."""
+        return np.unique(np.array(self.columns[column], np.int64))
 
     def add(self, entry: Entry, shard: int, offset: int, length: int) -> None:
         """Append a record, by its place and by what its entry says."""
@@ -171,8 +177,25 @@ class Table:
             self.columns[column].append(value)
 
 
+class Checker:
+    """Training's decoder, which is only imported once there is something to decode. Threads may share one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._check: Callable[[Path, bytes], None] | None = None
+
+    def __call__(self, path: Path, data: bytes) -> None:
+        """Raise ValueError, naming the file, if its bytes cannot be decoded."""
+        with self._lock:
+            if self._check is None:
+                with quiet():
+                    from tfrecords_tools.decoding import Decoder
+                self._check = Decoder().check
+        self._check(path, data)
+
+
 def _checked_images(
-    entries: list[Entry],
+    entries: Sequence[Entry],
     settings: Settings,
     workers: int | None,
     advance: Callable[[], None],
@@ -185,11 +208,14 @@ def _checked_images(
     """
     stop = settings.on_error == "stop"
     bad: list[str] = []
-    missized: list[str] = []
-    paths, boxes = [entry.path for entry in entries], [entry.box for entry in entries]
-    check = Decoder().check
-    loaded = load_images(paths, settings.resize, settings.image_format, workers, check, boxes, settings.max_pixels)
-    for entry, image in zip(entries, loaded, strict=True):
+    missized = 0
+    first = ""
+    mine, paths, boxes = tee(entries, 3)  # no more of them are made at once than images are read ahead
+    loaded = load_images(
+        (entry.path for entry in paths), settings.resize, settings.image_format, workers, Checker(),
+        (entry.box for entry in boxes), settings.max_pixels, settings.decode,
+    )  # fmt: skip
+    for entry, image in zip(mine, loaded, strict=True):
         advance()
         if isinstance(image, Exception):
             if not stop:
@@ -203,8 +229,9 @@ def _checked_images(
             real, named = (image.height, image.width), (entry.thumbnail.height, entry.thumbnail.width)
             if real != named:
                 if any(named):  # a name says it
-                    missized.append(f"{entry.path} has {image.height}x{image.width}")
-                entry = replace(entry, thumbnail=replace(entry.thumbnail, height=image.height, width=image.width))
+                    missized += 1
+                    first = first or f"{entry.path} has {image.height}x{image.width}"
+                entry = entry._replace(thumbnail=entry.thumbnail._replace(height=image.height, width=image.width))
             yield entry, image.data
     if bad:
         count = f"{len(bad)} or more" if len(bad) == _BAD_MAX else len(bad)
@@ -213,5 +240,5 @@ def _checked_images(
     if missized:
         _LOG.warning(
             "%d images are not of the size their names say, the first: %s; the records carry the real size",
-            len(missized), missized[0],
+            missized, first,
         )  # fmt: skip

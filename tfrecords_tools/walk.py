@@ -34,6 +34,14 @@ class Walked:
     skipped: list[Skipped]
 
 
+class Folder(NamedTuple):
+    """A folder that a walk entered: the names of the images that lie in it itself, and what was left out there."""
+
+    path: Path
+    names: list[str]
+    skipped: list[Skipped]
+
+
 def walk(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Walked:
     """List the images in a folder and all folders below it, by their names.
 
@@ -48,14 +56,34 @@ def walk(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Walked:
     Raises:
         OSError: a folder cannot be read.
     """
-    files: list[Path] = []
-    skipped: list[Skipped] = []
-    for path, why in _sorted_out(folder, tuple(suffixes)):
-        if why:
-            skipped.append(Skipped(path, why))
-        else:
-            files.append(path)
+    walked = list(walk_folders(folder, suffixes))
+    files = [path / name for path, names, _ in walked for name in names]
+    skipped = [each for _, _, mine in walked for each in mine]
     return Walked(sorted(files, key=lambda path: path.parts), sorted(skipped))  # as paths compare, and faster
+
+
+def walk_folders(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[Folder]:
+    """Do as `walk` does, folder by folder in the order of their paths: a path an image takes much time and memory.
+
+    Args:
+        folder: where to look.
+        suffixes: endings of the names to take, in small letters.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        status = place.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            yield Folder(place, [], [Skipped(place, "leads to a folder seen already")])
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        found, below = _look(place, tuple(suffixes))
+        yield found
+        waiting += sorted(below, reverse=True)  # by name, so that of two links to one folder it is always the same
 
 
 def describe(folder: Path, skipped: Sequence[Skipped]) -> str:
@@ -76,26 +104,25 @@ def warn_of_skipped(folder: Path, skipped: Sequence[Skipped]) -> None:
         _LOG.warning("%s: %s", folder, describe(folder, skipped))
 
 
-def _sorted_out(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
-    """Yield all there is with why it is left out, "" for an image."""
-    seen: set[tuple[int, int]] = set()
-    waiting = [folder]
-    while waiting:
-        place = waiting.pop()
-        status = place.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            yield place, "leads to a folder seen already"
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        below = []
-        with os.scandir(place) as entries:
-            for entry in entries:
-                why = _reason(entry, suffixes)
-                if why is None:
-                    below.append(place / entry.name)
-                else:
-                    yield place / entry.name, why
-        waiting += sorted(below, reverse=True)  # by name, so that of two links to one folder it is always the same
+def _look(place: Path, suffixes: tuple[str, ...]) -> tuple[Folder, list[Path]]:
+    """Return what lies in a folder itself, by name, and the folders to enter."""
+    names: list[str] = []
+    skipped: list[Skipped] = []
+    below: list[Path] = []
+    with os.scandir(place) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.endswith(suffixes) and name[0] != "." and entry.is_file(follow_symlinks=False):
+                names.append(name)  # as mostly: `_reason` in short
+                continue
+            why = _reason(entry, suffixes)
+            if why == "":
+                names.append(name)
+            elif why is None:
+                below.append(place / entry.name)
+            else:
+                skipped.append(Skipped(place / entry.name, why))
+    return Folder(place, sorted(names), skipped), below
 
 
 def _reason(entry: "os.DirEntry[str]", suffixes: tuple[str, ...]) -> str | None:

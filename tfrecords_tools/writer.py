@@ -1,6 +1,6 @@
 """From a source of images to sharded TFRecords, all or nothing.
 
-TensorFlow is imported when the first record is written: what is wrong with arguments, names and labels is said before.
+TensorFlow is imported where images are to be decoded: what is wrong with arguments, names and labels is said before.
 """
 
 import json
@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tfrecords_tools.console.tensorflow import quiet
 from tfrecords_tools.entry import SPLITS
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.fraction import keep_fraction
@@ -20,6 +19,7 @@ from tfrecords_tools.problems import PROBLEMS_NAME
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.sources.source import Listing, Options, Source
 from tfrecords_tools.sources.table import find_source
+from tfrecords_tools.split_writer import write_split
 from tfrecords_tools.staging import claim, complete, is_unfinished, publish, stage
 
 _KEPT = (INDEX_NAME, PROBLEMS_NAME)  # beside TFRecord files, what a split's folder may hold
@@ -80,13 +80,14 @@ def convert(
     image_format: str = "original",
     max_pixels: int = MAX_PIXELS,
     on_error: str = "stop",
+    decode: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
     progress: bool = False,
     source: str | None = None,
     options: Options = Options(),  # noqa: B008  # it cannot be changed
 ) -> Info:
-    """Convert splits of a set to TFRecords; every image is decoded once to know that it is whole.
+    """Convert splits of a set to TFRecords, of whole images: they are decoded, or are PNG with right checksums.
 
     Writes `out/<split>/<split>-00003-of-00016.tfrecord` (whole actions, in order, queries first), its index, and
     `out/info.json`, to which the splits are added. If anything fails, `out` is what it was. If the process is killed
@@ -102,6 +103,7 @@ def convert(
         image_format: "original" (default), "png", "jpeg" or "uncompressed", see `images.load_image`.
         max_pixels: a larger image is bad; it is not decoded.
         on_error: "stop" (default) at bad images, or "skip" them: `out/<split>/problems.csv` lists them.
+        decode: decode also a PNG that is kept as it is, to notice pixels that were written wrong under right checksums.
         overwrite: replace the records of these splits if there are.
         workers: threads that read images; by default one per CPU core.
         progress: show bars on standard error.
@@ -120,7 +122,7 @@ def convert(
         >>> convert("SoccerNet", "records", ["train"], fraction=0.1)["splits"]["train"]["images"]
         24872
     """
-    settings = Settings(fraction, shards, resize, image_format, max_pixels, on_error)
+    settings = Settings(fraction, shards, resize, image_format, max_pixels, on_error, decode)
     root, out = Path(root), Path(out)
     found = find_source(root, source)
     found.check_options(options)
@@ -154,9 +156,6 @@ def _write_splits(
     staged: Path, listing: Listing, source: str, settings: Settings, workers: int | None, progress: bool
 ) -> dict[str, SplitInfo]:
     from tfrecords_tools.console.progress import Bars
-
-    with quiet():
-        from tfrecords_tools.split_writer import write_split  # only now, because it imports TensorFlow
 
     infos: dict[str, SplitInfo] = {}
     with Bars(shown=progress) as bars:

@@ -9,10 +9,10 @@ from PIL import Image
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
 from tfrecords_tools.entry import Entry
+from tfrecords_tools.example import serialize
 from tfrecords_tools.index import COLUMNS, VERSION, write_index
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.records import RecordFile
-from tfrecords_tools.schema import serialize
 
 ROLES = ("Player_team_left", "Player_team_right", "Goalkeeper_team_left", "Main_referee")
 HOSTILE = {

@@ -5,8 +5,8 @@ import re
 from paths import ROOT
 from sets import write_images
 
+from tfrecords_tools.example import FIELDS
 from tfrecords_tools.index import COLUMNS, NAMES, SplitInfo
-from tfrecords_tools.schema import FIELDS
 from tfrecords_tools.sources.table import SOURCES
 from tfrecords_tools.writer import convert
 

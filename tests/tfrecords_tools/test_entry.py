@@ -1,4 +1,3 @@
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +7,11 @@ from tfrecords_tools.naming import Thumbnail
 
 
 def test_an_entry_elsewhere_is_the_same_but_for_its_place():
-    values = {one.name: place for place, one in enumerate(fields(Thumbnail))}
-    others = {one.name: -place for place, one in enumerate(fields(Entry), start=1)}
+    values = {name: place for place, name in enumerate(Thumbnail._fields)}
+    others = {name: -place for place, name in enumerate(Entry._fields, start=1)}
     entry = Entry(**{**others, "thumbnail": Thumbnail(**values)})
-    expected = replace(entry, split="test", subset="query", thumbnail=replace(entry.thumbnail, bbox=7))
-    assert placed(entry, "test", "query", 7) == expected
+    expected = {**entry._asdict(), "split": "test", "subset": "query", "thumbnail": entry.thumbnail._replace(bbox=7)}
+    assert placed(entry, "test", "query", 7)._asdict() == expected
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
-import dataclasses
-
 import pytest
 
-from tfrecords_tools.naming import Thumbnail, format_name, parse_name
+from tfrecords_tools.naming import Thumbnail, format_name, parse_name, parse_places
 
 LABELLED = Thumbnail(54404, 1940, 33397, 5089, "Player_team_right", "9", "014r002_00858c3b0003", 775, 449)
 CHALLENGE = Thumbnail(17, 3, None, None, None, None, None, 128, 64)
@@ -101,4 +99,27 @@ def test_other_names_are_refused_by_name(name):
 def test_what_no_name_can_say_is_refused(change):
     # A role of None would be written as the text "None", and be read back as a role.
     with pytest.raises(ValueError, match="no SoccerNet-v3 ReID file name can say"):
-        format_name(dataclasses.replace(LABELLED, **change))
+        format_name(LABELLED._replace(**change))
+
+
+NONE = Thumbnail(1, 2, 3, 4, "a\nb", None, "u_", 5, 6)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_places_of_many_names_are_those_of_each(labelled):
+    thumbnails = [*(one for _, one in NAMES.values()), NONE]
+    names = [format_name(one) for one in thumbnails if (one.person is not None) == labelled] * 2
+    bbox, action = parse_places(names, labelled)
+    assert list(zip(bbox, action, strict=True)) == [parse_name(name)[:2] for name in names]
+    assert parse_places([], labelled) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "wrong", ["photo.png", "x17-3-128x64.png", "17-3-128x64.png.part", "1234567890123456789-3-5x6.png"]
+)
+@pytest.mark.parametrize("labelled", [True, False])
+def test_places_are_not_told_where_one_name_is_wrong(labelled, wrong):
+    mine, others = (["1-2-3-4-a-9-u-5x6.png"], ["17-3-128x64.PNG"])[:: 1 if labelled else -1]
+    assert parse_places(mine, labelled) is not None
+    for strange in (wrong, *others):
+        assert parse_places([*mine, strange, *mine], labelled) is None

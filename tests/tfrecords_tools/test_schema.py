@@ -6,8 +6,10 @@ import tensorflow as tf
 from tiny_tree import make_image
 
 from tfrecords_tools.entry import Entry
+from tfrecords_tools.example import FIELDS, serialize
+from tfrecords_tools.index import VERSION
 from tfrecords_tools.naming import parse_name
-from tfrecords_tools.schema import FIELDS, VERSION, parse, serialize
+from tfrecords_tools.schema import parse
 
 LABELLED = Entry(
     parse_name("54404-1940-33397-5089-Player_team_right-9-014r002_00858c3b0003-775x449.png"),
@@ -62,6 +64,21 @@ def test_record_is_a_plain_example_of_the_table():
     for field in FIELDS:
         kind = example.features.feature[field.name].WhichOneof("kind")
         assert kind == ("int64_list" if field.kind is int else "bytes_list"), field.name
+
+
+@pytest.mark.parametrize("entry", [LABELLED, CHALLENGE], ids=["labelled", "challenge"])
+@pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 16383, 70000])
+def test_bytes_are_those_that_protobuf_writes(entry, size):
+    thumbnail = entry.thumbnail._replace(bbox=2**63 - 1, action=128, height=0)
+    entry = entry._replace(thumbnail=thumbnail, camera=-(2**63), track="t" * size)
+    record = serialize(entry, bytes(size))
+    assert tf.train.Example.FromString(record).SerializeToString(deterministic=True) == record
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
+def test_a_number_that_no_record_holds_is_refused(value):
+    with pytest.raises(ValueError, match="expected a number of 64 bits"):
+        serialize(LABELLED._replace(camera=value), b"")
 
 
 def test_changed_table_asks_for_a_new_version():

@@ -159,6 +159,18 @@ def test_every_image_advances_the_bar(tree, tmp_path):
     assert len(calls) == len(entries)
 
 
+def test_nothing_is_decoded_that_checksums_tell_of_unless_it_is_wanted(tree, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tfrecords_tools.split_writer.Checker.__call__", lambda self, path, data: asked.append(path))
+    for number, settings in enumerate([{}, {"image_format": "png"}, {"decode": True}, {"resize": (8, 4)}]):
+        write(tmp_path / f"{number}", scan(tree, "valid"), **settings)
+        assert len(asked) == (0, 0, 4, 8)[number]
+    for path in (tmp_path / "0").iterdir():
+        assert (
+            path.read_bytes() == (tmp_path / "2" / path.name.replace("0-", "2-", 1)).read_bytes() or "npz" in path.name
+        )
+
+
 # === Bad images ===
 
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from tfrecords_tools.walk import Skipped, describe, walk, warn_of_skipped
+from tfrecords_tools.walk import Skipped, describe, walk, walk_folders, warn_of_skipped
 
 
 def make(folder, *names):
@@ -28,6 +28,22 @@ def test_images_come_in_the_order_of_their_paths_with_all_the_rest_named(tmp_pat
         "x.png": "a folder",
     }
     assert names(tmp_path, walk(tmp_path, (".png",)))[0] == ["a/z.PNG", "a.png"]
+
+
+def test_folders_come_in_the_order_of_their_paths_with_the_names_in_each(tmp_path):
+    make(tmp_path, "b/c.jpg", "b/a.PNG", "b c/1.png", "b/d/2.png", "a/0.png", "z.png", "b/notes.txt")
+    (tmp_path / "empty").mkdir()
+    found = [
+        (path.relative_to(tmp_path).as_posix(), names, len(skipped)) for path, names, skipped in walk_folders(tmp_path)
+    ]
+    assert found == [
+        (".", ["z.png"], 0),
+        ("a", ["0.png"], 0),
+        ("b", ["a.PNG", "c.jpg"], 1),
+        ("b/d", ["2.png"], 0),
+        ("b c", ["1.png"], 0),
+        ("empty", [], 0),
+    ]
 
 
 def test_links_are_followed_and_loops_end(tmp_path):

@@ -9,7 +9,6 @@ bounding_box_test/                             0000: distractors; -1: junk, whic
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tfrecords_tools.entry import Entry, inside
@@ -122,7 +121,7 @@ def number_anew(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
 
 
 def _with_person(entry: Entry, person: int) -> Entry:
-    return replace(entry, thumbnail=replace(entry.thumbnail, person=person))
+    return entry._replace(thumbnail=entry.thumbnail._replace(person=person))
 
 
 SOURCE = Source("market1501", "a set in the form of Market-1501", _missing, _splits, _read)

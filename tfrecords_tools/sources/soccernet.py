@@ -9,16 +9,20 @@ Under `<root>/reid/`, or `<root>` itself:
 
 import logging
 import os
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from tfrecords_tools.entry import Entry, inside
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.fraction import check_fraction, keep_fraction
-from tfrecords_tools.naming import Thumbnail, parse_name
+from tfrecords_tools.naming import Thumbnail, parse_name, parse_places
 from tfrecords_tools.sources.bbox_info import check_labels, find_label_files
 from tfrecords_tools.sources.source import Listing, Options, Source, first_image
-from tfrecords_tools.walk import describe, walk, warn_of_skipped
+from tfrecords_tools.sources.thumbnails import ByIndex, Place, Thumbnails
+from tfrecords_tools.walk import Skipped, describe, walk_folders, warn_of_skipped
 
 # Split -> its subsets. A subset is a folder of its own where there are two.
 SPLITS = {
@@ -56,7 +60,7 @@ def find_splits(root: Path) -> list[str]:
     return [split for split in SPLITS if (root / split).is_dir()]
 
 
-def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Entry]:
+def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> Sequence[Entry]:
     """List the thumbnails of a split, ordered by action, query before gallery, bbox index.
 
     Where label lists (`bbox_info.json`) lie beside them, the files are compared with these; a list with gaps in its
@@ -87,44 +91,65 @@ def scan(root: str | os.PathLike, split: str, fraction: float = 1.0) -> list[Ent
     if not folder.is_dir():
         others = ", ".join(find_splits(folder.parent))
         raise ConfigError(f"{folder}: the folder of split {split!r} is missing; found only {others}")
-    found = {subset: _list_subset(folder, subset) for subset in SPLITS[split]}
+    found = _list_split(folder)
+    lists = {subset: found.rows(_rows_of(found, subset)) for subset in SPLITS[split]}
     for path in find_label_files(folder):
-        check_labels(path, found)
-    _warn_of_gaps(folder, found)
-    # The subsets stand in the order wanted (query first) and sorting is stable.
-    entries = [by[bbox] for by in found.values() for bbox in sorted(by)]
-    entries.sort(key=lambda entry: entry.thumbnail.action)
+        check_labels(path, {subset: ByIndex(entries) for subset, entries in lists.items()})
+    _warn_of_gaps(folder, lists)
+    # By action, query before gallery, index: the last key counts first.
+    is_gallery = np.array([place.subset == "gallery" for place in found.places])[found.folder]
+    entries = found.rows(np.lexsort((found.bbox, is_gallery, found.actions)))
     return keep_fraction(entries, fraction)
 
 
-def _list_subset(folder: Path, subset: str) -> dict[int, Entry]:
-    """Return the thumbnails of one list by their bbox index."""
+def _list_split(folder: Path) -> Thumbnails:
+    """Return the thumbnails of a split, list by list, in the order of the walk."""
+    places: list[Place] = []
+    bbox, actions, number, name = (array("q") for _ in range(4))
+    for subset in SPLITS[folder.name]:
+        for place, mine, of_action in _list_subset(folder, subset):
+            bbox.extend(mine)
+            actions.extend(of_action)
+            number.extend([len(places)] * len(mine))
+            name.extend(range(len(mine)))
+            places.append(place)
+    return Thumbnails(folder.name, places, *(np.array(column) for column in (number, name, bbox, actions)))
+
+
+def _list_subset(folder: Path, subset: str) -> Iterator[tuple[Place, list[int], list[int]]]:
+    """Yield the folders of one list, and index and action of each image there."""
     split = folder.name
     place = folder / subset if len(SPLITS[split]) > 1 else folder
     if not place.is_dir():
         raise ValueError(f"{place}: the {subset} folder of split {split!r} is missing; was the archive unpacked whole?")
     levels = [] if split == "challenge" else ["<championship>", "<season>", "<game>", "<action>"]
-    found: dict[int, Entry] = {}
-    walked = walk(place, (".png",))
-    skipped = [one for one in walked.skipped if one.path not in find_label_files(folder)]
-    for path in walked.files:
-        parts = path.parent.relative_to(place).parts
+    skipped: list[Skipped] = []
+    empty = True
+    for path, names, mine in walk_folders(place, (".png",)):
+        skipped += mine
+        if not names:
+            continue
+        empty = False
+        parts = path.relative_to(place).parts
         if len(parts) != len(levels):
             wanted = place.joinpath(*levels, "*.png")
-            raise ValueError(f"{path}: this thumbnail is out of place; expected {wanted}")
-        source = inside(folder.parent, path)
-        entry = Entry(_parse_file(path, split), path, split, subset, "/".join(parts[:-1]), source=source)
-        twin = found.setdefault(entry.thumbnail.bbox, entry)
-        if twin is not entry:
-            raise ValueError(
-                f"{entry.path}: bbox index {entry.thumbnail.bbox} is also that of {twin.path}; "
-                "an index stands once in a list, remove one of the two"
-            )
-    if not found:
+            raise ValueError(f"{path / names[0]}: this thumbnail is out of place; expected {wanted}")
+        source = f"{inside(folder.parent, path)}/"
+        yield Place(path, subset, "/".join(parts[:-1]), source, "/".join(names)), *_parse_names(path, names, split)
+    skipped = sorted(each for each in skipped if each.path not in find_label_files(folder))
+    if empty:
         but = f" ({describe(place, skipped)})" if skipped else ""
         raise ValueError(f"{place}: split {split!r} is empty, no *.png here{but}; was the archive unpacked whole?")
     warn_of_skipped(place, skipped)
-    return found
+
+
+def _parse_names(folder: Path, names: Sequence[str], split: str) -> tuple[list[int], list[int]]:
+    """Return index and action of every file of a folder."""
+    places = parse_places(names, labelled=split != "challenge")
+    if places is None:
+        found = [_parse_file(folder / name, split) for name in names]
+        places = [thumbnail.bbox for thumbnail in found], [thumbnail.action for thumbnail in found]
+    return places
 
 
 def _parse_file(path: Path, split: str) -> Thumbnail:
@@ -140,14 +165,35 @@ def _parse_file(path: Path, split: str) -> Thumbnail:
     return thumbnail
 
 
-def _warn_of_gaps(folder: Path, found: dict[str, dict[int, Entry]]) -> None:
-    for subset, by_index in found.items():
-        missing = max(by_index) + 1 - len(by_index)
+def _rows_of(found: Thumbnails, subset: str) -> np.ndarray:
+    """Return the positions of one list's thumbnails, by index.
+
+    Raises:
+        ValueError: two have one index.
+    """
+    mine = np.array([place.subset == subset for place in found.places])
+    rows = np.flatnonzero(mine[found.folder])
+    rows = rows[np.argsort(found.bbox[rows], kind="stable")]
+    same = np.flatnonzero(np.diff(found.bbox[rows]) == 0)
+    if len(same):
+        first, second = (found[int(rows[place])] for place in (same[0], same[0] + 1))
+        raise ValueError(
+            f"{second.path}: bbox index {second.thumbnail.bbox} is also that of {first.path}; "
+            "an index stands once in a list, remove one of the two"
+        )
+    return rows
+
+
+def _warn_of_gaps(folder: Path, lists: Mapping[str, Thumbnails]) -> None:
+    """Say of lists, in the order of their indices, where some are missing."""
+    for subset, entries in lists.items():
+        last = int(entries.bbox[-1])
+        missing = last + 1 - len(entries)
         if missing:
-            first = next(bbox for bbox in range(len(by_index) + 1) if bbox not in by_index)
+            first = int(np.argmax(entries.bbox != np.arange(len(entries))))
             _LOG.warning(
                 "%s: %d of the %s indices 0..%d have no thumbnail, first %d; was the archive unpacked whole?",
-                folder, missing, subset, max(by_index), first,
+                folder, missing, subset, last, first,
             )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ class Listing:
         notes: of each split, what is to know, and of how many: images left out, people without a second view.
     """
 
-    entries: Mapping[str, list[Entry]]
+    entries: Mapping[str, Sequence[Entry]]
     protocol: str = "action"
     cameras: Sequence[str] = ()
     people: Sequence[str] = ()

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -246,7 +246,7 @@ def save(job: Job, subset: str, thumbnail: Thumbnail, image: Image.Image) -> Lab
     folder = job.root / split if split == "train" else job.root / split / subset
     place = name_folder(job.seed, split, job.action.index)
     if split == "challenge":
-        withheld = replace(thumbnail, person=None, frame=None, role=None, jersey=None, uai=None)
+        withheld = thumbnail._replace(person=None, frame=None, role=None, jersey=None, uai=None)
         name = format_name(withheld)
     else:
         folder, name = folder / place, format_name(thumbnail)

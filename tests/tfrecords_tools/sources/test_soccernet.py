@@ -7,7 +7,9 @@ from tiny_tree import LISTS, write_thumbnail, write_tree
 
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.fraction import limit_actions
+from tfrecords_tools.naming import parse_name
 from tfrecords_tools.sources.soccernet import SPLITS, find_root, find_splits, scan
+from tfrecords_tools.sources.thumbnails import ByIndex
 
 
 def summary(entries):
@@ -79,6 +81,27 @@ def test_links_to_folders_are_followed(tree, tmp_path):
     shutil.move(tree / "reid/valid/gallery/england", tmp_path / "disk2")
     (tree / "reid/valid/gallery/england").symlink_to(tmp_path / "disk2")
     assert len(scan(tree, "valid")) == len(LISTS["valid"])
+
+
+def test_entries_are_made_of_their_files_whenever_they_are_asked_for(tree):
+    entries = scan(tree, "valid")
+    made = list(entries)
+    assert [entries[row] for row in range(-5, 5)] == made * 2
+    assert list(entries[1:4]) == made[1:4]
+    assert list(entries[::-2]) == made[::-2]
+    assert [entry.thumbnail for entry in made] == [parse_name(entry.path.name) for entry in made]
+    assert [tree / "reid" / entry.source for entry in made] == [entry.path for entry in made]
+    assert entries.actions.tolist() == [entry.thumbnail.action for entry in made]
+    with pytest.raises(IndexError):
+        entries[5]
+
+
+def test_a_list_by_index_is_that_of_its_entries(tree):
+    entries = scan(tree, "train")
+    by_index = ByIndex(entries)
+    assert dict(by_index) == {entry.thumbnail.bbox: entry for entry in entries}
+    assert 6 not in by_index
+    assert -1 not in by_index
 
 
 # === A part of the training set ===
