@@ -158,7 +158,8 @@ def load_images(
         resize: as for `load_image`.
         image_format: as for `load_image`; what is cut out is encoded again, in the format of its frame by default.
         workers: threads; by default one per CPU core, at most 16.
-        check: as for `load_image`; called in these threads, with a whole frame where boxes are cut out of it.
+        check: as for `load_image`; called in these threads, with a whole frame where boxes are cut out of it and `pixels`
+            asks for it: what is stored of a frame is encoded anew, so that no decoder meets the file again.
         boxes: of each file, what to cut out of it, clipped at its border; None for the whole image, as by default.
         max_pixels: as for `load_image`.
         pixels: as for `load_image`.
@@ -169,7 +170,7 @@ def load_images(
     """
     workers = workers or min(os.cpu_count() or 1, 16)
     pool = ThreadPoolExecutor(workers)
-    frames = Frames(lambda path: _read_frame(path, max_pixels, check))
+    frames = Frames(lambda path: _read_frame(path, max_pixels, check if pixels else None))
     waiting: deque[tuple[_Lot, Future[list[Encoded | Exception]]]] = deque()
     turned: list[str] = []
 
