@@ -89,6 +89,9 @@ Stored = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the records of these splits in OUT.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on where the same conversion was killed, from its finished files.")
+]
 Synthetic = Annotated[
     bool, typer.Option("--synthetic", help="First draw a synthetic SoccerNet-v3 ReID set into ROOT, a new folder.")
 ]
@@ -170,6 +173,7 @@ def convert(
     resize: Resize = None,
     image_format: Stored = ImageFormat.original,
     overwrite: Overwrite = False,
+    resume: Resume = False,
     synthetic: Synthetic = False,
     actions: Actions = None,
     seed: Seed = None,
@@ -224,7 +228,7 @@ def convert(
     elif source is None:
         console.note(f"{root}: taken for {found.title} (--source {found.name})")
     recording = {**vars(settings), "source": found.name, "options": options}
-    info = writer.convert(root, out, splits, **recording, overwrite=overwrite, progress=True)
+    info = writer.convert(root, out, splits, **recording, overwrite=overwrite, resume=resume, progress=True)
     for name in splits:
         console.note(_summarise(name, info["splits"][name]))
     console.finish(out)

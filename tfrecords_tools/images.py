@@ -158,8 +158,8 @@ def load_images(
         resize: as for `load_image`.
         image_format: as for `load_image`; what is cut out is encoded again, in the format of its frame by default.
         workers: threads; by default one per CPU core, at most 16.
-        check: as for `load_image`; called in these threads, with a whole frame where boxes are cut out of it and `pixels`
-            asks for it: what is stored of a frame is encoded anew, so that no decoder meets the file again.
+        check: as for `load_image`; called in these threads. With `pixels` also with a frame that boxes are cut out of;
+            what is stored of it is encoded anew, so that no other decoder meets its file.
         boxes: of each file, what to cut out of it, clipped at its border; None for the whole image, as by default.
         max_pixels: as for `load_image`.
         pixels: as for `load_image`.

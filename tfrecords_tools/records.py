@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from google_crc32c import extend
 from google_crc32c import value as crc32c
 
 # A record's frame: length (uint64), its checksum (4 bytes), payload, checksum of the payload (4 bytes).
@@ -54,6 +55,7 @@ class RecordFile:
 
     Attributes:
         size: bytes written so far.
+        checksum: their CRC-32C.
 
     Raises:
         OSError: from any method, naming the file, if it cannot be written (a full disk, for example).
@@ -66,12 +68,15 @@ class RecordFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
+        self.checksum = 0
         self._file = path.open("xb", buffering=1 << 20)
 
     def write(self, record: bytes) -> int:
         """Append a record and return where its payload begins, in bytes from the start of the file."""
         try:
-            self.size += self._file.write(frame(record))
+            framed = frame(record)
+            self.size += self._file.write(framed)
+            self.checksum = extend(self.checksum, framed)
         except OSError as error:
             error.filename = str(self.path)
             raise

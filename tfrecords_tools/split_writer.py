@@ -2,19 +2,20 @@
 
 import logging
 import threading
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, tee
 from pathlib import Path
 
 import numpy as np
 
+from tfrecords_tools.columns import Columns
 from tfrecords_tools.console.tensorflow import quiet
 from tfrecords_tools.entry import Entry
 from tfrecords_tools.example import serialize
+from tfrecords_tools.finished import Digest, Finished
 from tfrecords_tools.fraction import actions_of
 from tfrecords_tools.images import load_images
-from tfrecords_tools.index import COLUMNS, SplitInfo, write_index
+from tfrecords_tools.index import SplitInfo, write_index
 from tfrecords_tools.problems import PROBLEMS_NAME, Problem, write_problems
 from tfrecords_tools.records import RecordFile
 from tfrecords_tools.settings import Settings
@@ -63,11 +64,12 @@ def write_split(
     advance: Callable[[], None] = lambda: None,
     listing: Listing = UNNAMED,
     source: str = "soccernet",
+    finished: Finished | None = None,
 ) -> SplitInfo:
     """Write the records and the index of a split, and `problems.csv` where bad images were skipped.
 
     Args:
-        folder: the split's folder, which must not exist; its name is the split's.
+        folder: the split's folder, which must not exist unless some of it is finished; its name is the split's.
         entries: the thumbnails, in the order of a `Listing`.
         last_action: the last action index of the whole split, whatever the fraction.
         settings: how records are made; `fraction` is only noted.
@@ -75,6 +77,7 @@ def write_split(
         advance: called once per image.
         listing: what the set says of itself beside its entries.
         source: the source's name.
+        finished: the files of a killed run that need not be written again, to which those written now are added.
 
     Returns:
         The split's part of `info.json`.
@@ -84,29 +87,30 @@ def write_split(
             Where they are skipped: if no image is left.
         OSError: if something cannot be written.
     """
-    folder.mkdir()
+    folder.mkdir(exist_ok=finished is not None)
     sizes = plan_shards(_divisible(entries), settings.shards or max(1, round(len(entries) / IMAGES_PER_SHARD)))
-    table = Table()
-    files: dict[str, int] = {}
-    problems: list[Problem] = []
-    images = _checked_images(entries, settings, workers, advance, problems)
-    for number, size in enumerate(sizes):
-        name = f"{folder.name}-{number:05d}-of-{len(sizes):05d}.tfrecord"
-        with RecordFile(folder / name) as file:
-            for entry, image in islice(images, size):
-                if image is not None:
-                    record = serialize(entry, image)
-                    table.add(entry, shard=number, offset=file.write(record), length=len(record))
-        files[name] = file.size
+    table = Columns()
+    names = [f"{folder.name}-{number:05d}-of-{len(sizes):05d}.tfrecord" for number in range(len(sizes))]
+    files = _take_finished(folder, dict(zip(names, sizes, strict=True)), entries, table, finished)
+    taken = sum(sizes[: len(files)])
+    for _ in range(taken):
+        advance()
+    images = _checked_images(entries[taken:], settings, workers, advance, table)
+    for number in range(len(files), len(sizes)):
+        path = folder / names[number]
+        if not _write_file(path, number, islice(images, sizes[number]), sizes[number], table, finished):
+            break
+        files[path.name] = path.stat().st_size
     next(images, None)  # what it has to say, it says at its end
+    problems = table.problems
     if not len(table):
         raise ValueError(f"{problems[0].problem}; and so are all {len(problems):,} images of {folder.name}")
     notes = dict(listing.notes.get(folder.name, {}))
     if problems:
         write_problems(folder / PROBLEMS_NAME, problems)
         notes |= _count_unmatched(entries, problems, listing.protocol)
-    names = {"cameras": listing.cameras, "tracks": list(table.tracks), "people": listing.people}
-    write_index(folder, files, table.columns, list(table.games), settings.fraction, last_action, names)
+    known = {"cameras": listing.cameras, "tracks": list(table.tracks), "people": listing.people}
+    write_index(folder, files, table.columns, list(table.games), settings.fraction, last_action, known)
     people, cameras = table.values("person"), table.values("camera")
     queries = sum(table.columns["is_query"])
     return {
@@ -129,6 +133,48 @@ def write_split(
     }
 
 
+def _take_finished(
+    folder: Path, sizes: Mapping[str, int], entries: Sequence[Entry], table: Columns, finished: Finished | None
+) -> dict[str, int]:
+    """Take over the first files of a split, as far as they are finished; remove all else. Return their sizes."""
+    files: dict[str, int] = {}
+    first = 0
+    for name, size in sizes.items():
+        rows = None if finished is None else finished.rows(folder / name, entries[first : first + size])
+        if rows is None:
+            break
+        table.extend(rows)
+        files[name] = rows["bytes"]
+        first += size
+    for path in folder.iterdir():
+        if path.name not in files:
+            path.unlink()
+    return files
+
+
+def _write_file(
+    path: Path,
+    number: int,
+    images: Iterator[tuple[Entry, bytes | None]],
+    size: int,
+    table: Columns,
+    finished: Finished | None,
+) -> bool:
+    """Write a file of records; return whether all its images came."""
+    mark, digest, seen = table.mark(), Digest(), 0
+    with RecordFile(path) as file:
+        for entry, image in images:
+            seen += 1
+            if finished is not None:
+                digest.add(entry)
+            if image is not None:
+                record = serialize(entry, image)
+                table.add(entry, shard=number, offset=file.write(record), length=len(record))
+    if finished is not None and seen == size:
+        finished.add(path, file.checksum, digest.hex(), table.since(mark))
+    return seen == size
+
+
 def _count_unmatched(entries: Sequence[Entry], problems: list[Problem], protocol: str) -> dict[str, int]:
     """The note about queries without a match, now that images were skipped; none where every query has one."""
     bad = {(problem.source, problem.subset) for problem in problems}
@@ -141,40 +187,6 @@ def _divisible(entries: Sequence[Entry]) -> list[int]:
     """Images of every part of a split that stays in one file: an action, or an image of a set that is one action."""
     _, counts = np.unique(actions_of(entries), return_counts=True)
     return counts.tolist() if len(counts) > 1 else [1] * len(entries)
-
-
-class Table:
-    """The columns of an index, row by row, and the names that they count: see `index.Index`."""
-
-    def __init__(self) -> None:
-        self.columns = {name: array("q") for name in COLUMNS}
-        self.games: dict[str, int] = {}
-        self.tracks: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self.columns["offset"])
-
-    def values(self, column: str) -> np.ndarray:
-        """The values that stand in a column, each once, in order."""
-        return np.unique(np.array(self.columns[column], np.int64))
-
-    def add(self, entry: Entry, shard: int, offset: int, length: int) -> None:
-        """Append a record, by its place and by what its entry says."""
-        thumbnail = entry.thumbnail
-        row = {
-            "shard": shard,
-            "offset": offset,
-            "length": length,
-            "bbox": thumbnail.bbox,
-            "action": thumbnail.action,
-            "person": -1 if thumbnail.person is None else thumbnail.person,
-            "is_query": entry.subset == "query",
-            "game": self.games.setdefault(entry.game, len(self.games)),
-            "camera": -1 if entry.camera is None else entry.camera,
-            "track": self.tracks.setdefault(entry.track, len(self.tracks)) if entry.track else -1,
-        }
-        for column, value in row.items():
-            self.columns[column].append(value)
 
 
 class Checker:
@@ -199,17 +211,15 @@ def _checked_images(
     settings: Settings,
     workers: int | None,
     advance: Callable[[], None],
-    problems: list[Problem],
+    table: Columns,
 ) -> Iterator[tuple[Entry, bytes | None]]:
     """Yield entries, with the real size of their images, and the bytes to store.
 
-    Of a bad image there are no bytes, and it is added to `problems`, where bad images are skipped. Otherwise nothing
+    Of a bad image there are no bytes, and it is added to the problems, where bad images are skipped. Otherwise nothing
     more is yielded after the first; the rest is only looked through, so that one error tells of all.
     """
     stop = settings.on_error == "stop"
     bad: list[str] = []
-    missized = 0
-    first = ""
     mine, paths, boxes = tee(entries, 3)  # no more of them are made at once than images are read ahead
     loaded = load_images(
         (entry.path for entry in paths), settings.resize, settings.image_format, workers, Checker(),
@@ -219,7 +229,7 @@ def _checked_images(
         advance()
         if isinstance(image, Exception):
             if not stop:
-                problems.append(Problem(entry.source, entry.subset, str(image)))
+                table.problems.append(Problem(entry.source, entry.subset, str(image)))
                 yield entry, None
                 continue
             bad.append(str(image))
@@ -229,16 +239,16 @@ def _checked_images(
             real, named = (image.height, image.width), (entry.thumbnail.height, entry.thumbnail.width)
             if real != named:
                 if any(named):  # a name says it
-                    missized += 1
-                    first = first or f"{entry.path} has {image.height}x{image.width}"
+                    table.missized += 1
+                    table.first_missized = table.first_missized or f"{entry.path} has {image.height}x{image.width}"
                 entry = entry._replace(thumbnail=entry.thumbnail._replace(height=image.height, width=image.width))
             yield entry, image.data
     if bad:
         count = f"{len(bad)} or more" if len(bad) == _BAD_MAX else len(bad)
         more = f"; ... ({count} bad images)" if len(bad) > _BAD_NAMED else ""
         raise ValueError("; ".join(bad[:_BAD_NAMED]) + more)
-    if missized:
+    if table.missized:
         _LOG.warning(
             "%d images are not of the size their names say, the first: %s; the records carry the real size",
-            missized, first,
+            table.missized, table.first_missized,
         )  # fmt: skip

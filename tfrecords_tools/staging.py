@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tfrecords_tools.errors import one_line
+from tfrecords_tools.errors import ConfigError, one_line
 from tfrecords_tools.json_text import load_json
 from tfrecords_tools.locks import lock_folder
 
@@ -27,12 +27,13 @@ _LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def claim(out: Path) -> Iterator[None]:
+def claim(out: Path, keep: bool = False) -> Iterator[None]:
     """Hold a folder for one conversion, and remove what killed ones left there, in the way that `recover` does not.
 
     Args:
         out: the folder that will hold the result, see `publish`. It is made if need be, and removed again if nothing
             was published into it.
+        keep: leave there what killed ones left, to go on from, see `find_begun`.
 
     Raises:
         ConfigError: where another is at work in it.
@@ -42,9 +43,11 @@ def claim(out: Path) -> Iterator[None]:
     try:
         with lock_folder(out, "kreid-convert") as held:
             for leftover in find_leftovers(out):
+                if keep and not held:
+                    raise ConfigError(f"--resume: {leftover}: perhaps a run under way; remove it if none is")
                 if not held:
                     _LOG.warning("%s: left by a run that was killed, or one under way; remove it if none is", leftover)
-                elif not (leftover / JOURNAL).exists():
+                elif not keep and not (leftover / JOURNAL).exists():
                     shutil.rmtree(leftover, ignore_errors=True)
                     _LOG.warning("%s: removed, it was left by a run that was killed", leftover)
             yield
@@ -55,13 +58,14 @@ def claim(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def stage(out: Path) -> Iterator[Path]:
+def stage(out: Path, begun: Path | None = None) -> Iterator[Path]:
     """Make a hidden folder inside `out` to write into, and remove it in the end, whatever happens.
 
     Inside, because only a rename within one file system is atomic.
 
     Args:
         out: the folder that will hold the result, which is there; see `claim`.
+        begun: the hidden folder of a killed run to go on in; other leftovers are removed.
 
     Raises:
         OSError: from the block, naming a file by the place that it was meant for.
@@ -73,7 +77,10 @@ def stage(out: Path) -> Iterator[Path]:
     """
     staged = out
     try:
-        staged = Path(tempfile.mkdtemp(prefix=PREFIX, dir=out))
+        for leftover in find_begun(out):
+            if leftover != begun:
+                shutil.rmtree(leftover, ignore_errors=True)
+        staged = begun or Path(tempfile.mkdtemp(prefix=PREFIX, dir=out))
         yield staged
     except OSError as error:
         if error.errno:
@@ -103,11 +110,8 @@ def publish(staged: Path, out: Path, names: Sequence[str], request: dict[str, An
     for path in staged.rglob("*"):
         if path.is_file():
             _flush(path)
-    journal = staged / f"{JOURNAL}.new"
     written = {"names": list(names), "request": request}
-    journal.write_text(json.dumps({**written, "digest": _digest(written)}), encoding="utf-8")
-    _flush(journal)
-    journal.replace(staged / JOURNAL)
+    replace_text(staged / JOURNAL, json.dumps({**written, "digest": _digest(written)}))
     try:
         _move(staged, out, names)
     except BaseException:
@@ -181,6 +185,20 @@ def is_unfinished(out: Path) -> bool:
 def find_leftovers(out: Path) -> list[Path]:
     """Return the hidden folders in `out`: of a run that was killed, or of one that is under way."""
     return sorted(out.glob(f"{PREFIX}*"))
+
+
+def find_begun(out: Path) -> list[Path]:
+    """Return the hidden folders of runs that were killed before they had all their work done, the newest first."""
+    found = [path for path in find_leftovers(out) if not (path / JOURNAL).exists()]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file in one step, so that it is there whole or as it was, and on the disk."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    _flush(new)
+    new.replace(path)
 
 
 def _digest(journal: dict[str, Any]) -> str:

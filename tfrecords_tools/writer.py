@@ -10,8 +10,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tfrecords_tools.entry import SPLITS
+import PIL
+
+from tfrecords_tools.disk_space import check_space
+from tfrecords_tools.entry import SPLITS, Entry
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.finished import Finished, begin, find_resumable
 from tfrecords_tools.fraction import keep_fraction
 from tfrecords_tools.images import MAX_PIXELS
 from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, Info, SplitInfo, read_info
@@ -22,6 +26,7 @@ from tfrecords_tools.sources.table import find_source
 from tfrecords_tools.split_writer import write_split
 from tfrecords_tools.staging import claim, complete, is_unfinished, publish, stage
 
+_VERSIONS = {"schema": VERSION, "Pillow": PIL.__version__}  # of what makes the bytes
 _KEPT = (INDEX_NAME, PROBLEMS_NAME)  # beside TFRecord files, what a split's folder may hold
 
 
@@ -82,6 +87,7 @@ def convert(
     on_error: str = "stop",
     decode: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
     workers: int | None = None,
     progress: bool = False,
     source: str | None = None,
@@ -105,6 +111,8 @@ def convert(
         on_error: "stop" (default) at bad images, or "skip" them: `out/<split>/problems.csv` lists them.
         decode: decode also a PNG that is kept as it is, to notice pixels that were written wrong under right checksums.
         overwrite: replace the records of these splits if there are.
+        resume: go on where the same conversion was killed: its finished files are taken over. The bytes are those of a
+            conversion that never was.
         workers: threads that read images; by default one per CPU core.
         progress: show bars on standard error.
         source: name of the source; by default it is told from the folder.
@@ -127,7 +135,7 @@ def convert(
     found = find_source(root, source)
     found.check_options(options)
     wanted = check_arguments(root, out, splits, fraction, overwrite, found, options)
-    with claim(out):
+    with claim(out, keep=resume):
         done = complete(out)
         request = _request(root, wanted, settings, found, options)
         if request in done and not overwrite:
@@ -137,8 +145,10 @@ def convert(
         if (out / INFO_NAME).exists():
             info = {**read_info(out), "schema_version": VERSION}  # a reader of this one reads those before, too
         listing = found.read(root, wanted, options)
-        with stage(out) as staged:
-            infos = _write_splits(staged, listing, found.name, settings, workers, progress)
+        kept = _keep(listing, settings)
+        begun = {**request, **_VERSIONS, "images": {split: len(entries) for split, entries in kept.items()}}
+        with stage(out, find_resumable(out, begun) if resume else None) as staged:
+            infos = _write_splits(staged, listing, kept, found.name, settings, workers, progress, begin(staged, begun))
             merged = info["splits"] | infos
             info["splits"] = {split: merged[split] for split in SPLITS if split in merged}
             (staged / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
@@ -152,19 +162,37 @@ def _request(root: Path, splits: list[str], settings: Settings, source: Source, 
     return json.loads(json.dumps({**asked, "options": vars(options)}, default=str))
 
 
+def _keep(listing: Listing, settings: Settings) -> dict[str, Sequence[Entry]]:
+    """Return the entries of each split that are converted."""
+    kept = dict(listing.entries)
+    if "train" in kept and settings.fraction != 1:
+        if kept["train"][-1].thumbnail.action == 0 and listing.protocol != "action":
+            raise ConfigError("fraction: keeps whole actions, and this training set is a single one; leave it out")
+        kept["train"] = keep_fraction(kept["train"], settings.fraction)
+    return kept
+
+
 def _write_splits(
-    staged: Path, listing: Listing, source: str, settings: Settings, workers: int | None, progress: bool
+    staged: Path,
+    listing: Listing,
+    kept: Mapping[str, Sequence[Entry]],
+    source: str,
+    settings: Settings,
+    workers: int | None,
+    progress: bool,
+    finished: Finished,
 ) -> dict[str, SplitInfo]:
     from tfrecords_tools.console.progress import Bars
 
     infos: dict[str, SplitInfo] = {}
     with Bars(shown=progress) as bars:
-        for split, entries in listing.entries.items():
+        tasks = {split: bars.add(split, len(entries)) for split, entries in kept.items()}
+        check_space(staged.parent, kept.values(), settings, finished.bytes())
+        for split, entries in kept.items():
             mine = settings if split == "train" else replace(settings, fraction=1.0)
-            last_action = entries[-1].thumbnail.action
-            if mine.fraction != 1 and last_action == 0 and listing.protocol != "action":
-                raise ConfigError("fraction: keeps whole actions, and this training set is a single one; leave it out")
-            kept = keep_fraction(entries, mine.fraction)
-            advance = partial(bars.advance, bars.add(split, len(kept)))
-            infos[split] = write_split(staged / split, kept, last_action, mine, workers, advance, listing, source)
+            last_action = listing.entries[split][-1].thumbnail.action
+            advance = partial(bars.advance, tasks[split])
+            infos[split] = write_split(
+                staged / split, entries, last_action, mine, workers, advance, listing, source, finished
+            )
     return infos

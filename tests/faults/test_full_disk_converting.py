@@ -61,11 +61,13 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("size", [0, 300, 1000])
-def test_records_that_find_no_room(command, size):
+@pytest.mark.parametrize(
+    "size, place", [(0, "OUT"), (300, "OUT"), (1500, "OUT/valid/valid-00000-of-00001.tfrecord")]
+)  # the first two not even for what is asked for
+def test_records_that_find_no_room(command, size, place):
     with largest_file(size):
         line = command()
-    assert line == "error: OUT/valid/valid-00000-of-00001.tfrecord: File too large"
+    assert line == f"error: {place}: File too large"
 
 
 def test_a_record_that_finds_no_room(command, monkeypatch):

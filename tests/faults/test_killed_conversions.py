@@ -64,6 +64,10 @@ def fresh(tree, out):
     convert(tree, out, SPLITS)
 
 
+def resume(tree, out):
+    convert(tree, out, SPLITS, shards=1, resume=True)
+
+
 def overwrite(tree, out):
     convert(tree, out, SPLITS, resize=(8, 4), overwrite=True)
 
@@ -103,7 +107,7 @@ def again(work, tree, out):
     return content(out)
 
 
-@pytest.mark.parametrize("work, before", [(fresh, ()), (overwrite, SPLITS), (add, ("valid",))])
+@pytest.mark.parametrize("work, before", [(fresh, ()), (resume, ()), (overwrite, SPLITS), (add, ("valid",))])
 def test_a_kill_before_any_step_leaves_the_old_set_or_the_new_one(tree, tmp_path, monkeypatch, work, before):
     (tmp_path / "old").mkdir()
     if before:

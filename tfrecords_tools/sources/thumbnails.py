@@ -76,6 +76,11 @@ class Thumbnails(Sequence[Entry]):
             self.split, self.places, self.folder[rows], self.name[rows], self.bbox[rows], self.actions[rows]
         )
 
+    def paths(self) -> Iterator[str]:
+        """Yield the files of all entries, in their order."""
+        for folder, name in zip(self.folder.tolist(), self.name.tolist(), strict=True):
+            yield f"{self.places[folder].path}/{self._names(folder)[name]}"
+
     def _entry(self, folder: int, name: int) -> Entry:
         place, text = self.places[folder], self._names(folder)[name]
         path = place.path / text
