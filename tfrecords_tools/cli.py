@@ -146,6 +146,15 @@ Tracks = Annotated[
         "name of a file in each.",
     ),
 ]
+Video = Annotated[
+    Path | None,
+    typer.Option(
+        parser=console.parse_path,
+        metavar="FILE",
+        help="A video in place of the frames of the only sequence (mot, soccernet-gsr); its first frame is 1. "
+        "Needs PyAV: pip install 'kreid[video]'.",
+    ),
+]
 TrainShare = Annotated[
     float | None,
     typer.Option(metavar="F", help="Part for training of a set that is not divided; 0 for none. Default: 0.5."),
@@ -183,6 +192,7 @@ def convert(
     decode: Decode = False,
     identities: Identities = None,
     tracks: Tracks = None,
+    video: Video = None,
     train_share: TrainShare = None,
     margin: Margin = None,
     min_size: MinSize = None,
@@ -208,7 +218,7 @@ def convert(
     most = MAX_PIXELS if max_pixels is None else max_pixels
     settings = Settings(fraction, shards, _parse_size(resize), image_format.value, most, on_error.value, decode)
     splits = [name.value for name in split] if split else None
-    told = {"identities": identities, "tracks": tracks, "train_share": train_share, "margin": margin}
+    told = {"identities": identities, "tracks": tracks, "video": video, "train_share": train_share, "margin": margin}
     told |= {"min_size": min_size, "min_visibility": min_visibility, "every": every}
     told |= {} if synthetic else {"seed": seed}
     options = _options(told)
@@ -220,7 +230,7 @@ def convert(
     elif actions is not None:
         raise ConfigError("--actions goes with --synthetic, which draws a set into ROOT")
     else:
-        found = find_source(root, source)
+        found = find_source(root, source, video is not None)
     found.check_options(options)
     splits = writer.check_arguments(root, out, splits, fraction, overwrite, found, options)
     if synthetic:

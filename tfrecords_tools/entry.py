@@ -66,6 +66,7 @@ class Entry(NamedTuple):
         track: the track's name, unlike that of every other track of the set; "" if unknown.
         source: where it came from: the file relative to the set's folder, with frame and box where it was cut.
         box: what is cut out of the file; None for all of it.
+        number: of the frame in the file, from 1, where that is a video.
     """
 
     thumbnail: Thumbnail
@@ -77,6 +78,7 @@ class Entry(NamedTuple):
     track: str = ""
     source: str = ""
     box: Box | None = None
+    number: int | None = None
 
 
 def placed(entry: Entry, split: str, subset: str, bbox: int = 0, action: int | None = None) -> Entry:

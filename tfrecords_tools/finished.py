@@ -43,7 +43,7 @@ class Digest:
         except OSError:
             file = None  # it is a bad image
         labels = (entry.source, *entry.thumbnail[:7], entry.split, entry.subset, entry.game, entry.camera, entry.track)
-        self._hash.update(repr((labels, entry.box, file)).encode())
+        self._hash.update(repr((labels, entry.box, entry.number, file)).encode())
 
     def hex(self) -> str:
         """The digest of all that was taken."""

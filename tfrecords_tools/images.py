@@ -20,6 +20,7 @@ from tfrecords_tools.errors import one_line
 from tfrecords_tools.formats import as_rgb, image_kind, orientation, read_whole
 from tfrecords_tools.frames import Frames, cut_out
 from tfrecords_tools.png import SIGNATURE, plain_png
+from tfrecords_tools.video import Videos
 
 # How a record stores its image -> Pillow's format; None keeps the file's own.
 IMAGE_FORMATS = {"original": None, "png": "PNG", "jpeg": "JPEG", "uncompressed": "PNG"}
@@ -27,7 +28,7 @@ IMAGE_FORMATS = {"original": None, "png": "PNG", "jpeg": "JPEG", "uncompressed":
 _SAVE_OPTIONS = {"PNG": {"compress_level": 3}, "JPEG": {"quality": 95}}
 MAX_PIXELS = 50_000_000  # by default (ours): a frame of 8K video has 33 million
 Check = Callable[[Path, bytes], None]  # raises ValueError for a file that will not do
-_Lot = list[tuple[Path, Box | None]]
+_Lot = list[tuple[Path, Box | None, Image.Image | Exception | None]]  # file, part of it, or that part of a video
 _AHEAD = 4  # lots per thread that are read before their turn
 _LOT = 8  # images that a thread takes at once: to hand over each alone costs as much as to read it
 _LOG = logging.getLogger(__name__)
@@ -150,6 +151,7 @@ def load_images(
     boxes: Iterable[Box | None] | None = None,
     max_pixels: int = MAX_PIXELS,
     pixels: bool = True,
+    numbers: Iterable[int | None] | None = None,
 ) -> Iterator[Encoded | Exception]:
     """Read many thumbnails in threads, a bounded number ahead of the one that is yielded.
 
@@ -163,6 +165,7 @@ def load_images(
         boxes: of each file, what to cut out of it, clipped at its border; None for the whole image, as by default.
         max_pixels: as for `load_image`.
         pixels: as for `load_image`.
+        numbers: of each file, the frame that a box is cut out of, where the file is a video; crops are JPEG by default.
 
     Returns:
         Iterator in the order of `paths`, over what `load_image` returned, or the ValueError or OSError it raised. At
@@ -173,12 +176,17 @@ def load_images(
     frames = Frames(lambda path: _read_frame(path, max_pixels, check if pixels else None))
     waiting: deque[tuple[_Lot, Future[list[Encoded | Exception]]]] = deque()
     turned: list[str] = []
+    videos = Videos(max_pixels)
 
     def load(lot: _Lot) -> list[Encoded | Exception]:
         return [outcome(*image) for image in lot]
 
-    def outcome(path: Path, box: Box | None) -> Encoded | Exception:
+    def outcome(path: Path, box: Box | None, crop: Image.Image | Exception | None) -> Encoded | Exception:
         try:
+            if isinstance(crop, Exception):
+                return crop
+            if crop is not None:
+                return _encode(crop, "JPEG", resize, image_format)
             if box is not None:
                 return _cut(frames, path, box, resize, image_format)
             return load_image(path, resize, image_format, check, max_pixels, pixels)
@@ -186,7 +194,8 @@ def load_images(
             return error
 
     try:
-        wanted = zip(paths, repeat(None) if boxes is None else boxes, strict=False)
+        parts = zip(paths, boxes or repeat(None), numbers or repeat(None), strict=False)
+        wanted = ((path, box, _crop(videos, path, box, number)) for path, box, number in parts)
         while lot := list(islice(wanted, _LOT)):
             waiting.append((lot, pool.submit(load, lot)))
             if len(waiting) >= workers * _AHEAD:
@@ -195,6 +204,7 @@ def load_images(
             yield from _outcomes(*waiting.popleft(), turned)
     finally:
         pool.shutdown(cancel_futures=True)
+        videos.close()
     if turned:
         _LOG.warning(
             "%s an EXIF orientation, which is not applied: a network sees pixels as they are stored; the first: %s",
@@ -207,9 +217,23 @@ def _cut(frames: Frames, path: Path, box: Box, resize: tuple[int, int] | None, i
     return _encode(cut_out(path, frame, box), kind, resize, image_format)
 
 
+def _crop(videos: Videos, path: Path, box: Box | None, number: int | None) -> Image.Image | Exception | None:
+    """Cut a box out of a frame of a video, or say what is wrong; None where the file is none.
+
+    Not in threads: frames are decoded one after another.
+    """
+    if number is None:
+        return None
+    try:
+        frame = videos.read(path, number)
+        return frame if box is None else cut_out(path, frame, box)
+    except (ValueError, OSError) as error:
+        return error
+
+
 def _outcomes(lot: _Lot, future: Future[list[Encoded | Exception]], turned: list[str]) -> Iterator[Encoded | Exception]:
     """Yield what was made of files, and name those in `turned` whose pixels are to be turned for showing."""
-    for (path, _), image in zip(lot, future.result(), strict=True):
+    for (path, *_), image in zip(lot, future.result(), strict=True):
         if isinstance(image, Encoded) and image.orientation != 1:
             turned.append(f"{path} (orientation {image.orientation})")
         yield image

@@ -220,10 +220,10 @@ def _checked_images(
     """
     stop = settings.on_error == "stop"
     bad: list[str] = []
-    mine, paths, boxes = tee(entries, 3)  # no more of them are made at once than images are read ahead
+    mine, paths, boxes, numbers = tee(entries, 4)  # no more of them are made at once than images are read ahead
     loaded = load_images(
         (entry.path for entry in paths), settings.resize, settings.image_format, workers, Checker(),
-        (entry.box for entry in boxes), settings.max_pixels, settings.decode,
+        (entry.box for entry in boxes), settings.max_pixels, settings.decode, (entry.number for entry in numbers),
     )  # fmt: skip
     for entry, image in zip(mine, loaded, strict=True):
         advance()

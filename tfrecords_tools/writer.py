@@ -56,7 +56,9 @@ def check_arguments(
     Raises:
         ConfigError: naming the argument or the folder that stands in the way.
     """
-    wanted = list(dict.fromkeys((source or find_source(root)).splits(root, options) if splits is None else splits))
+    if splits is None:
+        splits = (source or find_source(root, video=options.video is not None)).splits(root, options)
+    wanted = list(dict.fromkeys(splits))
     if not wanted or not set(wanted) <= set(SPLITS):
         raise ConfigError(f"splits: expected names out of {', '.join(SPLITS)}, received {wanted}")
     if fraction != 1 and "train" not in wanted:
@@ -132,7 +134,7 @@ def convert(
     """
     settings = Settings(fraction, shards, resize, image_format, max_pixels, on_error, decode)
     root, out = Path(root), Path(out)
-    found = find_source(root, source)
+    found = find_source(root, source, options.video is not None)
     found.check_options(options)
     wanted = check_arguments(root, out, splits, fraction, overwrite, found, options)
     with claim(out, keep=resume):
@@ -140,7 +142,8 @@ def convert(
         request = _request(root, wanted, settings, found, options)
         if request in done and not overwrite:
             return read_info(out)
-        check_arguments(root, out, wanted, fraction, overwrite, found)  # again, now that nobody else is at work there
+        # Again, now that nobody else is at work there.
+        check_arguments(root, out, wanted, fraction, overwrite, found, options)
         info: Info = {"schema_version": VERSION, "splits": {}}
         if (out / INFO_NAME).exists():
             info = {**read_info(out), "schema_version": VERSION}  # a reader of this one reads those before, too

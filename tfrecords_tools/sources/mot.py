@@ -63,7 +63,7 @@ def _boxes_file(one: Footage, options: Options) -> Path:
 
 def _labelled(root: Path, options: Options) -> list[Footage]:
     """The sequences that have boxes."""
-    footage = find_footage(root)
+    footage = find_footage(root, options.video)
     found = labelled(footage, lambda one: _boxes_file(one, options).is_file())
     if not found:
         place = _boxes_file(footage[0], options) if footage else root / TRUTH
@@ -124,4 +124,5 @@ SOURCE = Source(
     _splits,
     _read,
     (*OPTIONS, "tracks", "min_visibility"),
+    lambda root: "" if root.is_dir() else "not a folder; expected one with gt/gt.txt, or any and --tracks",
 )

@@ -21,12 +21,14 @@ from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.folders import SPLIT_NAMES
 from tfrecords_tools.sources.rows import read_identities
 from tfrecords_tools.sources.source import Listing, Options
+from tfrecords_tools.video import count_frames
 from tfrecords_tools.walk import SUFFIXES
 
 FRAMES = "img1"
 _ROLES = {"player": "Player", "goalkeeper": "Goalkeeper", "referee": "Referee", "other": "Other"}
 WITHHELD = "challenge"  # a split, of which nobody has the labels
-OPTIONS = ("identities", "seed", "train_share", "margin", "min_size", "every")  # those that any such source takes
+# Those that any such source takes.
+OPTIONS = ("identities", "video", "seed", "train_share", "margin", "min_size", "every")
 _LOG = logging.getLogger(__name__)
 
 
@@ -38,11 +40,13 @@ class Footage:
         folder: with its frames and labels.
         name: the folder, relative to the set's.
         split: told by the folders above it, "" where they tell none.
+        video: the file that its frames are, in place of a folder.
     """
 
     folder: Path
     name: str
     split: str
+    video: Path | None = None
 
     def frames(self) -> dict[int, Path]:
         """The frames by their numbers, in order; the numbers are the names.
@@ -50,6 +54,8 @@ class Footage:
         Raises:
             ValueError: there is none.
         """
+        if self.video is not None:
+            return dict.fromkeys(range(1, 1 + count_frames(self.video)), self.video)
         place = self.folder / _frames_folder(self.folder)
         found = {
             int(path.stem): path
@@ -73,8 +79,15 @@ class Sighting:
     jersey: str | None = None
 
 
-def find_footage(root: Path) -> list[Footage]:
-    """Return the sequences at or below a folder, by name; a folder inside a sequence is not looked into."""
+def find_footage(root: Path, video: Path | None = None) -> list[Footage]:
+    """Return the sequences at or below a folder, by name; a folder inside a sequence is not looked into.
+
+    Args:
+        root: the folder.
+        video: the frames of the only sequence, which is the folder itself.
+    """
+    if video is not None:
+        return [Footage(root, root.resolve().name, "", video)]
     found = []
     for place, folders, _ in os.walk(root, followlinks=True):
         folder = Path(place)
@@ -138,7 +151,8 @@ def list_footage(
         ValueError: a box lies in a frame that is not there, or no box is left.
     """
     choose_splits(splits, splits_of(root, footage, options), root)
-    _warn_of_unlabelled(root, footage)
+    if options.video is None:
+        _warn_of_unlabelled(root, footage)
     joined = None if options.identities is None else read_identities(options.identities)
     check_alike("cameras", (one.name for one in footage))
     cameras, camera_names = number_names((one.name for one in footage), first=0)
@@ -162,7 +176,8 @@ def list_footage(
         box = rounded_box(*sighting.box, margin=options.margin)
         source = where(inside(root, path), box, sighting.frame)
         track = f"{one.name}/{sighting.track}"
-        entries.append(Entry(thumbnail, path, one.split, "", one.name, cameras[one.name], track, source, box))
+        clip = None if one.video is None else sighting.frame
+        entries.append(Entry(thumbnail, path, one.split, "", one.name, cameras[one.name], track, source, box, clip))
     protocol = "cross_camera" if joined is not None and len(camera_names) > 1 else "action"
     divided, more = divide(entries, protocol, options.seed, options.train_share)
     for split, counts in more.items():
@@ -207,6 +222,11 @@ def _kept(
     wanted = set(list(frames)[:: options.every])
     for sighting in sorted(look(one), key=lambda sighting: (sighting.frame, sighting.track)):
         if sighting.frame not in frames:
+            if one.video is not None:
+                raise ValueError(
+                    f"{one.video}: has {len(frames):,} frames, and a box of track {sighting.track} lies in frame "
+                    f"{sighting.frame}; is it whole, and the video that the boxes were drawn on?"
+                )
             raise ValueError(
                 f"{one.folder / _frames_folder(one.folder)}: frame {sighting.frame} of track {sighting.track} is "
                 "missing; was the archive unpacked whole?"

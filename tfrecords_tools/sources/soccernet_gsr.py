@@ -29,8 +29,8 @@ from tfrecords_tools.sources.source import Listing, Options, Source
 LABELS = "Labels-GameState.json"
 
 
-def _labelled(root: Path) -> list[Footage]:
-    return labelled(find_footage(root), lambda one: (one.folder / LABELS).is_file())
+def _labelled(root: Path, video: Path | None = None) -> list[Footage]:
+    return labelled(find_footage(root, video), lambda one: (one.folder / LABELS).is_file())
 
 
 def _missing(root: Path) -> str:
@@ -40,11 +40,11 @@ def _missing(root: Path) -> str:
 
 
 def _splits(root: Path, options: Options) -> list[str]:
-    return splits_of(root, _labelled(root), options)
+    return splits_of(root, _labelled(root, options.video), options)
 
 
 def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
-    return list_footage(root, _labelled(root), splits, options, _look)
+    return list_footage(root, _labelled(root, options.video), splits, options, _look)
 
 
 def _look(one: Footage) -> Iterator[Sighting]:
@@ -98,5 +98,11 @@ def _sighting(annotation: Any, frames: dict[str, int]) -> Sighting | None:
 
 
 SOURCE = Source(
-    "soccernet-gsr", "sequences of SoccerNet's Game State Reconstruction", _missing, _splits, _read, OPTIONS
+    "soccernet-gsr",
+    "sequences of SoccerNet's Game State Reconstruction",
+    _missing,
+    _splits,
+    _read,
+    OPTIONS,
+    lambda root: "" if (root / LABELS).is_file() else f"no {LABELS} here",
 )

@@ -18,6 +18,7 @@ class Options:
         identities: CSV file that joins tracks to people: columns camera, track, person.
         tracks: a tracker's boxes in place of `gt/gt.txt`: a folder of `<sequence>.txt`, a file of the only sequence, or
             the name of a file inside each sequence.
+        video: a video file in place of the frames of the only sequence; frames are counted from 1.
         seed: of the division into splits, queries and gallery, where the set has none.
         train_share: part of the people, or of the actions where there are several, that such a division gives to
             training. Default: half, as in Market-1501.
@@ -32,6 +33,7 @@ class Options:
 
     identities: Path | None = None
     tracks: Path | None = None
+    video: Path | None = None
     seed: int = 0
     train_share: float = 0.5
     margin: float = 0.0
@@ -83,6 +85,7 @@ class Source:
         splits: the splits that a folder has, in the order of `entry.SPLITS`.
         read: lists the images of these splits.
         options: names of the `Options` that it takes.
+        missing_beside_video: as `missing`, where the frames are a video; None where they cannot be.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Source:
     splits: Callable[[Path, Options], list[str]]
     read: Callable[[Path, Sequence[str], Options], Listing]
     options: tuple[str, ...] = ()
+    missing_beside_video: Callable[[Path], str] | None = None
 
     def check_options(self, options: Options) -> None:
         """Raise ConfigError for an option that this source does not take."""

@@ -19,12 +19,13 @@ _ORDER = (
 SOURCES: dict[str, Source] = {source.name: source for source in _ORDER}
 
 
-def find_source(root: Path, name: str | None = None) -> Source:
+def find_source(root: Path, name: str | None = None, video: bool = False) -> Source:
     """Return the source that a folder is one of.
 
     Args:
         root: the folder, or the file of a source that is a file.
         name: of the source; by default it is told from the folder.
+        video: whether its frames are a video, see `Options`.
 
     Raises:
         ConfigError: for an unknown name, or a folder that is none: it says what each source misses.
@@ -39,7 +40,8 @@ def find_source(root: Path, name: str | None = None) -> Source:
         raise ConfigError(f"{root}: no such folder; expected {_one_of(name)}")
     missing = {}
     for source in SOURCES.values() if name is None else (SOURCES[name],):
-        missing[source.name] = source.missing(root)
+        says = source.missing_beside_video if video else source.missing
+        missing[source.name] = "takes no --video" if says is None else says(root)
         if not missing[source.name]:
             return source
     if name is not None:
