@@ -1,4 +1,7 @@
 import pytest
+from examples import few
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfrecords_tools.naming import Thumbnail, format_name, parse_name, parse_places
 
@@ -123,3 +126,38 @@ def test_places_are_not_told_where_one_name_is_wrong(labelled, wrong):
     assert parse_places(mine, labelled) is not None
     for strange in (wrong, *others):
         assert parse_places([*mine, strange, *mine], labelled) is None
+
+
+NUMBERS = st.integers(0, 10**18 - 1)
+LABELS = st.builds(
+    Thumbnail,
+    NUMBERS, NUMBERS, NUMBERS, NUMBERS,
+    st.text(st.characters(exclude_characters="-/", codec="utf-8"), min_size=1),
+    st.from_regex(r"[0-9A-Za-z]{1,3}", fullmatch=True).map(lambda jersey: None if jersey == "None" else jersey),
+    st.from_regex(r"[0-9A-Za-z_]{1,20}", fullmatch=True),
+    st.integers(0, 10**9 - 1), st.integers(0, 10**9 - 1),
+)  # fmt: skip
+
+
+@few
+@given(st.lists(LABELS, max_size=4))
+def test_any_labels_make_a_name_that_says_them(thumbnails):
+    names = [format_name(one) for one in thumbnails]
+    assert [parse_name(name) for name in names] == thumbnails
+    assert parse_places(names, labelled=True) == ([one.bbox for one in thumbnails], [one.action for one in thumbnails])
+
+
+PARTS = st.sampled_from([*"0123-_x.\n²é٣", "-9-", "128x64", ".png", ".PNG", "None", "Player", "9" * 19])
+
+
+@few
+@given(st.lists(PARTS, max_size=16).map("".join))
+def test_one_name_and_many_are_read_by_one_rule(name):
+    try:
+        thumbnail = parse_name(name)
+    except ValueError:
+        assert parse_places([name], labelled=True) is parse_places([name], labelled=False) is None
+    else:
+        labelled = thumbnail.person is not None
+        assert parse_places([name], labelled) == ([thumbnail.bbox], [thumbnail.action])
+        assert parse_places([name], not labelled) is None

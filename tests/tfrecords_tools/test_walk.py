@@ -1,7 +1,12 @@
 import logging
 import os
+from contextlib import suppress
 
 import pytest
+from examples import few
+from examples import names as file_names
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfrecords_tools.walk import Skipped, describe, walk, walk_folders, warn_of_skipped
 
@@ -88,3 +93,22 @@ def test_the_line_counts_all_and_names_some(tmp_path, caplog):
         assert caplog.messages == []
         warn_of_skipped(tmp_path, skipped[:1])
     assert caplog.messages == [f"{tmp_path}: skipped 1: 0 .gif (not .png)"]
+
+
+@few
+@given(st.lists(st.lists(st.one_of(file_names, file_names.map("{}.png".format)), min_size=1, max_size=3), max_size=6))
+def test_every_file_is_found_or_told(tmp_path_factory, paths):
+    root = tmp_path_factory.mktemp("tree")
+    for parts in paths:
+        path = root.joinpath(*(part if part not in (".", "..") else "x" for part in parts))
+        with suppress(OSError, UnicodeEncodeError):  # a file stands where a folder would, or no file system has it
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    walked = walk(root)
+    assert walked.files == sorted(walked.files)
+    assert {path for path in walked.files if not path.is_file()} == set()
+    told = [one.path for one in walked.skipped]
+    for path in root.rglob("*"):
+        covered = path in told or any(place in path.parents for place in told)
+        assert covered != (path in walked.files) or path.is_dir(), path
+    assert describe(root, walked.skipped).isprintable()

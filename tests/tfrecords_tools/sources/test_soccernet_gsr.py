@@ -1,7 +1,9 @@
 import json
 
-import numpy as np
 import pytest
+from examples import damaged, few, json_values, refused
+from hypothesis import given
+from hypothesis import strategies as st
 from sets import write_sequence
 
 from tfrecords_tools.errors import ConfigError
@@ -97,22 +99,39 @@ def test_a_folder_that_is_none(tmp_path):
         find_source(tmp_path, "soccernet-gsr")
 
 
-def test_bytes_of_any_kind_are_refused_in_a_line(tmp_path):
-    write(tmp_path / "a", [annotation(frame, track) for frame in (1, 2) for track in (1, 2)])
-    path = tmp_path / "a/Labels-GameState.json"
-    text, random, said = path.read_bytes(), np.random.default_rng(4), []
-    for _ in range(150):
-        data = bytearray(text)
-        for place in random.integers(0, len(data), 2):
-            data[place] = random.choice(list(b'\0",:{}[]9e-\x80'))
-        path.write_bytes(data)
-        try:
-            read(tmp_path)
-        except ValueError as error:
-            said.append(str(error))
-    assert len(said) > 50
-    known = ("GameState.json", "is missing", "no box of a track is left")
-    assert [one for one in said if not any(word in one for word in known)] == []
+KNOWN = ("GameState.json", "is missing", "no box of a track is left")
+LABELS = [annotation(frame, track) for frame in (1, 2) for track in (1, 2)]
+IMAGES = [{"image_id": f"1060000{frame:03d}", "file_name": f"{frame:06d}.png"} for frame in (1, 2, 3)]
+
+
+@pytest.fixture
+def labels_file(tmp_path):
+    write(tmp_path / "a", LABELS)
+    return tmp_path / "a/Labels-GameState.json"
+
+
+@few
+@given(damaged(json.dumps({"images": IMAGES, "annotations": LABELS}).encode(), b'\0",:{}[]9e-\x80'))
+def test_bytes_of_any_kind_are_refused_in_a_line(labels_file, data):
+    labels_file.write_bytes(data)
+    assert refused(lambda: read(labels_file.parent.parent), KNOWN)
+
+
+@few
+@given(st.sampled_from(["image_id", "track_id", "attributes", "bbox_image", "role", "jersey", "x", "w"]), json_values)
+def test_values_of_any_kind_are_read_or_refused_in_a_line(labels_file, name, value):
+    wrong = annotation(1, 1)
+    inner = {"role": "attributes", "jersey": "attributes", "x": "bbox_image", "w": "bbox_image"}.get(name)
+    (wrong[inner] if inner else wrong)[name] = value
+    labels_file.write_text(json.dumps({"images": IMAGES, "annotations": [wrong, *LABELS[1:]]}))
+    assert refused(lambda: read(labels_file.parent.parent), KNOWN)
+
+
+@few
+@given(json_values, json_values)
+def test_lists_of_any_kind_are_read_or_refused_in_a_line(labels_file, images, annotations):
+    labels_file.write_text(json.dumps({"images": images, "annotations": annotations}))
+    assert refused(lambda: read(labels_file.parent.parent), KNOWN)
 
 
 def test_a_challenge_whose_labels_are_withheld_leaves_the_splits_as_they_are(tmp_path):
