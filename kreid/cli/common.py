@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kreid.errors import ConfigError
-from tfrecords_tools.console.command import note, parse_path
+from tfrecords_tools.console.command import note, parse_path, warn
 from tfrecords_tools.console.tensorflow import load_tensorflow as load_tensorflow
+
+if TYPE_CHECKING:
+    from kreid.search.crops import Crops
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.", parser=parse_path)]
 ConfigFile = Annotated[
@@ -64,3 +67,16 @@ def check_run(run: Path) -> None:
     """Complain at once about a folder that is no run."""
     if not (run / "config.yaml").is_file():
         raise ConfigError(f"{run}: not a run folder, it has no config.yaml; give the folder that kreid-train wrote")
+
+
+def run_network(run: Path) -> str | None:
+    """The digest of a run's network, see `kreid.runs.folder.network_digest`; None where it has no weights."""
+    from kreid.runs.folder import WEIGHTS, network_digest
+
+    return network_digest(run) if (run / WEIGHTS).is_file() else None
+
+
+def warn_of_another_network(crops: "Crops", network: str | None, run: Path, name: str) -> None:
+    """Say that a file of embeddings is of another network than a run has now; its vectors agree with each other."""
+    if network and crops.made.get("network", network) != network:
+        warn(f"{name}: embeddings of another network than {run} has now")

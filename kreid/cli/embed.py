@@ -36,7 +36,11 @@ def embed(
     ] = None,
     flip: Flip = None,
 ) -> None:
-    """Embed image files (arrays: vectors, path) or a folder of records (vectors, person, action, bbox, is_query)."""
+    """Embed image files (arrays: vectors, path) or a folder of records (vectors, person, action, bbox, is_query).
+
+    The arrays `network`, a digest of RUN's weights and model, and `flip` say what made the vectors: kreid-search
+    refuses those of another network.
+    """
     check_run(run_folder)
     if out.suffix != ".npz":
         raise ConfigError(f"--out {out}: expected a name that ends in .npz")
@@ -72,16 +76,19 @@ def _locally(run_folder: Path, source: list[Path] | Path, settings: "Evaluation"
 
     from kreid.embedding.extract import embed as embed_records
     from kreid.embedding.extract import embed_files
-    from kreid.runs.folder import load_model
+    from kreid.runs.folder import load_model, network_digest
     from tfrecords_tools.console.progress import counted
 
+    # Before it is loaded: should a training replace it meanwhile, the vectors count as those of a network gone by.
+    made = {"network": np.array(network_digest(run_folder)), "flip": np.array(bool(settings.flip))}
     model = load_model(run_folder)
     with counted("embedding") as progress:
         if isinstance(source, Path):
             embeddings = embed_records(model, source, progress=progress, settings=settings)
-            return {name: getattr(embeddings, name) for name in ("vectors", "person", "action", "bbox", "is_query")}
+            names = ("vectors", "person", "action", "bbox", "is_query")
+            return {name: getattr(embeddings, name) for name in names} | made
         vectors = embed_files(model, source, progress=progress, settings=settings)
-    return {"vectors": vectors, "path": np.array([str(path) for path in source])}
+    return {"vectors": vectors, "path": np.array([str(path) for path in source])} | made
 
 
 def main() -> None:

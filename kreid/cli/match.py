@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow, logged
+from kreid.cli.common import (
+    Metric,
+    RunFolder,
+    check_run,
+    load_tensorflow,
+    logged,
+    run_network,
+    warn_of_another_network,
+)
 from kreid.cli.sources import check_data, crop_source
 from kreid.errors import ConfigError
 from kreid.files.trial import check_folder, check_output
@@ -142,7 +150,9 @@ def _open(run_folder: Path, source: list[Path] | Path, rules: _Rules, progress: 
     if isinstance(source, Path) and not source.is_dir():
         from kreid.search.crops import crops_of_embeddings
 
-        found = crops.crops_of_embeddings(crops_of_embeddings(source, queries=False), source)
+        embeddings = crops_of_embeddings(source, queries=False)
+        warn_of_another_network(embeddings, run_network(run_folder), run_folder, str(source))
+        found = crops.crops_of_embeddings(embeddings, source)
         _check(found.tracks, rules)
         return found
     if isinstance(source, Path):

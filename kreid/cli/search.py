@@ -9,13 +9,15 @@ import typer
 from typer.core import TyperCommand
 
 from kreid.cli import switches
-from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
+from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow, run_network, warn_of_another_network
 from kreid.cli.sources import crop_source
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import keras
 
     from kreid.config.sections import Evaluation
@@ -115,7 +117,7 @@ def search_crops(
         )
     embedded = [source for source in sources if isinstance(source, list) or source.is_dir()]
     _check_settings(settings, sources, embedded, backend)
-    model = None
+    model, network = None, run_network(run_folder)  # before it is loaded, as in kreid-embed
     if embedded:
         load_tensorflow()
         from kreid.runs.folder import load_model
@@ -125,6 +127,10 @@ def search_crops(
         _open(source, role, model, settings) for source, role in zip(sources, ("query", "gallery"), strict=True)
     )
     _check_widths(queries.vectors.shape[1], crops.vectors.shape[1])
+    for option, file in (("--query", queries), ("--gallery", crops)):
+        _check_made(option, file, {"network": network, "flip": bool(settings.flip)} if embedded else queries.made)
+        if not embedded:
+            warn_of_another_network(file, network, run_folder, option)
     found, left_out = without_themselves(_search(queries, crops, metric, backend, settings), queries, crops, top)
     if left_out:
         note(f"left out of their own results: {left_out:,} of {len(queries):,} queries, as crops of the gallery too")
@@ -184,6 +190,19 @@ def _check_widths(queries: int, gallery: int) -> None:
         raise ValueError(
             f"--query has embeddings of {queries} numbers, --gallery of {gallery}; embed both with the same run"
         )
+
+
+def _check_made(option: str, crops: "Crops", expected: "Mapping[str, str | bool | None]") -> None:
+    """Complain of a file of embeddings that cannot be compared with the other side, as far as both tell."""
+    differ = [name for name in ("network", "flip") if crops.made.get(name, expected.get(name)) != expected.get(name)]
+    if "network" in differ and expected.get("network"):
+        raise ValueError(
+            f"{option} is of another network than the other side: its distances would say nothing; embed both by "
+            "kreid-embed with the run as it is now"
+        )
+    if "flip" in differ and "flip" in expected:
+        with_it = "with" if crops.made["flip"] else "without"
+        warn(f"{option} was embedded {with_it} --flip, unlike the other side; embed both alike")
 
 
 def main() -> None:

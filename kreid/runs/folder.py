@@ -13,6 +13,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ from kreid.config.sections import Config
 from kreid.errors import ConfigError
 from kreid.files.atomic import is_partial, remove_partial
 from kreid.runs import checkpoints
-from kreid.runs.weights import DIGEST, WEIGHTS, read_weights
+from kreid.runs.weights import DIGEST, WEIGHTS, read_weights, weights_digest
 from tfrecords_tools.locks import LOCK_NAME, lock_folder
 
 if TYPE_CHECKING:
@@ -148,6 +149,20 @@ def load_config_of(run: str | Path) -> Config:
     if not path.is_file():
         raise ConfigError(f"{run}: not a run folder, it has no {CONFIG}; give the folder that kreid-train wrote")
     return load_config(path)
+
+
+def network_digest(run: str | Path) -> str:
+    """A digest of a run's network, weights and the section `model` together: whether vectors are of what is there now.
+
+    Keys at their defaults are left out, so that a later version's new ones change nothing.
+
+    Raises:
+        ConfigError: where the folder is no run.
+        ValueError: where it has no weights.
+    """
+    described = load_config_of(run).model.model_dump(mode="json", exclude_defaults=True)
+    text = json.dumps([described, weights_digest(run)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_model(run: str | Path) -> "keras.Model":

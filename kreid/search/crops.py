@@ -1,8 +1,8 @@
 """Search beyond one action: crops from files, records or embeddings, their vectors, names and pictures."""
 
 import os
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import keras
 
 _LABELS = ("person", "action", "bbox", "is_query")
+_MADE = ("network", "flip")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,7 @@ class Crops:
         key: of a row, equal for the same file, or the same row of the same file, on both sides of a search; None for a
             crop that is never the same as another.
         paths: of the files, where the crops are files.
+        made: "network" and "flip" as kreid-embed wrote them into a file of embeddings, as far as they stand there.
     """
 
     vectors: np.ndarray | Rows
@@ -66,6 +68,7 @@ class Crops:
     picture: Callable[[int], bytes | None]
     key: Callable[[int], Hashable] = lambda row: None
     paths: Sequence[str | Path] | np.ndarray | None = None
+    made: Mapping[str, str | bool] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -145,6 +148,7 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
     lengths = {name: len(arrays[name]) for name in ("path", *_LABELS) if name in arrays and arrays[name].ndim}
     if set(lengths.values()) - {len(vectors)}:
         raise ValueError(f"{path}: expected {len(vectors)} of each, as there are vectors, received {lengths}")
+    made = {name: arrays[name].item() for name in _MADE if name in arrays and not arrays[name].ndim}
     if "path" in lengths:
         paths = arrays["path"]
         return Crops(
@@ -153,6 +157,7 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
             lambda row: read_file(Path(str(paths[row]))),
             lambda row: os.path.realpath(str(paths[row])),
             paths,
+            made,
         )
     if lengths.keys() >= set(_LABELS):
         try:
@@ -161,9 +166,11 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         rows = _chosen(path, images, queries)
-        return Crops(Rows(vectors, rows), lambda row: f"{path}: {describe(images, rows[row])}", lambda row: None)
+        return Crops(
+            Rows(vectors, rows), lambda row: f"{path}: {describe(images, rows[row])}", lambda row: None, made=made
+        )
     place = os.path.realpath(path)
-    return Crops(vectors, lambda row: f"{path}: row {row}", lambda row: None, lambda row: (place, row))
+    return Crops(vectors, lambda row: f"{path}: row {row}", lambda row: None, lambda row: (place, row), made=made)
 
 
 def _chosen(where: str | Path, images: Images, queries: bool) -> np.ndarray:

@@ -9,6 +9,7 @@ from track_cases import CAMERAS, draw_crops
 
 from kreid.cli.embed import app as embed_app
 from kreid.cli.match import app
+from tfrecords_tools.arrays import read_arrays, write_arrays
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,12 @@ def test_embeddings_of_folders_match_alike(run_folder, folder, tmp_path, monkeyp
         assert float(one.pop("distance")) == pytest.approx(float(two.pop("distance")), abs=1e-5)
         assert float(one.pop("margin")) == pytest.approx(float(two.pop("margin")), abs=1e-5)
         assert one == two
+    write_arrays(tmp_path / "y.npz", read_arrays(tmp_path / "x.npz") | {"network": np.array("0" * 64)})
+    code, _, err = invoke(capsys, app, run_folder, tmp_path / "y.npz", "--out", tmp_path / "y")
+    assert (code, err) == (
+        0,
+        f"warning: {tmp_path / 'y.npz'}: embeddings of another network than {run_folder} has now\n",
+    )
 
 
 def test_sizes_of_files_that_are_gone_are_said_not_to_count(run_folder, tmp_path, capsys):

@@ -11,6 +11,7 @@ from kreid.cli.embed import app as embed_app
 from kreid.cli.rank import app as rank_app
 from kreid.cli.search import app as search_app
 from kreid.ranking.reranking import reciprocal
+from tfrecords_tools.arrays import read_arrays, write_arrays
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
 
@@ -89,6 +90,38 @@ def test_embed_flips_too(run_folder, folder, mirrored, tmp_path, capsys):
     line = [run_folder, folder, "--out", tmp_path / "y.npz", "--flip", "--endpoint", "http://127.0.0.1:9/v1"]
     code, _, err = invoke(capsys, embed_app, *line)
     assert (code, err[:37]) == (2, "error: --flip: a server embeds images")
+
+
+@pytest.fixture
+def embedded(run_folder, folder, tmp_path, capsys):
+    """The crops as kreid-embed writes them, and the same said to be of another network, or mirrored."""
+    assert invoke(capsys, embed_app, run_folder, folder, "--out", tmp_path / "own.npz")[0] == 0
+    arrays = read_arrays(tmp_path / "own.npz")
+    for name, change in (("other", {"network": np.array("0" * 64)}), ("flipped", {"flip": np.array(True)})):
+        write_arrays(tmp_path / f"{name}.npz", arrays | change)
+    return {name: tmp_path / f"{name}.npz" for name in ("own", "other", "flipped")} | {"files": folder}
+
+
+@pytest.mark.parametrize(
+    ("query", "gallery", "code", "said"),
+    [
+        ("files", "own", 0, []),
+        ("own", "own", 0, []),
+        ("files", "other", 1, ["error: --gallery is of another network than the other side"]),
+        ("other", "files", 1, ["error: --query is of another network than the other side"]),
+        ("own", "other", 1, ["error: --gallery is of another network than the other side"]),
+        ("other", "other", 0, 2 * ["embeddings of another network than"]),
+        ("files", "flipped", 0, ["warning: --gallery was embedded with --flip, unlike the other side"]),
+        ("flipped", "own", 0, ["warning: --gallery was embedded without --flip, unlike the other side"]),
+    ],
+)
+def test_embeddings_say_of_which_network_they_are(run_folder, embedded, tmp_path, capsys, query, gallery, code, said):
+    out = tmp_path / "x.csv"
+    line = [run_folder, "--query", embedded[query], "--gallery", embedded[gallery], "--out", out]
+    received, _, err = invoke(capsys, search_app, *line)
+    lines = [one for one in err.splitlines() if not one.startswith("left out of their own results")]
+    assert (received, out.exists(), len(lines)) == (code, code == 0, len(said)), err
+    assert all(part in one for part, one in zip(said, lines, strict=True))
 
 
 def test_records_become_a_page_beside_the_run(run_folder, records, folder, capsys):

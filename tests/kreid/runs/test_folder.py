@@ -8,7 +8,8 @@ from configurations import changed
 
 from kreid.config.loading import dump
 from kreid.errors import ConfigError
-from kreid.runs.folder import CONFIG, check_resume, result_path, run_names
+from kreid.runs.folder import CONFIG, check_resume, network_digest, result_path, run_names
+from kreid.runs.weights import WEIGHTS
 
 
 def test_runs_that_share_a_folder_name_have_results_of_their_own(tmp_path):
@@ -47,3 +48,22 @@ def test_a_run_goes_on_with_another_ranking_but_not_with_another_protocol(tmp_pa
     check_resume(tmp_path, changed(tiny_one, evaluation={"flip": True, "rerank": True}))
     with pytest.raises(ConfigError, match=r"cannot resume with another configuration \(evaluation.protocol: "):
         check_resume(tmp_path, changed(tiny_one, evaluation={"protocol": "cross_camera"}))
+
+
+@pytest.mark.parametrize(
+    ("weights", "change", "same"),
+    [
+        (b"w", {"train": {"epochs": 77}}, True),
+        (b"w", {"evaluation": {"flip": True}}, True),
+        (b"w", {"model": {"image_size": [64, 32]}}, False),
+        (b"v", {}, False),
+    ],
+)
+def test_a_network_is_its_weights_and_its_model(tmp_path, tiny_one, weights, change, same):
+    digests = []
+    for name, content, config in (("a", b"w", tiny_one), ("b", weights, changed(tiny_one, **change))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / CONFIG).write_text(dump(config))
+        (tmp_path / name / WEIGHTS).write_bytes(content)
+        digests.append(network_digest(tmp_path / name))
+    assert (digests[0] == digests[1]) == same
