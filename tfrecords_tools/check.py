@@ -97,7 +97,7 @@ def _check_split(index: Index, split: str, told: SplitInfo, version: int, step: 
                 _check_image(record, index.name(row), check)
             except ValueError as error:
                 problems.append(str(error))
-    return [*problems, *_check_counts(index, told), *_check_people(index, split, told)]
+    return [*problems, *_check_people(index, split, told)]
 
 
 def _fields(record: bytes) -> dict[str, Any]:
@@ -169,28 +169,6 @@ def _check_image(record: bytes, name: str, check: Callable[[Path, bytes], None])
     image = _fields(record).get("image")
     if isinstance(image, bytes):
         check(Path(name), image)
-
-
-def _check_counts(index: Index, told: SplitInfo) -> list[str]:
-    persons = set(index.person.tolist())
-    queries = int(index.is_query.sum())
-    found = {
-        "images": len(index),
-        "queries": queries,
-        "gallery": 0 if index.folder.name == "train" else len(index) - queries,
-        "identities": None if -1 in persons else len(persons),
-        "actions": len(np.unique(index.action)),
-        "shards": len(index.shards),
-        "bytes": sum(shard.stat().st_size for shard in index.shards),
-        "cameras": len(np.unique(index.camera[index.camera >= 0])),
-        "tracks": len(index.tracks),
-    }
-    said: dict[str, Any] = dict(told)
-    return [
-        f"{index.folder}: {value} {name}, and info.json says {said.get(name)}"
-        for name, value in found.items()
-        if said.get(name) != value
-    ]
 
 
 def _check_people(index: Index, split: str, told: SplitInfo) -> list[str]:

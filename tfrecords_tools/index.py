@@ -255,7 +255,7 @@ def read_index(folder: str | os.PathLike) -> Index:
 
     Raises:
         ValueError: naming what is wrong: no such folder or not one of records, another schema version, an index that
-            cannot be read, a shard that is missing or of another size than written.
+            cannot be read, a shard that is missing or of another size than written, counts unlike those of `info.json`.
 
     Example:
         >>> index = read_index("records/valid")
@@ -271,7 +271,7 @@ def read_index(folder: str | os.PathLike) -> Index:
         inner = sorted(one.parent.name for one in folder.glob(f"*/{INDEX_NAME}"))
         hint = f"; give one of its splits: {', '.join(inner)}" if inner else f"; {AGAIN}"
         raise ValueError(f"{path}: no such file, expected the folder of one split that kreid-convert wrote{hint}")
-    read_info(folder.resolve().parent)
+    info = read_info(folder.resolve().parent)
     try:
         content = read_arrays(path)
     except ValueError as error:
@@ -285,7 +285,31 @@ def read_index(folder: str | os.PathLike) -> Index:
         if found != size:
             received = "the file is missing" if found is None else f"the file has {found}"
             raise ValueError(f"{shard}: expected {size} bytes, {received}; restore it or {AGAIN}")
+    told = info["splits"].get(folder.resolve().name)
+    if told is not None and (unlike := _differences(index, told)):
+        raise ValueError(
+            f"{folder}: not the records that {INFO_NAME} beside it describes: {', '.join(unlike)}; restore the folder "
+            f"that belongs there, or {AGAIN}"
+        )
     return index
+
+
+def _differences(index: Index, told: SplitInfo) -> list[str]:
+    """Say what a split's index counts otherwise than `info.json`: the folder of another split or conversion."""
+    queries, people = int(index.is_query.sum()), np.unique(index.person)
+    found = {
+        "images": len(index),
+        "queries": queries,
+        "gallery": 0 if index.folder.resolve().name == "train" else len(index) - queries,
+        "identities": None if -1 in people else len(people),
+        "actions": len(np.unique(index.action)),
+        "shards": len(index.shards),
+        "bytes": sum(shard.stat().st_size for shard in index.shards),
+        "cameras": len(np.unique(index.camera[index.camera >= 0])),
+        "tracks": len(index.tracks),
+    }
+    said = dict(told)
+    return [f"{name} {value}, not {said.get(name)}" for name, value in found.items() if said.get(name) != value]
 
 
 def write_index(

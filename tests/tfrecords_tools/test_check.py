@@ -101,10 +101,10 @@ def test_counts_of_info(records):
     info = json.loads((records / "info.json").read_text())
     info["splits"]["test"] |= {"images": 9, "queries": 0}
     (records / "info.json").write_text(json.dumps(info))
-    assert problems(records) == [
-        f"{records}/test: 3 images, and info.json says 9",
-        f"{records}/test: 1 queries, and info.json says 0",
-    ]
+    (problem,) = problems(records)
+    assert problem.startswith(
+        f"{records}/test: not the records that info.json beside it describes: images 3, not 9, queries 1, not 0; "
+    )
 
 
 def test_people_in_two_splits_and_queries_without_a_match(tmp_path):

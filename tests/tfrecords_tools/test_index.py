@@ -3,6 +3,8 @@ import dataclasses
 import gc
 import json
 import os
+import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -304,6 +306,20 @@ def test_shard_of_another_conversion(records):
         match="bbox 0: the record is damaged, no record of the expected length begins here",
     ):
         index.read([0])
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["copied", "linked"])
+def test_folder_of_another_split_or_conversion(records, tmp_path, link):
+    """A whole split under another's name would be scored as if it were the one that was asked for."""
+    shutil.rmtree(records / "train")
+    shutil.copytree(records / "valid", records / "train")
+    folder = records / "train"
+    if link:
+        folder = tmp_path / "test"
+        folder.symlink_to(records / "train")
+    expected = r"not the records that info\.json beside it describes: images 5, not 50, queries 2, not 0, .*; restore"
+    with pytest.raises(ValueError, match=f"{re.escape(str(folder))}: {expected}"):
+        read_index(folder)
 
 
 @pytest.mark.parametrize("place", [-12, -4, 0, 200, -1])  # length, its checksum, payload, its checksum
