@@ -37,13 +37,14 @@ class Columns:
         """The values that stand in a column, each once, in order."""
         return np.unique(np.array(self.columns[column], np.int64))
 
-    def add(self, entry: Entry, shard: int, offset: int, length: int) -> None:
+    def add(self, entry: Entry, shard: int, offset: int, length: int, checksum: int) -> None:
         """Append a record, by its place and by what its entry says."""
         thumbnail = entry.thumbnail
         row = {
             "shard": shard,
             "offset": offset,
             "length": length,
+            "checksum": checksum,
             "bbox": thumbnail.bbox,
             "action": thumbnail.action,
             "person": -1 if thumbnail.person is None else thumbnail.person,

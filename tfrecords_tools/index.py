@@ -20,7 +20,7 @@ from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.fraction import limit_actions
 from tfrecords_tools.json_text import load_json
-from tfrecords_tools.records import FOOTER, HEADER, unframe
+from tfrecords_tools.records import FOOTER, HEADER, checksum_in, unframe
 from tfrecords_tools.staging import recover
 
 VERSION = 2  # of the records and their index that are written
@@ -33,6 +33,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "shard": np.int32,
     "offset": np.int64,
     "length": np.int64,
+    "checksum": np.int64,
     "bbox": np.int64,
     "action": np.int64,
     "person": np.int64,
@@ -42,6 +43,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "track": np.int32,
 }
 _SINCE_2 = ("camera", "track")  # columns that version 1 lacks: everywhere unknown
+_LATER = "checksum"  # a column that earlier indexes of either version lack: unknown too
 NAMES = ("cameras", "tracks", "people")  # further arrays: names by number, or by position in the column "track"
 AGAIN = "run kreid-convert again (with --overwrite if the folder stays)"
 
@@ -88,6 +90,8 @@ class Index:
         shard: `(M,)` int32, position in `shards` of each record's file.
         offset: `(M,)` int64, where the record's payload begins in that file, in bytes.
         length: `(M,)` int64, the payload's length in bytes.
+        checksum: `(M,)` int64, the payload's checksum in its frame, which tells it from a record of another conversion;
+            -1 where unknown.
         bbox: `(M,)` int64, index of the thumbnail in its list.
         action: `(M,)` int64; the records of an action stand together, queries first.
         person: `(M,)` int64 identities as in the file names, -1 where they are withheld.
@@ -112,6 +116,7 @@ class Index:
     shard: np.ndarray
     offset: np.ndarray
     length: np.ndarray
+    checksum: np.ndarray
     bbox: np.ndarray
     action: np.ndarray
     person: np.ndarray
@@ -196,7 +201,11 @@ class Index:
         size, start = HEADER + int(self.length[row]) + FOOTER, int(self.offset[row]) - HEADER
         shard = int(self.shard[row])
         try:
-            return unframe(os.pread(self._handle(shard), size, start))
+            framed = os.pread(self._handle(shard), size, start)
+            payload = unframe(framed)
+            if self.checksum[row] not in (-1, checksum_in(framed)):
+                raise ValueError("it is another one than the index describes")
+            return payload
         except OSError as error:  # the disk fails, or a server has gone
             raise ValueError(f"{self.shards[shard]}: {error.strerror}; {AGAIN}") from error
         except ValueError as error:
@@ -349,6 +358,8 @@ def _build(folder: Path, content: dict[str, np.ndarray]) -> tuple[Index, np.ndar
     if "camera" not in content:  # version 1
         unknown = np.full(content["offset"].shape, -1)
         content = content | dict.fromkeys(_SINCE_2, unknown) | dict.fromkeys(NAMES, np.array([], np.str_))
+    if _LATER not in content:
+        content = content | {_LATER: np.full(content["offset"].shape, -1)}
     columns: dict[str, np.ndarray] = {name: np.asarray(content[name], dtype) for name, dtype in COLUMNS.items()}
     names, sizes, games = content["shards"], content["shard_bytes"], content["games"]
     shapes = {name: array.shape for name, array in columns.items()}

@@ -22,7 +22,7 @@ def frame(payload: bytes) -> bytes:
         tensorflow/core/lib/io/record_writer.h: lengths and checksums are little-endian, checksums masked CRC-32C.
     """
     length = _LENGTH.pack(len(payload))
-    return b"".join((length, _CHECKSUM.pack(_masked(length)), payload, _CHECKSUM.pack(_masked(payload))))
+    return b"".join((length, _CHECKSUM.pack(checksum(length)), payload, _CHECKSUM.pack(checksum(payload))))
 
 
 def unframe(framed: bytes) -> bytes:
@@ -34,17 +34,22 @@ def unframe(framed: bytes) -> bytes:
     length, payload = framed[: _LENGTH.size], framed[HEADER:-FOOTER]
     if len(framed) < HEADER + FOOTER or _LENGTH.unpack(length)[0] != len(payload):
         raise ValueError("no record of the expected length begins here")
-    if _CHECKSUM.unpack_from(framed, len(length))[0] != _masked(length):
+    if _CHECKSUM.unpack_from(framed, len(length))[0] != checksum(length):
         raise ValueError("the checksum of its length differs")
-    if _CHECKSUM.unpack_from(framed, len(framed) - FOOTER)[0] != _masked(payload):
+    if _CHECKSUM.unpack_from(framed, len(framed) - FOOTER)[0] != checksum(payload):
         raise ValueError("its checksum differs")
     return payload
 
 
-def _masked(data: bytes) -> int:
-    """The CRC-32C of bytes, turned and shifted, since that of bytes which hold their own CRC says little."""
+def checksum(data: bytes) -> int:
+    """The CRC-32C of bytes as frames have it: turned and shifted, as that of bytes that hold their own says little."""
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def checksum_in(framed: bytes) -> int:
+    """The checksum of the payload that stands in a frame, which `unframe` has held against it."""
+    return int(_CHECKSUM.unpack_from(framed, len(framed) - FOOTER)[0])
 
 
 class RecordFile:

@@ -17,7 +17,7 @@ from tfrecords_tools.fraction import actions_of
 from tfrecords_tools.images import load_images
 from tfrecords_tools.index import SplitInfo, write_index
 from tfrecords_tools.problems import PROBLEMS_NAME, Problem, write_problems
-from tfrecords_tools.records import RecordFile
+from tfrecords_tools.records import RecordFile, checksum
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.sources.assembly import UNMATCHED, find_matches
 from tfrecords_tools.sources.source import Listing
@@ -169,7 +169,7 @@ def _write_file(
                 digest.add(entry)
             if image is not None:
                 record = serialize(entry, image)
-                table.add(entry, shard=number, offset=file.write(record), length=len(record))
+                table.add(entry, number, file.write(record), len(record), checksum(record))
     if finished is not None and seen == size:
         finished.add(path, file.checksum, digest.hex(), table.since(mark))
     return seen == size

@@ -9,8 +9,9 @@ from kreid.config.sections import Data
 from kreid.data.records import damage_named, first_damaged, read_fields, record_batches
 from kreid.data.training_set import TrainingSet, training_batches
 from kreid.report.looks import _read
+from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.index import read_index
-from tfrecords_tools.records import frame
+from tfrecords_tools.records import checksum_in, frame
 
 ROW = 3
 AGAIN = r"run kreid-convert again \(with --overwrite if the folder stays\)"
@@ -34,13 +35,17 @@ def flip(copy):
 
 
 def replace(copy, payload):
-    """Let another payload stand in the place of one record, with checksums that are right."""
+    """Let another payload stand in the place of one record, with checksums that are right, as if converted so."""
     index = read_index(copy / "train")
     shard, start = index.shards[0], int(index.offset[ROW])
     content = shard.read_bytes()
     size = int(index.length[ROW])
     framed = frame((payload + bytes(size))[:size])
     shard.write_bytes(content[: start - 12] + framed + content[start - 12 + len(framed) :])
+    path = copy / "train/index.npz"
+    arrays = read_arrays(path)
+    arrays["checksum"][ROW] = checksum_in(framed)
+    write_arrays(path, arrays)
     return rf"{shard}: action {index.action[ROW]} bbox {index.bbox[ROW]}: the record is damaged, "
 
 

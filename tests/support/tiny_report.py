@@ -59,7 +59,8 @@ def make_ranking(folder, actions=((2, 5), (3, 8)), withheld=False, noise=1.0, **
             thumbnail = Thumbnail(bbox=bbox, action=action, height=height, width=width, **known)
             entry = Entry(thumbnail, folder, "test", "query" if is_query else "gallery", "" if withheld else game)
             record = serialize(entry, picture(one, height, width))
-            values = (0, file.write(record), len(record), bbox, action, -1 if withheld else one, is_query, 0, -1, -1)
+            place = (0, file.write(record), len(record), -1)  # without a checksum, as earlier versions wrote indexes
+            values = (*place, bbox, action, -1 if withheld else one, is_query, 0, -1, -1)
             for column, value in zip(COLUMNS, values, strict=True):
                 columns[column].append(value)
     write_index(records, {file.path.name: file.size}, columns, [""], 1.0, len(actions) - 1)

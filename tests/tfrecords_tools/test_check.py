@@ -9,7 +9,7 @@ from tiny_tree import make_image, write_tree
 from tfrecords_tools import cli
 from tfrecords_tools.check import check_records
 from tfrecords_tools.index import NAMES, read_index, read_info
-from tfrecords_tools.records import FOOTER, HEADER, frame
+from tfrecords_tools.records import FOOTER, HEADER, checksum, frame
 from tfrecords_tools.sources.soccernet import scan
 from tfrecords_tools.writer import convert
 
@@ -45,11 +45,14 @@ def rewrite(records, split, row, change):
     with read_index(records / split) as index:
         (record,) = index.read([row])
         path, start = index.shards[index.shard[row]], int(index.offset[row])
+        checksums = index.checksum.copy()
     changed = change(record)
     assert len(changed) == len(record)
     data = bytearray(path.read_bytes())
     data[start - HEADER : start + len(record) + FOOTER] = frame(changed)
     path.write_bytes(data)
+    checksums[row] = checksum(changed)
+    edit(records / split / "index.npz", checksum=checksums)
 
 
 @pytest.mark.parametrize("settings", [{}, {"resize": (8, 4)}, {"image_format": "jpeg"}, {"shards": 2}], ids=str)

@@ -75,7 +75,7 @@ def test_read_equals_tensorflows_reader(made):
 
 def test_records_of_version_1_are_read(records):
     """As that version left them: without cameras, tracks and names, and with less in info.json."""
-    later = ("camera", "track", *NAMES)
+    later = ("camera", "track", "checksum", *NAMES)
     edit(records / "train/index.npz", **dict.fromkeys(later))
     info = json.loads((records / "info.json").read_text())
     for split in info["splits"].values():
@@ -306,6 +306,25 @@ def test_shard_of_another_conversion(records):
         match="bbox 0: the record is damaged, no record of the expected length begins here",
     ):
         index.read([0])
+
+
+def test_index_of_another_conversion(records, tmp_path):
+    """The same images with a label mended: equal lengths, equal counts, sound checksums."""
+    people = [(subset, action, {10: 11, 11: 10}.get(person, person)) for subset, action, person in LISTS["valid"]]
+    write_tree(tmp_path / "tree", {**LISTS, "valid": people})
+    convert(tmp_path / "tree", tmp_path / "mended", shards=3)
+    sizes = [
+        [shard.stat().st_size for shard in read_index(out / "valid").shards] for out in (records, tmp_path / "mended")
+    ]
+    assert sizes[0] == sizes[1]
+    shutil.copy(tmp_path / "mended/valid/index.npz", records / "valid")
+    index = read_index(records / "valid")
+    with pytest.raises(
+        ValueError, match=r"action 0 bbox 0: the record is damaged, it is another one than the index desc"
+    ):
+        index.read([0])
+    edit(records / "valid/index.npz", checksum=None)  # as earlier versions left it
+    assert len(read_index(records / "valid").read([0])) == 1
 
 
 @pytest.mark.parametrize("link", [False, True], ids=["copied", "linked"])

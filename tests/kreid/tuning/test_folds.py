@@ -23,6 +23,7 @@ def index_of(actions):
         shard=np.zeros(count, np.int32),
         offset=np.zeros(count, np.int64),
         length=np.zeros(count, np.int64),
+        checksum=np.full(count, -1),
         bbox=np.arange(count),
         action=action,
         person=1000 * action + np.concatenate([np.arange(size) // 2 for size in sizes]),
