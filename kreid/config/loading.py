@@ -36,6 +36,17 @@ class _Loader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        """Refuse what YAML 1.1 reads as another number than is written: 010 is 8 there, and 1:30 is 90."""
+        if ":" in node.value or re.fullmatch(r"[-+]?0[0-7_]+", node.value):
+            line = node.start_mark.line + 1
+            raise ValueError(f"line {line}: {node.value} is octal or sexagesimal in YAML; write a decimal number")
+        return self.construct_yaml_int(node) if node.tag.endswith(":int") else self.construct_yaml_float(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
+
 
 def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
     """Read a configuration file and apply `a.b=c` overrides.
@@ -112,7 +123,20 @@ def _override(tree: dict, override: str) -> None:
     if not equals or not all(key.strip().split(".")):
         raise ConfigError(f"override {override!r}: expected section.key=value, such as train.epochs=5")
     where = f"override {override!r}"
-    set_key(tree, key.strip(), _parse(value, where), where)
+    section = _parse(value, where)
+    if isinstance(section, dict):
+        _check_whole(tree, key.strip(), section, where)
+    set_key(tree, key.strip(), section, where)
+
+
+def _check_whole(tree: dict, key: str, section: dict, where: str) -> None:
+    """Complain of a section that would take the place of one with further keys, which fell back to their defaults."""
+    before: Any = tree
+    for part in key.split("."):
+        before = before.get(part) if isinstance(before, dict) else None
+    left = sorted(set(before) - set(section)) if isinstance(before, dict) else []
+    if left:
+        raise ConfigError(f"{where}: would drop what is set of {key} besides: {', '.join(left)}; set key by key")
 
 
 def _complaint(item: "ErrorDetails", known_keys: Callable[[list], Mapping[str, str]]) -> str:

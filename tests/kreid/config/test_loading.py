@@ -144,6 +144,19 @@ def test_overrides_reach_any_depth(tmp_path):
         (TWO_STREAM + "evaluation: {rerank: {weight: 2}}", [], "evaluation.rerank.weight: .*2"),
         (TWO_STREAM, ["epochs"], "override 'epochs': expected section.key=value"),
         (TWO_STREAM, ["model.embedder.x=1"], "model.embedder is a value, not a section"),
+        (
+            TWO_STREAM + "train: {epochs: 010}",
+            [],
+            "line 2: 010 is octal or sexagesimal in YAML; write a decimal number",
+        ),
+        (TWO_STREAM + "train: {epochs: 1:30}", [], "line 2: 1:30 is octal or sexagesimal"),
+        (TWO_STREAM, ["train.learning_rate=1:30.5"], "learning_rate=1:30.5': line 1: 1:30.5 is octal or sexagesimal"),
+        (
+            TWO_STREAM + "train: {epochs: 3, seed: 1}",
+            ["train={seed: 2}"],
+            "override 'train={seed: 2}': would drop what is set of train besides: epochs; set key by key",
+        ),
+        (TWO_STREAM, ["train.seed=1", "train={epochs: 2}"], "would drop what is set of train besides: seed"),
         (TWO_STREAM, ["train.epochs=[1"], "override 'train.epochs=\\[1': line 1: not YAML"),
     ],
 )
@@ -151,6 +164,12 @@ def test_mistakes_name_the_key(tmp_path, text, overrides, message):
     with pytest.raises(ValueError, match=message) as error:
         load(tmp_path, text, overrides)
     assert "\n" not in str(error.value)
+
+
+def test_an_override_may_replace_all_keys_of_a_section_and_numbers_may_be_zero(tmp_path):
+    config = load(tmp_path, TWO_STREAM + "train: {seed: 1, weight_decay: 0.0}", ["train={seed: 0, weight_decay: 00.0}"])
+    assert (config.train.seed, config.train.weight_decay) == (0, 0.0)
+    assert load(tmp_path, TWO_STREAM, ["evaluation.rerank={weight: 0.5}"]).evaluation.rerank.weight == 0.5
 
 
 def test_a_byte_order_mark_is_read_over(tmp_path):
