@@ -78,7 +78,7 @@ def compare(
 
 
 def _scored(run_folder: Path, records: Path | None, split: str, protocol: switches.ProtocolName | None) -> Path:
-    """Return the run's metrics; where these are not there, or of other weights, records or protocol, score it first."""
+    """Return the run's metrics; where these are missing, or of another network, records or protocol, score it first."""
     check_run(run_folder)
     path = run_folder / f"metrics_{split}.json"
     if not records and not path.is_file():
@@ -87,7 +87,7 @@ def _scored(run_folder: Path, records: Path | None, split: str, protocol: switch
     if path.is_file() and _is_current(path, run_folder, records, settings):
         return path
     if not records or not settings:
-        warn(f"{path}: of other weights than {run_folder} has now; run kreid-evaluate again, or give --data")
+        warn(f"{path}: of another network than {run_folder} has now; run kreid-evaluate again, or give --data")
         return path
     check_labels(records, settings)
     check_output(path)
@@ -103,10 +103,11 @@ def _scored(run_folder: Path, records: Path | None, split: str, protocol: switch
 
 
 def _is_current(path: Path, run_folder: Path, records: Path | None, settings: "Evaluation | None") -> bool:
-    """Return whether metrics are of the run's weights and of `records`; without these a bad file is an error."""
+    """Return whether metrics are of the run's network and of `records`; without these a bad file is an error."""
     from kreid.data.protocol import chosen_protocol
     from kreid.evaluation.comparison import of_same_queries, read_metrics
     from kreid.ranking.truth import read_groundtruth
+    from kreid.runs.folder import network_digest
     from kreid.runs.weights import weights_digest
 
     try:
@@ -115,7 +116,8 @@ def _is_current(path: Path, run_folder: Path, records: Path | None, settings: "E
         if not records:
             raise
         return False
-    same = metrics["weights"] == [weights_digest(run_folder)]
+    network = [network_digest(run_folder)]
+    same = metrics["weights"] == [weights_digest(run_folder)] and metrics.get("networks", network) == network
     if not same or not records or not settings:
         return same
     return of_same_queries(metrics, read_groundtruth(records), chosen_protocol(records, settings.protocol))

@@ -50,6 +50,7 @@ class RunMetrics(Metrics):
     parameters: int
     images_per_second: float
     weights: list[str]
+    networks: list[str]  # weights and model together, see `kreid.runs.folder.network_digest`
     paper: PaperRow | None
     per_action: PerAction
     per_query: dict[str, list]
@@ -69,6 +70,7 @@ class Measured(TypedDict):
     images_per_second: float
     weights: list[str]
     per_query: dict[str, list]
+    networks: NotRequired[list[str]]
     metric: NotRequired[str]
     protocol: NotRequired[str]
     paper: NotRequired[PaperRow | None]

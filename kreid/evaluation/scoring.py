@@ -17,7 +17,7 @@ from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import figures_of
 from kreid.ranking.scores import Fractions, Metrics, evaluate
 from kreid.ranking.statistics import compare, intervals
-from kreid.runs.folder import load_config_of, load_model, run_names
+from kreid.runs.folder import load_config_of, load_model, network_digest, run_names
 from kreid.runs.weights import weights_digest
 from kreid.types import Progress
 
@@ -52,7 +52,7 @@ def evaluate_runs(
         ValueError: labels are withheld, no query has a match, or runs, records and settings do not fit together.
     """
     # Before they are loaded: should a training replace them meanwhile, the figures count as those of weights gone by.
-    digests = [weights_digest(run) for run in runs]
+    digests, networks = [weights_digest(run) for run in runs], [network_digest(run) for run in runs]
     models = [load_model(run) for run in runs]
     check_widths(models, join)
     wanted, protocol = variants(settings), chosen_protocol(records, settings.protocol)
@@ -81,6 +81,7 @@ def evaluate_runs(
         "parameters": sum(cost(model).parameters for model in models),
         "images_per_second": len(embedded.embeddings) / max(embedded.seconds, 1e-9),
         "weights": digests,
+        "networks": networks,
         "paper": paper_row(load_config_of(runs[0]), split, protocol) if len(runs) == 1 else None,
         "per_action": per_action(figures),
         "per_query": figures.to_json(),

@@ -161,11 +161,18 @@ def test_runs_are_scored_where_needed_and_compared(copies, records, capsys, monk
     shutil.copy(copies[0] / "config.yaml", copies[1])
     code, _, err = invoke(capsys, compare_app, "a", "b")
     assert code == 0
-    assert "b/metrics_test.json: of other weights than b has now" in err
+    assert "b/metrics_test.json: of another network than b has now" in err
     assert written.read_bytes() == before
     code, lines, err = invoke(capsys, compare_app, "a", "b", "--data", records)
     assert err == "scoring b\n"
     assert "+0.0 [0.0 0.0], p 1" in lines[3]
+    config = copies[1] / "config.yaml"  # the weights fit images of another size, and the figures are others
+    config.write_text(config.read_text().replace("image_size:\n  - 32\n  - 32", "image_size:\n  - 48\n  - 32"))
+    assert "b/metrics_test.json: of another network than b has now" in invoke(capsys, compare_app, "a", "b")[2]
+    tree = json.loads(written.read_text())
+    del tree["networks"]  # earlier versions knew the weights alone
+    written.write_text(json.dumps(tree))
+    assert invoke(capsys, compare_app, "a", "b")[2] == ""
 
 
 def test_scores_of_other_records_are_refused(copies, records, capsys, monkeypatch):
@@ -224,6 +231,10 @@ def spoil(index, fault):
         content["person"][rows[3]] = -1
     elif fault == "lone":
         content["action"][rows[0]] = 99
+        info = index.parents[1] / "info.json"
+        tree = json.loads(info.read_text())
+        tree["splits"]["test"]["actions"] += 1
+        info.write_text(json.dumps(tree))
     np.savez(index, **content)
 
 
