@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kreid.errors import ConfigError
+from tfrecords_tools.console import tensorflow as console
 from tfrecords_tools.console.command import note, parse_path, warn
-from tfrecords_tools.console.tensorflow import load_tensorflow as load_tensorflow
 
 if TYPE_CHECKING:
     from kreid.search.crops import Crops
@@ -61,6 +61,28 @@ def logged(once: bool = False) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow, see `tfrecords_tools.console.tensorflow`, and Keras, whose settings may come from elsewhere.
+
+    Raises:
+        ConfigError: where Keras cannot be imported as KERAS_BACKEND and keras.json say, or would compute otherwise.
+    """
+    where = "Keras's settings (KERAS_BACKEND, keras.json in KERAS_HOME or ~/.keras)"
+    try:
+        console.load_tensorflow()  # which reads the latter too
+        import keras
+    except Exception as error:  # they check by assert, and import whatever backend is named
+        raise ConfigError(
+            f"TensorFlow and Keras cannot be imported ({type(error).__name__} {error}); look at {where}"
+        ) from error
+    for name, value, accepted in (
+        ("floatx", keras.config.floatx(), ("float32", "float64")),
+        ("image_data_format", keras.config.image_data_format(), ("channels_last",)),
+    ):
+        if value not in accepted:
+            raise ConfigError(f"{where}: {name}: expected {' or '.join(accepted)}, received {value}")
 
 
 def check_run(run: Path) -> None:
