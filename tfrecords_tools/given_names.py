@@ -19,8 +19,10 @@ def frame_of(name: str) -> int | None:
     return int(numbers[-1]) if numbers and len(numbers[-1]) <= _DIGITS else None
 
 
-def find_alike(names: Iterable[str]) -> tuple[str, str] | None:
+def find_alike(names: Iterable[str], case: bool = True) -> tuple[str, str] | None:
     """Return the first two names that are read as one: they differ in case, spaces or Unicode's form, if at all.
+
+    Without `case`, those that differ in Unicode's form alone.
 
     Example:
         >>> find_alike(["side", "Main", "main "])
@@ -28,7 +30,8 @@ def find_alike(names: Iterable[str]) -> tuple[str, str] | None:
     """
     seen: dict[str, str] = {}
     for name in names:
-        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        plain = folded if case else unicodedata.normalize("NFC", name)
         if plain in seen:
             return seen[plain], name
         seen[plain] = name

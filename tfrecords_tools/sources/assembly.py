@@ -36,11 +36,14 @@ def _by_value(name: str) -> tuple[bool, int, str]:
     return not number, int(name[-18:]) if number else 0, name
 
 
-def check_alike(what: str, names: Iterable[str]) -> None:
-    """Raise ValueError for two names that are read as one: they differ in case, spaces or Unicode's form alone."""
-    alike = find_alike(sorted(set(names)))
-    if alike:
-        raise ValueError(f"two {what} of one name, {alike[0]!r} and {alike[1]!r}: rename one")
+def check_alike(what: str, names: Iterable[str], case: bool = True) -> None:
+    """Raise ValueError for two names that are read as one: they differ in case, spaces or Unicode's form alone.
+
+    Without `case`, as for names that programs made up, in Unicode's form alone: "\u00e9" and "e\u0301" look the same.
+    """
+    if alike := find_alike(sorted(set(names)), case):
+        one, other = (repr(name) if case else ascii(name) for name in alike)
+        raise ValueError(f"two {what} of one name, {one} and {other}: rename one")
 
 
 def choose_splits(wanted: Sequence[str], found: Iterable[str], place: object) -> None:

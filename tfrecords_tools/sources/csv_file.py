@@ -63,6 +63,7 @@ def _read_all(root: Path, options: Options) -> Listing:
         raise ValueError(f"{path}: no row below the names of the columns")
     _check_complete(rows)
     check_alike("cameras", (row["camera"] for row in rows if row["camera"]))
+    check_alike("people", map(_person, rows), case=False)
     numbers = _Numbers(rows)
     entries = list(_entries(rows, numbers))
     # Across cameras people can be looked for where every camera is known, and there is another one.

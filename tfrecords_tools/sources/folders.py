@@ -115,6 +115,7 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
         )
     _warn_of_absent(options.identities, joined, {(place.camera, place.track) for place in places})
     check_alike("cameras", (place.camera for place in places))
+    check_alike("people", (person or "" for person in persons.values()), case=False)
     cameras, camera_names = number_names((place.camera for place in places), first=0)
     people, people_names = number_names(persons[place.path] or "" for place in places)
     entries = [

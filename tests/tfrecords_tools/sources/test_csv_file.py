@@ -240,3 +240,9 @@ def test_a_file_without_the_columns_is_told_what_it_has(tmp_path, head, shown):
     (tmp_path / "images.csv").write_text(head)
     with pytest.raises(ConfigError, match=f"csv: expected the columns path and person, .* received {shown}"):
         find_source(tmp_path / "images.csv")
+
+
+def test_one_person_in_two_forms_of_a_letter_is_told(tmp_path):
+    write(tmp_path, FULL.replace("anna", "ann\u00e9", 1).replace("anna", "anne\u0301"))
+    with pytest.raises(ValueError, match="two people of one name, 'anne.u0301' and 'ann.xe9': rename one"):
+        read(tmp_path)

@@ -135,3 +135,9 @@ def test_names_that_a_person_reads_as_one(names):
     with pytest.raises(ValueError, match="two cameras of one name"):
         check_alike("cameras", names)
     check_alike("cameras", [names[0], names[0], "other"])
+
+
+def test_people_are_told_apart_by_case_but_not_by_the_form_of_a_letter():
+    check_alike("people", ["aB", "ab", "a b", "\u00e9", ""], case=False)
+    with pytest.raises(ValueError, match=r"^two people of one name, 'a/e\\u0301' and 'a/\\xe9': rename one$"):
+        check_alike("people", ["a/\u00e9", "a/b", "a/e\u0301"], case=False)

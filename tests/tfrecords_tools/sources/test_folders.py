@@ -184,3 +184,9 @@ def test_the_last_number_of_a_name_is_its_frame(tmp_path):
     assert {one.path.name: one.thumbnail.frame for one in entries} == {
         "cam2_p7_000012.jpg": 12, "f9.png": 9, "crop.png": None,
     }  # fmt: skip
+
+
+def test_one_track_in_two_forms_of_a_letter_is_told(tmp_path):
+    write_images(tmp_path, ["left/ann\u00e9/1.png", "right/anne\u0301/1.png", "left/b/1.png", "right/b/1.png"])
+    with pytest.raises(ValueError, match="two people of one name, 'anne.u0301' and 'ann.xe9': rename one"):
+        read(tmp_path)
