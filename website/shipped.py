@@ -7,6 +7,7 @@ from website.paths import ROOT
 from website.tables import table
 
 _COST = re.compile(r"^# Cost: ([\d.]+ M) parameters, ([\d.]+) GMACs an image, embedding of (\d+)\.$", re.M)
+_WEIGHTS = re.compile(r"^# Weights: (.*?)(?=\n# Measured: )", re.M | re.S)
 _PAPER = re.compile(r"([\d.]+ / [\d.]+)(?: trained)? on (10|2) %")
 
 
@@ -23,9 +24,18 @@ def page() -> str:
     paths = sorted((ROOT / "configs").rglob("*.yaml"), key=lambda path: (len(path.parts), path.name))
     head = ("configuration", "parameters", "GMACs", "embedding", "paper, 10 %", "paper, 2 %")
     lines += [table(head, [row for path in paths if (row := _row(path))]), ""]
+    lines += ["What each starts from:", ""]
+    lines += [f"- `{path.stem}`: {found}" for path in paths if (found := weights_of(path))]
+    lines += [""]
     for path in paths:
         lines += [f"## {_name(path)}", "", "```yaml", path.read_text(encoding="utf-8").rstrip(), "```", ""]
     return "\n".join(lines)
+
+
+def weights_of(path: Path) -> str:
+    """What the head of a configuration says of the weights to start from, on one line; "" where it says nothing."""
+    found = _WEIGHTS.search(path.read_text(encoding="utf-8"))
+    return re.sub(r"\n# ?", " ", found[1]) if found else ""
 
 
 def _name(path: Path) -> str:

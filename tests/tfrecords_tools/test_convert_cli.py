@@ -291,7 +291,7 @@ def test_tensorflow_is_not_needed_to_answer(tmp_path, args):
     out, err = process.communicate(timeout=60)
     assert process.returncode == (0 if args == ["--help"] else 2)
     imported = {line.rpartition("|")[2].strip() for line in err.splitlines()}
-    assert "tfrecords_tools.sources.soccernet" in imported  # importtime works
+    assert "tfrecords_tools.sources.table" in imported  # importtime works
     assert not imported & {"tensorflow", "rich.console"}
     if args == ["--help"]:
         assert "--fraction" in out

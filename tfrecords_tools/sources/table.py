@@ -1,22 +1,39 @@
-"""The table of sources: a new one is a file beside this one, and a line here."""
+"""The table of sources: a new one is a file beside this one, and a line here; one is imported when it is asked for."""
 
+import importlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.sources import csv_file, folders, market1501, mot, msmt17, soccernet, soccernet_gsr
 from tfrecords_tools.sources.source import Source
 
-# In the order in which a folder is held against them: what is told by little comes last.
-_ORDER = (
-    soccernet.SOURCE,
-    market1501.SOURCE,
-    msmt17.SOURCE,
-    csv_file.SOURCE,
-    soccernet_gsr.SOURCE,
-    mot.SOURCE,
-    folders.SOURCE,
-)
-SOURCES: dict[str, Source] = {source.name: source for source in _ORDER}
+# Name -> file, in the order in which a folder is held against them: what is told by little comes last.
+_FILES = {
+    "soccernet": "soccernet",
+    "market1501": "market1501",
+    "msmt17": "msmt17",
+    "csv": "csv_file",
+    "soccernet-gsr": "soccernet_gsr",
+    "mot": "mot",
+    "folders": "folders",
+}
+
+
+class Sources(Mapping[str, Source]):
+    """Sources by name: help lists the names without loading what a source needs."""
+
+    def __getitem__(self, name: str) -> Source:
+        source: Source = importlib.import_module(f"tfrecords_tools.sources.{_FILES[name]}").SOURCE
+        return source
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_FILES)
+
+    def __len__(self) -> int:
+        return len(_FILES)
+
+
+SOURCES = Sources()
 
 
 def find_source(root: Path, name: str | None = None, video: bool = False) -> Source:

@@ -165,14 +165,16 @@ def test_names_of_any_letters_never_break_it(tmp_path_factory, pairs):
     root = tmp_path_factory.mktemp("set")
     made = set()
     for camera, track in pairs:
-        folder = root / f"c{camera}" / f"t{track}"
+        folder = root / f"c{camera}_" / f"t{track}_"  # no ending of an image's: such folders are passed over, and told
         with suppress(UnicodeEncodeError):  # no file system has it
             folder.mkdir(parents=True, exist_ok=True)
             made |= {(folder / f"{view}.png").touch() or (folder, view) for view in "12"}
     if not made:
         return
     said = []
-    assert refused(lambda: said.append(read(root)), ("two cameras of one name", "no image is left"))
+    assert refused(
+        lambda: said.append(read(root)), ("two cameras of one name", "two people of one name", "no image is left")
+    )
     if said:
         assert sum(len(entries) for entries in said[0].entries.values()) == len(made)
 
