@@ -1,0 +1,239 @@
+"""OSNet at 256 x 128 pixels as it is run: kreid's exports, `model.predict`, PyTorch and its own ONNX export, in turns.
+
+    python benchmarks/inference.py [--batches 1 8 32] [--rounds 7] [--cores 1 2]
+
+Each way is a process of its own with the same weights, bound to the same cores; in every round each computes for about
+`--seconds` while the others wait. Pixels are resized and, for the contract `tracker`, normalised beforehand. Images a
+second are of the median call, p99 of all calls; a ratio is the median over the rounds of that round's images a second
+to PyTorch's. `ready` is how long packages and file take to load (Keras among the packages, which draws the images),
+`first` the first answer. The embeddings of all must agree. PyTorch is no dependency of kreid: `pip install torch==2.13`
+(on Linux its plain wheel would bring CUDA); without it these rows, and the ratios, are missing.
+
+Wanted: the best of ours at least 3 times PyTorch's eager mode at each number of images; the SavedModel within 20 % of
+onnxruntime.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+SIZE = (256, 128)
+OURS = {"onnx": "onnxruntime", "openvino": "OpenVINO, f32", "litert": "LiteRT", "saved_model": "SavedModel, C API"}
+SIDES = {**OURS, "predict": "model.predict", "torch": "PyTorch, eager", "torch_onnx": "PyTorch's ONNX, onnxruntime"}
+PEER = "torch"
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
+
+
+def draw(count):
+    """Images of noise, RGB 0-255."""
+    return np.random.default_rng(0).uniform(0, 255, (count, *SIZE, 3)).astype("float32")
+
+
+def as_trackers_feed(images):
+    """The same as the contract `tracker` takes them."""
+    from kreid.serving.contracts import CONTRACTS
+
+    return np.ascontiguousarray(CONTRACTS["tracker"].feed(images))
+
+
+def prepare_torch(folder):
+    """Leave PyTorch's weights and its own ONNX export."""
+    import torch
+    from torch_osnet import seeded
+
+    model = seeded()
+    torch.save(model.state_dict(), folder / "osnet.pth")
+    names = {"input_names": ["images"], "output_names": ["embedding"]}
+    axes = {"images": {0: "n"}, "embedding": {0: "n"}}
+    torch.onnx.export(model, torch.zeros(2, 3, *SIZE), folder / "torch.onnx", dynamic_axes=axes, dynamo=False, **names)
+
+
+def load_network(folder):
+    """The network of configs/osnet.yaml, with PyTorch's weights if there are any."""
+    from kreid.config.loading import load_config
+    from kreid.models.embedders import build_model
+
+    weights = folder / "osnet.pth"
+    value = weights if weights.exists() else "null"
+    return build_model(load_config(ROOT / "configs/osnet.yaml", [f"model.appearance.weights={value}"]).model)
+
+
+def prepare_kreid(folder):
+    """Leave every export of the same network."""
+    import keras
+
+    from kreid.serving.export import export
+    from kreid.serving.export_file import export_file
+
+    keras.utils.set_random_seed(1)
+    model = load_network(folder)
+    model.save_weights(folder / "osnet.weights.h5")
+    export(model, folder / "serving")
+    for name, suffix in SUFFIXES.items():
+        export_file(model, folder / f"network{suffix}", name, contract="tracker")
+
+
+def load(side, folder):
+    """What a side takes instead of pixels, and the function to embeddings."""
+    if side == "torch":
+        import torch
+        from torch_osnet import OSNet
+
+        model = OSNet()
+        model.load_state_dict(torch.load(folder / "osnet.pth"))
+        model.eval()
+
+        def run(images):
+            with torch.inference_mode():
+                return model(images).numpy()
+
+        return lambda images: torch.from_numpy(as_trackers_feed(images)), run
+    if side == "torch_onnx":
+        from kreid.serving.onnx_file import read
+
+        return as_trackers_feed, read(folder / "torch.onnx")
+    if side == "saved_model":
+        sys.path.insert(0, str(ROOT / "tests/support"))
+        from c_api import SavedModel
+
+        model = SavedModel(folder / "serving" / "1")
+        return (lambda images: images), lambda images: model.run("pixels", image=images)["embedding"]
+    if side == "predict":
+        model = load_network(folder)
+        model.load_weights(folder / "osnet.weights.h5")
+        return (lambda images: images), lambda images: model.predict(images, len(images), verbose=0)["embedding"]
+    from kreid.serving.formats import FILES
+
+    return as_trackers_feed, FILES[side].load().read(folder / f"network{SUFFIXES[side]}")
+
+
+def serve(side, folder, cores):
+    """Be one of the ways: for every line `images seconds` that comes in, print how long each call took."""
+    os.sched_setaffinity(0, cores)
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[name] = str(len(cores))
+    begin = time.perf_counter()
+    feed, run = load(side, folder)
+    ready = time.perf_counter() - begin
+    inputs = feed(draw(1))
+    begin = time.perf_counter()
+    run(inputs)
+    print(json.dumps({"ready": ready, "first": time.perf_counter() - begin}), flush=True)
+    np.save(folder / f"{side}.npy", run(feed(draw(7))))
+    warm = set()
+    for line in sys.stdin:
+        count, seconds = line.split()
+        inputs = feed(draw(int(count)))
+        if count not in warm:
+            warm.add(count)
+            run(inputs), run(inputs)
+        taken, end = [], time.perf_counter() + float(seconds)
+        while not taken or time.perf_counter() < end:
+            begin = time.perf_counter()
+            run(inputs)
+            taken.append(time.perf_counter() - begin)
+        print(json.dumps(taken), flush=True)
+
+
+def compare(sides, folder, cores, batches, rounds, seconds):
+    """Print the table of one number of cores; return {batch: {side: ratio to the peer}}."""
+    processes, starts = {}, {}
+    try:
+        for side in sides:
+            command = [sys.executable, __file__, "--serve", side, "--folder", str(folder), "--cores", *map(str, cores)]
+            processes[side] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            starts[side] = json.loads(processes[side].stdout.readline())
+        calls = {(side, batch): [] for side in sides for batch in batches}
+        for batch in batches:
+            for _ in range(rounds):
+                for side, process in processes.items():
+                    print(batch, seconds, file=process.stdin, flush=True)
+                    calls[side, batch].append(json.loads(process.stdout.readline()))
+        check_agreement(sides, folder)
+    finally:
+        for process in processes.values():
+            process.kill()
+    print_table(sides, starts, calls, batches, len(cores))
+    medians = {key: np.array([np.median(turn) for turn in turns]) for key, turns in calls.items()}
+    if PEER not in sides:
+        return {}
+    return {b: {s: float(np.median(medians[PEER, b] / medians[s, b])) for s in sides} for b in batches}
+
+
+def check_agreement(sides, folder):
+    """Stop where two ways of one network differ by more than a cosine distance of 1e-5."""
+    found = {side: np.load(folder / f"{side}.npy") for side in sides}
+    expected = found["predict"]
+    for side, vectors in found.items():
+        distance = float((1 - (vectors * expected).sum(1)).max())
+        assert distance < 1e-5, f"{side}: {distance:.1e} from model.predict"
+
+
+def print_table(sides, starts, calls, batches, cores):
+    heads = [f"{batch}: images/s (p50, p99 ms)" for batch in batches]
+    print(f"\n{cores} core{'s' if cores > 1 else ''}:\n\n| | ready s | first s | {' | '.join(heads)} |")
+    print("|---" * (3 + len(batches)) + "|")
+    for side in sides:
+        cells = []
+        for batch in batches:
+            taken = np.concatenate(calls[side, batch])
+            low, high = 1e3 * np.percentile(taken, [50, 99])
+            cells.append(f"{batch / np.median(taken):.0f} ({low:.0f}, {high:.0f})")
+        start = starts[side]
+        print(f"| {SIDES[side]} | {start['ready']:.1f} | {start['first']:.2f} | {' | '.join(cells)} |", flush=True)
+
+
+def print_ratios(ratios, cores):
+    """Print each way's images a second over PyTorch's, and whether what is wanted is reached."""
+    batches = list(ratios)
+    print(f"\nImages a second over PyTorch's eager mode, {cores} core{'s' if cores > 1 else ''}:\n")
+    print(f"| | {' | '.join(map(str, batches))} |\n" + "|---" * (1 + len(batches)) + "|")
+    for side in ratios[batches[0]]:
+        print(f"| {SIDES[side]} | {' | '.join(f'{ratios[batch][side]:.2f}' for batch in batches)} |")
+    best = min(max(found[side] for side in OURS) for found in ratios.values())
+    beside = min(found["saved_model"] / found["onnx"] for found in ratios.values())
+    print(f"\nbest of ours, wanted 3.0 at each: {best:.2f}; SavedModel over onnxruntime, wanted 0.8: {beside:.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each turn")
+    parser.add_argument("--cores", nargs="+", type=int, default=[1, 2], help="how many, one table each")
+    parser.add_argument("--serve", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--prepare", choices=["torch", "kreid"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.serve:
+        return serve(asked.serve, asked.folder, asked.cores)
+    if asked.prepare:
+        return {"torch": prepare_torch, "kreid": prepare_kreid}[asked.prepare](asked.folder)
+    there = importlib.util.find_spec("torch") is not None
+    sides = [side for side in SIDES if there or not side.startswith("torch")]
+    with tempfile.TemporaryDirectory() as folder:
+        for what in ["torch", "kreid"] if there else ["kreid"]:
+            command = [sys.executable, __file__, "--prepare", what, "--folder", folder]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        for count in asked.cores:
+            cores = sorted(os.sched_getaffinity(0))[:count]
+            ratios = compare(sides, Path(folder), cores, asked.batches, asked.rounds, asked.seconds)
+            if ratios:
+                print_ratios(ratios, len(cores))
+    return None
+
+
+if __name__ == "__main__":
+    main()
