@@ -85,10 +85,10 @@ def check_loss(make: Callable[..., keras.losses.Loss], labels: np.ndarray, predi
             half = make()(labels, rounded)
         assert keras.backend.standardize_dtype(half.dtype) == "float32", f"{policy}: returns {half.dtype}"
         np.testing.assert_allclose(float(half), float(full), rtol=1e-6, err_msg=f"{policy}: not computed in float32")
-    eagerly = keras.backend.backend() == "tensorflow"  # what is traced is what runs in full precision, below
-    for policy in ROUNDING:
-        with _policy(policy):
-            _check_loss_trains(make(), labels, predictions, eagerly)
+    if keras.backend.backend() == "tensorflow":  # JAX compiles anew for each, and losses compute in float32 under all
+        for policy in ROUNDING:
+            with _policy(policy):  # not compiled: what is traced is what runs in full precision, below
+                _check_loss_trains(make(), labels, predictions, run_eagerly=True)
     _check_loss_is_saved(_check_loss_trains(loss, labels, predictions), loss, labels, predictions)
 
 
@@ -104,8 +104,8 @@ def check_model(
     On TensorFlow the step is not compiled: tracing a network of 400 layers takes ten times as long as the step, and
     finds no more than `check_layer` and `check_loss`, which compile what is ours, and the functional model, whose
     layers are traced as it is built. JAX compiles anew for another batch, another precision and a copy, for seconds
-    each: there images change places in one batch, bfloat16 stands for both, and a copy is what has the same
-    configuration and weights.
+    each: there images change places in one batch, half precision is left to `check_layer`, which holds every layer of
+    ours in it, and a copy is what has the same configuration and weights.
 
     Args:
         make: builds the model, random weights and all.
@@ -126,7 +126,7 @@ def check_model(
     else:
         _check_places(model, images, exact)
         _check_copy(model, _saved_and_loaded(model))
-    for policy, rounding in list(ROUNDING.items())[: None if eagerly else 1]:
+    for policy, rounding in ROUNDING.items() if eagerly else ():
         with _policy(policy):
             mixed = make()
         mixed.set_weights(model.get_weights())
