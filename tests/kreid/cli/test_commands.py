@@ -108,7 +108,7 @@ def test_embed_takes_files_folders_and_records(run, records, tmp_path, capsys):
         np.testing.assert_allclose(single["vectors"][0], folder["vectors"][0], atol=1e-5)
         np.testing.assert_allclose(np.linalg.norm(folder["vectors"], axis=1), 1, atol=1e-5)
     with np.load(tmp_path / "records.npz") as test:
-        assert set(test.files) == {"vectors", "person", "action", "bbox", "is_query"}
+        assert set(test.files) == {"vectors", "person", "action", "bbox", "is_query", "network", "flip"}
 
 
 def test_look_draws_images_and_pairs(run, records, tmp_path, monkeypatch, capsys):
