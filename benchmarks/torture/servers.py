@@ -1,4 +1,4 @@
-"""A server that lies, at random, to kreid-embed --endpoint."""
+"""A server that lies, at random, to kreid-embed --server."""
 
 import gzip
 import json
@@ -45,7 +45,7 @@ def ask(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
     out = folder / "embedded.npz"
     out.unlink(missing_ok=True)
     with _serving(answer) as address:
-        ended = invoke("kreid-embed", bench.run, *images, "--out", out, "--endpoint", address)
+        ended = invoke("kreid-embed", bench.run, *images, "--out", out, "--server", address, "--patience", 0)
     if broken := fault_of(ended):
         return Outcome(broken.what, f"{name}: {broken.note}")
     if ended.code:

@@ -1,21 +1,22 @@
 """kreid-embed: from images to vectors."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kreid.cli.common import RunFolder, check_run, load_tensorflow
+from kreid.cli.common import RunFolder, check_run, load_tensorflow, logged
 from kreid.cli.sources import crop_source
 from kreid.cli.switches import Flip, search_settings
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 if TYPE_CHECKING:
     import numpy as np
 
     from kreid.config.sections import Evaluation
+    from kreid.serving.journal import Journal
 
 app = make_app()
 
@@ -29,10 +30,28 @@ def embed(
             metavar="IMAGES", help="PNG or JPEG files, folders of them, or one folder of records.", parser=parse_path
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The .npz to write.", parser=parse_path)],
-    endpoint: Annotated[
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .npz or .parquet to write.", parser=parse_path)],
+    server: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Ask TensorFlow Serving at http://HOST:8501/v1/models/NAME instead."),
+        typer.Option(
+            "--server",
+            "--endpoint",
+            metavar="URL",
+            help="Ask TensorFlow Serving at http://HOST:8501/v1/models/NAME or grpc://HOST:8500/... instead.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what the server had answered when the last call ended.")
+    ] = False,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images a request to the server; 32 by default.")] = None,
+    requests: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Requests under way at the same time; 4 by default.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds that a request may take; 60 by default.")
+    ] = None,
+    patience: Annotated[
+        float | None, typer.Option(min=0, help="Seconds for which a failed request is sent again; 300 by default.")
     ] = None,
     flip: Flip = None,
 ) -> None:
@@ -40,34 +59,51 @@ def embed(
 
     The arrays `network`, a digest of RUN's weights and model, and `flip` say what made the vectors: kreid-search
     refuses those of another network.
+
+    A server is asked until it answers. What it has answered is kept in FILE.journal, so that a call that fails or is
+    interrupted loses nothing: give --resume.
     """
     check_run(run_folder)
-    if out.suffix != ".npz":
-        raise ConfigError(f"--out {out}: expected a name that ends in .npz")
+    from kreid.embedding.vector_files import check_suffix, write_vectors
+
+    check_suffix("--out", out)
     check_output(out)
     source = crop_source("IMAGES", images, embeddings=False)
-    if endpoint is not None and isinstance(source, Path):
-        raise ConfigError("--endpoint takes images, not a folder of records")
-    if endpoint is not None and flip:
-        raise ConfigError("--flip: a server embeds images as they are; leave out --flip or --endpoint")
-    from kreid.files.atomic import atomic_file
-    from tfrecords_tools.arrays import write_arrays
-
-    if isinstance(source, Path) or endpoint is None:
-        arrays = _locally(run_folder, source, search_settings(flip))
+    options = {"batch_size": batch, "at_once": requests, "timeout": timeout, "patience": patience}
+    asked = {name: value for name, value in options.items() if value is not None}
+    if server is None and (asked or resume):
+        raise ConfigError("--resume, --batch, --requests, --timeout, --patience: of a server alone; give --server")
+    if server is not None and isinstance(source, Path):
+        raise ConfigError("--server takes images, not a folder of records")
+    if server is not None and flip:
+        raise ConfigError("--flip: a server embeds images as they are; leave out --flip or --server")
+    if isinstance(source, Path) or server is None:
+        write_vectors(out, _locally(run_folder, source, search_settings(flip)))
     else:
-        arrays = _remotely(endpoint, source)
-    with atomic_file(out) as file:
-        write_arrays(file, arrays)
+        from kreid.serving.client import check_server
+        from kreid.serving.journal import Journal
+
+        with logged(once=True):
+            journal = Journal(out.with_name(f"{out.name}.journal"), check_server(server), resume)
+            write_vectors(out, _remotely(server, source, asked, journal))
+        journal.remove()
     finish(out)
 
 
-def _remotely(endpoint: str, files: list[Path]) -> "dict[str, np.ndarray]":
+def _remotely(server: str, files: list[Path], asked: dict[str, Any], journal: "Journal") -> "dict[str, np.ndarray]":
     import numpy as np
 
-    from kreid.serving.client import embed_remotely
+    from kreid.serving.client import Settings, embed_remotely
+    from tfrecords_tools.console.progress import counted
 
-    return {"vectors": embed_remotely(endpoint, files), "path": np.array([str(path) for path in files])}
+    try:
+        with counted("embedding") as progress:
+            vectors = embed_remotely(server, files, Settings(**asked), journal, progress)
+    except BaseException:  # Ctrl-C too
+        if journal.vectors:
+            note(f"{journal.path}: {len(journal.vectors):,} vectors are kept; --resume goes on with them")
+        raise
+    return {"vectors": vectors, "path": np.array([str(path) for path in files])}
 
 
 def _locally(run_folder: Path, source: list[Path] | Path, settings: "Evaluation") -> "dict[str, np.ndarray]":

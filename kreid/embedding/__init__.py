@@ -1,4 +1,7 @@
-"""From images to embeddings with labels. Imports Keras, TensorFlow, `kreid.data` and `kreid.ranking`."""
+"""From images to embeddings with labels, and to files of them.
+
+Imports Keras, TensorFlow, `kreid.data` and `kreid.ranking`; `vector_files` NumPy, and pyarrow where it is asked for.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
 """How a model leaves, one file an export format, and how a server that runs it is asked.
 
-Imports Keras, TensorFlow, `kreid.data`, `kreid.errors`, `kreid.files` and `kreid.layers`; the client imports NumPy and
-urllib3 alone, `formats` and `versions` none of them.
+Imports Keras, TensorFlow, `kreid.data`, `kreid.errors`, `kreid.files` and `kreid.layers`; the client imports NumPy,
+urllib3 and grpcio alone, `formats` and `versions` none of them.
 """
 
 from typing import TYPE_CHECKING

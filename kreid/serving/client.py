@@ -1,152 +1,200 @@
-"""A client of TensorFlow Serving's REST interface, which believes no answer unchecked; without TensorFlow."""
+"""A client of TensorFlow Serving that can be left alone: it sends again what fails, keeps what it has, and believes no
+answer unchecked. Without TensorFlow."""
 
-import base64
-import json
-import time
+import re
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import getproxies, proxy_bypass
+from typing import NamedTuple
 
 import numpy as np
 import urllib3
 
 from kreid.errors import ConfigError
+from kreid.serving.answers import checked_vectors
+from kreid.serving.journal import Journal, digest_of
+from kreid.serving.rest import Rest
+from kreid.serving.retries import Retries
+from kreid.serving.rpc import Rpc
+from kreid.serving.under_way import answers_to
+from kreid.types import Progress
 from tfrecords_tools.errors import one_line
-from tfrecords_tools.images import load_images
-from tfrecords_tools.json_text import load_json
+from tfrecords_tools.images import load_image, load_images
 
-_EXPECTED = "expected http://HOST:8501/v1/models/NAME"
-_MOST = 1 << 20  # bytes of an answer for each image, and as many besides: a vector of 8192 numbers takes 170 kB
-_CHUNK = 1 << 16  # bytes read at once
-_TOLERANCE = 1e-3  # of a vector's length, which float16 keeps
+_EXPECTED = "expected http://HOST:8501/v1/models/NAME or grpc://HOST:8500/v1/models/NAME"
+_MODEL = re.compile(r"/v1/models/[^/]+(/versions/\d+)?/?")
+_SAME = 1e-3  # cosine distance of one image's vectors, which half precision and another processor keep
+_SHOWN = 3  # images that are named, the rest are counted
 
 
-def embed_remotely(endpoint: str, paths: Sequence[str | Path], batch_size: int = 32, timeout: float = 60) -> np.ndarray:
-    """Embed image files through a server that runs what `kreid.serving.export` wrote.
+@dataclass(frozen=True)
+class Settings:
+    """How a server is asked.
 
     Args:
-        endpoint: the model's address, `http://HOST:8501/v1/models/NAME`.
-        paths: image files; each is checked before it is sent.
         batch_size: images a request.
+        at_once: requests under way at the same time.
         timeout: seconds a request may take.
+        patience: seconds for which a request that fails is sent again.
+    """
+
+    batch_size: int = 32
+    at_once: int = 4
+    timeout: float = 60
+    patience: float = 300
+
+
+class _Batch(NamedTuple):
+    digests: list[bytes]
+    files: list[bytes]
+
+
+def embed_remotely(
+    server: str,
+    paths: Sequence[str | Path],
+    settings: Settings | None = None,
+    journal: Journal | None = None,
+    progress: Progress | None = None,
+    retries: Retries | None = None,
+) -> np.ndarray:
+    """Embed image files through a server that runs what `kreid.serving.export` wrote.
+
+    What may pass is sent again, after longer and longer pauses: no connection, a time-out, 429, 500, 502, 503 and 504,
+    whose `Retry-After` is kept. What was answered is in the journal as it comes; a journal that is not empty is held
+    against the server's model first, by one image.
+
+    Args:
+        server: the model's address, `http://HOST:8501/v1/models/NAME` or `grpc://HOST:8500/v1/models/NAME`, and where
+            one version is wanted whatever the server rolls to, `/versions/NUMBER` behind it.
+        paths: image files; each is checked before it is sent.
+        settings: sizes and times.
+        journal: where answers are kept; in memory by default.
+        progress: called with the images done and their total.
+        retries: when to send again; by default as `settings` say.
 
     Returns:
         `(M, D)` float32: a finite vector of length one for each image.
 
     Raises:
         ConfigError: for an address of another kind.
-        ValueError: where a file is no image, the server cannot be reached, or its answer is anything else.
-
-    Reference:
-        TensorFlow Serving's REST API: `POST <model>:predict`, binary values as `{"b64": ...}`.
+        ValueError: where a file is no image, the server cannot be reached, its answer is anything else, or it could not
+            read some images, all others of which are in the journal by then.
     """
-    check_endpoint(endpoint)
-    address = f"{endpoint.rstrip('/')}:predict"
-    parts: list[np.ndarray] = []
-    files = _checked(paths)
-    with _pool(address) as pool:
-        while batch := list(islice(files, batch_size)):
-            instances = [{"image_bytes": {"b64": base64.b64encode(data).decode("ascii")}} for data in batch]
-            body = json.dumps({"signature_name": "encoded", "instances": instances}).encode()
-            try:
-                answer = _post(pool, address, body, timeout, (1 + len(batch)) * _MOST)
-                parts.append(_vectors(answer, len(batch), parts[0].shape[1] if parts else None))
-            except ValueError as error:
-                raise ValueError(f"endpoint {address}: {error}") from None
-    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    server, settings = check_server(server), settings or Settings()
+    asking = _Asking(server, settings, journal or Journal(None, server), retries or Retries(settings.patience))
+    with closing(asking.port):
+        asking.check_model(paths)
+        asking.run(paths, progress)
+    return asking.gathered(paths)
 
 
-def check_endpoint(endpoint: str) -> None:
-    """Raise ConfigError unless `endpoint` is the address of a model, as far as can be told without asking."""
+def check_server(server: str) -> str:
+    """Return the address of a model without a slash at its end; ConfigError for what cannot be one."""
     try:
-        url = urllib3.util.parse_url(endpoint)
-        endpoint.encode("ascii")  # whatever else must be escaped, as in a host's punycode
+        url = urllib3.util.parse_url(server)
+        server.encode("ascii")  # whatever else must be escaped, as in a host's punycode
     except ValueError:  # urllib3's own among them, as for a port that is none
         url = None
-    blank = any(character.isspace() or not character.isprintable() for character in endpoint)
+    blank = any(character.isspace() or not character.isprintable() for character in server)
     if (
         url is None
         or blank
         or url.auth
         or url.query
         or url.fragment
-        or url.scheme not in ("http", "https")
+        or url.scheme not in ("http", "https", "grpc")
         or not url.host
+        or (url.scheme == "grpc" and not _MODEL.fullmatch(url.path or ""))
     ):
-        raise ConfigError(f"endpoint {one_line(endpoint)}: {_EXPECTED}")
+        raise ConfigError(f"server {one_line(server)}: {_EXPECTED}")
+    return server.rstrip("/")
 
 
-def _checked(paths: Sequence[str | Path]) -> Iterator[bytes]:
-    for image in load_images(map(Path, paths)):
-        if isinstance(image, Exception):
-            raise image
-        yield image.data
+class _Asking:
+    """Images on their way to vectors: what was read, what is under way and what the journal has."""
 
+    def __init__(self, server: str, settings: Settings, journal: Journal, retries: Retries) -> None:
+        self._settings, self._journal, self._retries = settings, journal, retries
+        rpc = server.startswith("grpc:")
+        self.port = Rpc(server, settings.timeout) if rpc else Rest(server, settings.timeout, settings.at_once)
+        self._order: list[bytes] = []  # the digest of each image that was read
+        self._sent: set[bytes] = set()  # of images that the journal lacked
+        self._under_way = 0  # images
 
-def _pool(address: str) -> urllib3.PoolManager:
-    """A pool of connections, by the proxy that the environment names for such an address."""
-    url = urllib3.util.parse_url(address)
-    proxy = getproxies().get(url.scheme or "")
-    return urllib3.ProxyManager(proxy) if proxy and not proxy_bypass(url.netloc or "") else urllib3.PoolManager()
+    def check_model(self, paths: Sequence[str | Path]) -> None:
+        """Hold the journal against the server, by the first image that it has."""
+        if not self._journal.vectors:
+            return
+        for path in paths:
+            data = load_image(Path(path)).data
+            kept = self._journal.vectors.get(digest_of(data))
+            if kept is not None:
+                (vector,) = self._ask(_Batch([], [data]))
+                if not 1 - float(vector @ kept) < _SAME:
+                    raise ValueError(
+                        f"{self._journal.path}: its vector of {path} is not what {self.port.address} gives now; "
+                        "has another version been rolled out? Give .../versions/NUMBER, or delete the file"
+                    )
+                return
 
+    def run(self, paths: Sequence[str | Path], progress: Progress | None) -> None:
+        """Ask for what the journal lacks, and keep what comes."""
+        batches = self._batches(paths)
+        for batch, vectors in answers_to(batches, self._ask, self._settings.at_once, self._retries.stop):
+            self._under_way -= len(batch.files)
+            self._keep(batch, vectors)
+            if progress:
+                progress(len(self._order) - self._under_way, len(paths))
 
-def _post(pool: urllib3.PoolManager, address: str, body: bytes, timeout: float, most: int) -> bytes:
-    """POST a request and return the answer; ValueError, without the address, where there is none that is right."""
-    end = time.monotonic() + timeout
-    headers = {"Content-Type": "application/json"}
-    try:
-        reply = pool.request(
-            "POST", address, body=body, headers=headers, timeout=timeout, retries=False, preload_content=False
-        )
+    def gathered(self, paths: Sequence[str | Path]) -> np.ndarray:
+        """Return the vectors of all images, in their order."""
+        kept = self._journal.vectors
+        lacking = [path for path, digest in zip(paths, self._order, strict=True) if digest not in kept]
+        if lacking:
+            named = ", ".join(map(str, lacking[:_SHOWN])) + (", ..." if len(lacking) > _SHOWN else "")
+            raise ValueError(
+                f"server {self.port.address}: could not read {len(lacking):,} of {len(paths):,} images ({named}); are "
+                "they larger than the --max-pixels of its export, or is it not a model that kreid-export wrote?"
+            )
+        return np.stack([kept[digest] for digest in self._order]) if self._order else np.zeros((0, 0), np.float32)
+
+    def _batches(self, paths: Sequence[str | Path]) -> Iterator[_Batch]:
+        batch = _Batch([], [])
+        for image in load_images(map(Path, paths)):
+            if isinstance(image, Exception):
+                raise image
+            digest = digest_of(image.data)
+            self._order.append(digest)
+            if digest in self._journal.vectors or digest in self._sent:
+                continue
+            self._sent.add(digest)
+            self._under_way += 1
+            batch.digests.append(digest)
+            batch.files.append(image.data)
+            if len(batch.files) == self._settings.batch_size:
+                yield batch
+                batch = _Batch([], [])
+        if batch.files:
+            yield batch
+
+    def _ask(self, batch: _Batch) -> np.ndarray:
+        with self._named():
+            return self._retries.ask(lambda: self._checked(self.port.ask(batch.files), len(batch.files)))
+
+    def _checked(self, vectors: np.ndarray, count: int) -> np.ndarray:
+        return checked_vectors(vectors, count, self._journal.width)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
         try:
-            answer = _read(reply, most, end)
-        finally:
-            reply.close()
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise ValueError(f"no usable answer ({one_line(error)}); is TensorFlow Serving running there?") from None
-    if 300 <= reply.status < 400:
-        raise ValueError(f"is elsewhere, at {one_line(reply.headers.get('Location'))}; give that address")
-    if reply.status != 200:
-        raise ValueError(f"answered {reply.status} ({one_line(answer.decode(errors='replace'), 500)})")
-    return answer
+            yield
+        except ValueError as error:
+            raise ValueError(f"server {self.port.address}: {error}") from None
 
-
-def _read(reply: urllib3.BaseHTTPResponse, most: int, end: float) -> bytes:
-    """Return the body; a server may send without end, or a byte a minute."""
-    answer = bytearray()
-    while part := reply.read1(_CHUNK):
-        answer += part
-        if len(answer) > most:
-            raise ValueError(f"answered more than the {most:,} bytes that these images can have; is it another server?")
-        if time.monotonic() > end:
-            raise ValueError("the answer did not end in time; ask for fewer images, or see what the server does")
-    return bytes(answer)
-
-
-def _vectors(answer: bytes, count: int, width: int | None) -> np.ndarray:
-    """Return what an answer holds; ValueError, without the address, unless that is `count` vectors of length one."""
-    try:
-        content = load_json(answer)
-        rows = content["predictions"]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f'expected JSON with "predictions", received {one_line(answer[:80])}') from None
-    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-        raise ValueError(f"expected a list of numbers for each image, received {one_line(rows, 80)}; {_MODEL}")
-    if len(rows) != count:
-        raise ValueError(f"expected {count} vectors, one for each image, received {len(rows)}; {_MODEL}")
-    widths = {len(row) for row in rows} | ({width} if width else set())
-    if len(widths) > 1 or 0 in widths or not set(map(type, chain(*rows))) <= {int, float}:
-        raise ValueError(f"expected vectors of one length of numbers, received lengths {sorted(widths)}; {_MODEL}")
-    try:
-        vectors = np.array(rows, np.float64)
-    except OverflowError:  # an integer of hundreds of digits
-        vectors = np.full((count, 1), np.inf)
-    lengths = np.linalg.norm(vectors, axis=1)
-    wrong = np.flatnonzero(~(np.abs(lengths - 1) < _TOLERANCE))  # catches NaN too
-    if len(wrong):
-        raise ValueError(f"expected vectors of length 1, received one of length {lengths[wrong[0]]:g}; {_MODEL}")
-    return vectors.astype(np.float32)
-
-
-_MODEL = "is that a model that kreid-export wrote?"
+    def _keep(self, batch: _Batch, vectors: np.ndarray) -> None:
+        with self._named():
+            self._checked(vectors, len(vectors))  # again: others were under way with it
+        good = vectors.any(axis=1)
+        if good.any():
+            self._journal.add([batch.digests[row] for row in np.flatnonzero(good)], vectors[good])

@@ -57,7 +57,7 @@ ARROWS = {
     "kreid.models": ("errors", "layers", "types", "weights"),
     "kreid.data": ("config", "errors", "layers", "ranking", "types"),
     "kreid.runs": ("config", "errors", "files", "models", "weights"),
-    "kreid.embedding": ("config", "data", "models", "ranking", "types"),
+    "kreid.embedding": ("config", "data", "errors", "files", "models", "ranking", "types"),
     "kreid.pictures": ("config", "data", "errors", "ranking"),
     "kreid.serving": ("data", "errors", "files", "layers", "types"),
     "kreid.evaluation": ("config", "data", "embedding", "errors", "models", "ranking", "runs", "types"),

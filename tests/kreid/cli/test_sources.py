@@ -46,7 +46,7 @@ def test_no_records_are_told_alike(command, run_folder, records, tmp_path, monke
         (["{records}"], "{records}: records of several splits; give one of {records}/challenge, {records}/test, "),
         (["{one}"], "{one}: records of one split; give {one}/test\n"),
         (["{records}/test", "{records}/valid"], "{records}/test: stands alone, without other crops; 2 were given\n"),
-        (["{records}/test", "--endpoint", "http://127.0.0.1:9"], "--endpoint takes images, not a folder of records\n"),
+        (["{records}/test", "--endpoint", "http://127.0.0.1:9"], "--server takes images, not a folder of records\n"),
         (["nowhere"], "nowhere: no such file or folder\n"),
         (["{empty}"], "{empty}: no PNG or JPEG file in this folder, and nothing else\n"),
         (["{other}"], "{other}: no PNG or JPEG file in this folder; skipped 2: ._a.png (hidden), b.webp (not .png or"),
