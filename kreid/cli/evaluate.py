@@ -14,6 +14,7 @@ from tfrecords_tools.tables import aligned
 
 if TYPE_CHECKING:
     from kreid.evaluation.metrics import RunMetrics
+    from kreid.ranking.verification import Verification
 
 app = make_app()
 
@@ -49,7 +50,8 @@ def evaluate(
 
     Writes RUN/metrics_<split>.json (metrics_<split>_with_<other run>.json for an ensemble), where scores are fractions,
     the first ones with all switches; the printed rows are in percent, with 95 % intervals over actions (over people
-    where one action is the whole set) and p of a paired test of mAP against the first row.
+    where one action is the whole set) and p of a paired test of mAP against the first row. Below them stands what
+    trackers need: the distance at the equal error rate, and how many right pairs (TAR) beside false ones (FAR) pass.
     """
     runs = [run_folder, *(with_ or [])]
     from kreid.runs.folder import result_path
@@ -89,6 +91,18 @@ def _print_table(metrics: "RunMetrics", ties: bool) -> None:
     rows.insert(0, ["", "  mAP", "rank-1", "rank-5", "rank-10", "p", "embedding", "ranking"])
     known = [column for column in zip(*rows, strict=True) if any(column[1:])]
     print(aligned(list(zip(*known, strict=True))))
+    if metrics["verification"]:
+        print(_verified(metrics["verification"]))
+
+
+def _verified(found: "Verification") -> str:
+    """What a threshold on the distance of two images is worth, in a line."""
+    rates = [f"{100 * one['tar']:.1f} % at FAR {100 * one['far']:g} %" for one in found["accepted"]]
+    accepted = f"; TAR {', '.join(rates)}" if rates else ""
+    return (
+        f"same person or not, {found['positives']:,} positive and {found['negatives']:,} negative pairs: "
+        f"equal error rate {100 * found['eer']:.1f} % at {found['metric']} distance {found['threshold']:.3f}{accepted}"
+    )
 
 
 def _row(name: str, scores: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import Any, NotRequired, TypedDict
 
 from kreid.ranking.scores import Fractions, Metrics
+from kreid.ranking.verification import Verification
 from kreid.types import PaperRow
 
 
@@ -47,6 +48,7 @@ class RunMetrics(Metrics):
     intervals: dict[str, list[float]] | None
     ties: dict[str, Fractions]
     rows: list[Row]
+    verification: Verification | None
     parameters: int
     images_per_second: float
     weights: list[str]

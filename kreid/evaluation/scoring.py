@@ -17,6 +17,7 @@ from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import figures_of
 from kreid.ranking.scores import Fractions, Metrics, evaluate
 from kreid.ranking.statistics import compare, intervals
+from kreid.ranking.verification import verify
 from kreid.runs.folder import load_config_of, load_model, network_digest, run_names
 from kreid.runs.weights import weights_digest
 from kreid.types import Progress
@@ -46,7 +47,8 @@ def evaluate_runs(
         What `metrics_<split>.json` holds. The figures of `kreid.ranking.evaluate` and what belongs to them
         ("intervals", "ties", "per_action", "per_query") are those of the ranking with all settings. "rows" has the
         scores of each run of an ensemble, of the plain ranking, of each setting alone and of all together, each with
-        its "seconds" and the "p_value" of its mAP against the first row's.
+        its "seconds" and the "p_value" of its mAP against the first row's. "verification" is of the plain embeddings,
+        which trackers compare.
 
     Raises:
         ValueError: labels are withheld, no query has a match, or runs, records and settings do not fit together.
@@ -78,6 +80,7 @@ def evaluate_runs(
         "intervals": rows[-1]["intervals"],
         "ties": {ties: _fractions(evaluate(by_ties[ties])) for ties in ("optimistic", "pessimistic")},
         "rows": rows,
+        "verification": verify(joined([member[0] for member in members], join).embeddings, metric, protocol),
         "parameters": sum(cost(model).parameters for model in models),
         "images_per_second": len(embedded.embeddings) / max(embedded.seconds, 1e-9),
         "weights": digests,

@@ -13,6 +13,7 @@ from kreid.ranking.reranking import combine, expand_queries, rerank
 from kreid.ranking.scores import Metrics, average_precision, evaluate, first_hit
 from kreid.ranking.statistics import Comparison, Interval, compare, intervals
 from kreid.ranking.truth import read_groundtruth
+from kreid.ranking.verification import roc, verify
 
 __all__ = [
     "PROTOCOLS",
@@ -41,5 +42,7 @@ __all__ = [
     "rank_by",
     "read_groundtruth",
     "rerank",
+    "roc",
     "search",
+    "verify",
 ]

@@ -52,7 +52,7 @@ def rank(
     Example:
         evaluate(rank(embeddings))["mAP"]
     """
-    vectors, images = _checked(embeddings, metric), embeddings.images
+    vectors, images = checked_vectors(embeddings, metric), embeddings.images
     if nearest is None:  # every distance is kept, so every one is measured
 
         def distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
@@ -143,7 +143,7 @@ def figures_by_ties(
     """
     for how in ties:
         check_ties(how)
-    vectors, images = _checked(embeddings, metric), embeddings.images
+    vectors, images = checked_vectors(embeddings, metric), embeddings.images
     unit = protocol_of(protocol, images).unit(images)
     found: dict[str, list[QueryFigures]] = {how: [] for how in ties}
     for lists in _blocks(images, _by_vectors(vectors, metric), protocol, memory):
@@ -152,8 +152,8 @@ def figures_by_ties(
     return {how: QueryFigures.joined(blocks) for how, blocks in found.items()}
 
 
-def _checked(embeddings: Embeddings, metric: str) -> np.ndarray:
-    """Return the vectors, sure that they have distances by this metric."""
+def checked_vectors(embeddings: Embeddings, metric: str) -> np.ndarray:
+    """Return the vectors, sure that they have distances by this metric; ValueError where they have none."""
     check_metric(metric)
     if metric == "cosine" and (zero := ~embeddings.vectors.any(axis=1)).any():
         row = int(np.argmax(zero))

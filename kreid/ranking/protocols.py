@@ -61,7 +61,7 @@ def gallery_sizes(images: Images, name: str = "action") -> np.ndarray:
         ValueError: as `protocol_of`.
     """
     sizes = np.zeros(len(images), np.int64)
-    for query, gallery, counted in _blocks(images, name):
+    for query, gallery, counted in blocks(images, name):
         sizes[query] = len(gallery) if counted is None else counted.sum(axis=1)
     return sizes
 
@@ -81,7 +81,7 @@ def matchable(images: Images, name: str = "action") -> np.ndarray:
     """
     check_labelled(images, np.flatnonzero(images.is_query))
     found = np.zeros(len(images), bool)
-    for query, gallery, counted in _blocks(images, name):
+    for query, gallery, counted in blocks(images, name):
         same = images.person[query][:, None] == images.person[gallery]
         found[query] = (same if counted is None else same & counted).any(axis=1)
     return found
@@ -93,11 +93,22 @@ def parts(rows: np.ndarray, width: int, most: int) -> list[np.ndarray]:
     return [rows[start : start + step] for start in range(0, len(rows), step)]
 
 
-def _blocks(images: Images, name: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Yield rows of queries (q,), rows of their gallery (g,) and which of it counts (q, g), None where all does."""
+def blocks(
+    images: Images, name: str, pairs: int = _PAIRS
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Yield rows of queries (q,), rows of their gallery (g,) and which of it counts (q, g), None where all does.
+
+    Args:
+        images: the labels.
+        name: the protocol.
+        pairs: how many a block has at most, but at least those of one query.
+
+    Raises:
+        ValueError: as `protocol_of`.
+    """
     counts = protocol_of(name, images).counts
     for query, gallery in images.actions():
-        for part in parts(query, len(gallery), _PAIRS):
+        for part in parts(query, len(gallery), pairs):
             yield part, gallery, None if counts is None else counts(images, part[:, None], gallery)
 
 

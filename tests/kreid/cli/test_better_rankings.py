@@ -17,6 +17,7 @@ from kreid.ranking.files import score
 from kreid.ranking.ordering import rank
 from kreid.ranking.reranking import combine
 from kreid.ranking.scores import evaluate
+from kreid.ranking.verification import verify
 from kreid.runs.folder import WEIGHTS, load_model
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
@@ -79,6 +80,10 @@ def test_each_switch_stands_beside_the_plain_ranking_with_its_cost(runs, records
     assert [plain[key] for key in ("mAP", "rank1", "rank10")] == [expected[key] for key in ("mAP", "rank1", "rank10")]
     assert [together[key] for key in ("mAP", "rank1")] == [metrics[key] for key in ("mAP", "rank1")]
     assert plain["p_value"] is None
+    of_plain = verify(embed(load_model(runs[0]), records / "test"))
+    assert {key: metrics["verification"][key] for key in ("eer", "threshold")} == pytest.approx(
+        {key: of_plain[key] for key in ("eer", "threshold")}, abs=1e-6
+    )
     assert all(0 < row["p_value"] <= 1 for row in metrics["rows"][1:])
     assert together["seconds"]["embedding"] > plain["seconds"]["embedding"] > 0
     assert f"{100 * together['mAP']:.1f} [{100 * together['intervals']['mAP'][0]:.1f} " in lines[7]
@@ -119,7 +124,7 @@ def test_the_configuration_decides_where_a_switch_is_left_out(copies, records, t
     assert "a, test, flip, re-rank k1=5 k2=1</title>" in (run / "report_test.html").read_text()
     code, lines, _ = invoke(capsys, evaluate_app, *command, "--no-flip", "--no-rerank")
     assert code == 0
-    assert len(lines) == 4  # how many, head, trained, path
+    assert len(lines) == 5  # how many, head, trained, a threshold's errors, path
 
 
 def test_runs_are_joined_to_an_ensemble(copies, records, capsys):
