@@ -1,6 +1,6 @@
 """kreid-evaluate: from a run to its scores."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,17 +92,17 @@ def _print_table(metrics: "RunMetrics", ties: bool) -> None:
     known = [column for column in zip(*rows, strict=True) if any(column[1:])]
     print(aligned(list(zip(*known, strict=True))))
     if metrics["verification"]:
-        print(_verified(metrics["verification"]))
+        print("\n".join(_verified(metrics["verification"])))
 
 
-def _verified(found: "Verification") -> str:
-    """What a threshold on the distance of two images is worth, in a line."""
+def _verified(found: "Verification") -> Iterator[str]:
+    """What a threshold on the distance of two images is worth, in two lines."""
+    pairs = f"{found['positives']:,} positive and {found['negatives']:,} negative pairs"
+    distance = f"{found['metric']} distance {found['threshold']:.3f}"
+    yield f"same person or not: equal error rate {100 * found['eer']:.1f} % at {distance}, of {pairs}"
     rates = [f"{100 * one['tar']:.1f} % at FAR {100 * one['far']:g} %" for one in found["accepted"]]
-    accepted = f"; TAR {', '.join(rates)}" if rates else ""
-    return (
-        f"same person or not, {found['positives']:,} positive and {found['negatives']:,} negative pairs: "
-        f"equal error rate {100 * found['eer']:.1f} % at {found['metric']} distance {found['threshold']:.3f}{accepted}"
-    )
+    if rates:
+        yield f"accepted of positive pairs (TAR): {', '.join(rates)}"
 
 
 def _row(name: str, scores: Mapping[str, Any]) -> list[str]:

@@ -6,13 +6,14 @@ rate (FAR), of positives the true accept rate (TAR); 1 - TAR is the false reject
 positives: between two of them nothing but the FAR changes, for the worse.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
 
 from kreid.ranking.distances import paired_rows, pairwise
 from kreid.ranking.embeddings import Embeddings, check_labelled
+from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import checked_vectors
 from kreid.ranking.protocols import blocks
 
@@ -112,10 +113,27 @@ def roc(embeddings: Embeddings, metric: str = "euclidean", protocol: str = "acti
         positives.append(np.stack([query[row], gallery[column]]))
     rows, others = np.concatenate(positives, axis=1)
     threshold = np.sort(paired_rows(vectors, vectors, rows, others, metric))
+    negatives = (
+        pairwise(vectors[query], vectors[gallery], metric)[different]
+        for query, gallery, _, different in _pairs(embeddings, protocol)
+    )
+    return _curve(threshold, negatives)
+
+
+def roc_of_ranking(ranking: Ranking) -> Curve:
+    """Return the same of the distances that a ranking holds; its lists must be whole.
+
+    Raises:
+        ValueError: labels are withheld.
+    """
+    match = ranking.match
+    return _curve(np.sort(ranking.distance[match]), [ranking.distance[~match]])
+
+
+def _curve(threshold: np.ndarray, blocks_of_negatives: Iterable[np.ndarray]) -> Curve:
     counts, negatives = np.zeros(len(threshold) + 1, np.int64), 0
-    for query, gallery, _, different in _pairs(embeddings, protocol):
-        distance = pairwise(vectors[query], vectors[gallery], metric)[different]
-        # Below which threshold each begins to be accepted: behind all others for those that never are.
+    for distance in blocks_of_negatives:
+        # At which threshold each begins to be accepted: behind all others for those that never are.
         counts += np.bincount(np.searchsorted(threshold, distance), minlength=len(counts))
         negatives += len(distance)
     reached = np.searchsorted(threshold, threshold, side="right")  # equal distances are accepted together

@@ -5,17 +5,20 @@ A mark (`class="mark"`) carries its value in `data-tip` for the pointer, the arr
 """
 
 from collections.abc import Sequence
-from math import isnan
+from math import isnan, log10
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from kreid.pages.markup import element, percent
+from kreid.ranking.verification import Accepted
 from kreid.report.figures import Group, Headline
 from kreid.types import PaperRow
 
 _WIDTH, _LEFT, _RIGHT = 420, 40, 408  # of a drawing and of its plot's sides; units are pixels at the usual size
 _PLACES = 20  # of the CMC curve
+_DECADES = 4  # of the ROC curve, down from 100 %
+_EQUAL = 1e-6  # two powers of ten that are one but for rounding
 _QUARTERS = [(number / 4, f"{25 * number}") for number in range(5)]  # of a scale in percent, with their names
 _ROW = 28  # of a bar
 _BAR_END, _MEAN, _COUNT = 308, 362, 416  # where 100 % is, and where the columns beside the bars end
@@ -83,6 +86,34 @@ def cmc_curve(cmc: Sequence[float], paper: PaperRow) -> Chart:
     about = "Queries whose person stands among the first places: the CMC curve."
     title = "Found among the first …"
     return Chart(title, about, _drawing(title, 252, parts), ("Places", "Share"), table)
+
+
+def roc_curve(accepted: Sequence[Accepted]) -> Chart:
+    """Draw the share of right pairs that a threshold accepts over the share of wrong ones, on a logarithmic scale.
+
+    Args:
+        accepted: at rising false accept rates, eight a decade; the last is 1.
+    """
+    width = _RIGHT - _LEFT - 16
+    x = [_LEFT + 8 + width * (1 + log10(one["far"]) / _DECADES) for one in accepted]
+    points = " ".join(f"{left:.1f},{_y(one['tar']):.1f}" for left, one in zip(x, accepted, strict=True))
+    parts = [*_grid(), element("polyline", class_="curve", points=points)]
+    table = []
+    for left, one in zip(x, accepted, strict=True):
+        power = log10(one["far"])
+        if abs(power - round(power)) > _EQUAL:
+            continue
+        far, tar = f"{100 * one['far']:g} %", f"{percent(one['tar'])} %"
+        guide = _line(left, 10, left, 210, "guide")
+        hover = element("rect", class_="hover", x=f"{max(left - 20, _LEFT):.1f}", y=10, width=28, height=200)
+        dot = element("circle", class_="dot", cx=f"{left:.1f}", cy=f"{_y(one['tar']):.1f}", r=3.5)
+        parts.append(_mark([hover, guide, dot], f"With {far} of wrong pairs: {tar} of right ones"))
+        parts.append(_text(left, 228, f"{100 * one['far']:g}", "middle"))
+        table.append((far, tar))
+    parts.append(_text((_LEFT + _RIGHT) / 2, 246, "wrong pairs accepted, %", "middle"))
+    about = "Right pairs that a threshold on the distance accepts, beside wrong ones: what a tracker goes by."
+    title = "Same person or not"
+    return Chart(title, about, _drawing(title, 252, parts), ("Wrong pairs", "Right pairs"), table)
 
 
 def count_bars(groups: Sequence[Group]) -> Chart:

@@ -10,6 +10,7 @@ from kreid.ranking.figures import GroupMeans, QueryFigures
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import Metrics, evaluate
 from kreid.ranking.statistics import intervals
+from kreid.ranking.verification import Accepted, accepted, roc_of_ranking
 from kreid.types import PaperRow
 
 Name: TypeAlias = Literal["mAP", "rank1", "rank5"]
@@ -17,6 +18,7 @@ Name: TypeAlias = Literal["mAP", "rank1", "rank5"]
 HEADLINE: dict[Name, str] = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5"}
 _ROLES = 8  # bars of a chart; rarer roles are counted together
 _BINS = 6
+_FARS = [10.0 ** (step / 8) for step in range(-32, 1)]  # from 0.01 to 100 %
 
 
 class Headline(NamedTuple):
@@ -43,7 +45,7 @@ class Scores(NamedTuple):
     """What the page shows of a ranking's scores.
 
     `groups` are the charts' bars, by "precision", "role", "height" ...; intervals are over `units`, "actions" or
-    "people".
+    "people". `accepted` are the shares of positive pairs at rising false accept rates, empty where lists were cut.
     """
 
     headline: list[Headline]
@@ -51,6 +53,7 @@ class Scores(NamedTuple):
     skipped: int
     groups: dict[str, list[Group]]
     units: str
+    accepted: list[Accepted]
 
 
 def check_paper_row(row: Mapping[str, object] | None) -> None:
@@ -64,13 +67,19 @@ def check_paper_row(row: Mapping[str, object] | None) -> None:
             raise ValueError(f"paper_row[{name!r}]: expected a fraction from 0 to 1, such as 0.637, received {value!r}")
 
 
-def score(figures: QueryFigures, fields: Mapping[str, np.ndarray], paper_row: PaperRow | None = None) -> Scores:
+def score(
+    figures: QueryFigures,
+    fields: Mapping[str, np.ndarray],
+    paper_row: PaperRow | None = None,
+    ranking: Ranking | None = None,
+) -> Scores:
     """Gather every figure of the page.
 
     Args:
         figures: of the ranking, with at least one match.
         fields: "role" (text) and "height" (pixels), one value per query in the order of `figures`.
         paper_row: see `check_paper_row`.
+        ranking: what the figures are of, for what its distances say of pairs; its lists may have been cut.
 
     Raises:
         ValueError: as `evaluate`.
@@ -82,9 +91,9 @@ def score(figures: QueryFigures, fields: Mapping[str, np.ndarray], paper_row: Pa
         "height": by_size(figures, fields["height"], "height", step=10),
         "gallery": by_size(figures, figures.gallery_size, "gallery"),
     }
-    return Scores(
-        list(_headline(figures, metrics, paper_row or {})), metrics["cmc"], metrics["skipped"], groups, figures.units
-    )
+    pairs = accepted(roc_of_ranking(ranking), _FARS) if ranking is not None and ranking.nearest is None else []
+    headline = list(_headline(figures, metrics, paper_row or {}))
+    return Scores(headline, metrics["cmc"], metrics["skipped"], groups, figures.units, pairs)
 
 
 def _headline(figures: QueryFigures, metrics: Metrics, paper: PaperRow) -> Iterator[Headline]:

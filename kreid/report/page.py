@@ -9,7 +9,7 @@ from markupsafe import Markup
 from kreid.pages.markup import fill_page, percent
 from kreid.pictures.thumbnails import Sheet
 from kreid.ranking.lists import Ranking
-from kreid.report.charts import Chart, cmc_curve, count_bars, interval, mean_bars
+from kreid.report.charts import Chart, cmc_curve, count_bars, interval, mean_bars, roc_curve
 from kreid.report.figures import HEADLINE, Headline, Name, Scores
 from kreid.types import PaperRow
 
@@ -78,6 +78,7 @@ def _charts(scores: Scores, paper: PaperRow) -> list[Chart]:
     return [
         cmc_curve(scores.cmc, paper),
         count_bars(scores.groups["precision"]),
+        *([roc_curve(scores.accepted)] if scores.accepted else []),
         mean_bars("mAP by role", "Who the person of the query is.", groups["role"], overall),
         mean_bars("mAP by image height", "Pixels of the query's picture.", groups["height"], overall),
         mean_bars("mAP by gallery", "How many pictures the query is compared with.", groups["gallery"], overall),

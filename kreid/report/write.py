@@ -81,7 +81,7 @@ def write_report(
 
     scores = None
     if figures is not None and figures.matched.any():
-        scores = score(figures, _of_queries(ranking, rows, fields), paper_row)
+        scores = score(figures, _of_queries(ranking, rows, fields), paper_row, ranking)
     shown_fields = {name: values[shown] for name, values in fields.items()}
     data = page_data(ranking, listed, rows[shown], shown_fields, sheets, figures)
     maps, data["looks"] = looks(ranking, listed, rows[shown], figures, look) if look else ({}, None)

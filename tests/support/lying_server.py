@@ -53,7 +53,8 @@ def _read(connection):
             return data
         data += part
     head, _, body = data.partition(b"\r\n\r\n")
-    length = int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE)[1])
+    said = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    length = int(said[1]) if said else 0  # of a GET
     while len(body) < length:
         body += connection.recv(1 << 16)
     return body

@@ -13,7 +13,13 @@ from kreid.config.loading import dump
 from website.paths import PAGES
 
 RUN = {"getting_started.md", "formats.md", "how_to/tracker.md"}
-ELSEWHERE = {"records.md", "adding_a_backbone.md", "adding_a_loss.md"}  # by tests of their own
+ELSEWHERE = {
+    "records.md",
+    "adding_a_backbone.md",
+    "adding_a_loss.md",
+    "serving.md",
+    "trackers.md",
+}  # by tests of their own
 READ = {"how_to/soccernet.md"}  # asks for a download
 
 

@@ -124,7 +124,7 @@ def test_the_configuration_decides_where_a_switch_is_left_out(copies, records, t
     assert "a, test, flip, re-rank k1=5 k2=1</title>" in (run / "report_test.html").read_text()
     code, lines, _ = invoke(capsys, evaluate_app, *command, "--no-flip", "--no-rerank")
     assert code == 0
-    assert len(lines) == 5  # how many, head, trained, a threshold's errors, path
+    assert len(lines) == 6  # how many, head, trained, two of a threshold's errors, path
 
 
 def test_runs_are_joined_to_an_ensemble(copies, records, capsys):

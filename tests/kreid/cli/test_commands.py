@@ -71,11 +71,14 @@ def test_evaluate_writes_fractions_and_prints_percent(run, records):
     assert metrics["rank1"] <= metrics["rank5"] <= metrics["rank10"] <= 1
     lines = done.stdout.splitlines()
     assert lines[-1] == str(run / "metrics_test.json")
-    rows = {line.split()[0]: line.split()[1:] for line in lines[2:-2]}
+    rows = {line.split()[0]: line.split()[1:] for line in lines[2:5]}
     assert list(rows) == ["trained", "untrained", "random"]
     found = metrics["verification"]
-    assert lines[-2].startswith(f"same person or not, {found['positives']:,} positive and {found['negatives']:,} ")
-    assert f"equal error rate {100 * found['eer']:.1f} % at euclidean distance {found['threshold']:.3f}" in lines[-2]
+    equal = f"equal error rate {100 * found['eer']:.1f} % at euclidean distance {found['threshold']:.3f}"
+    pairs = f"{found['positives']} positive and {found['negatives']} negative pairs"
+    assert lines[5] == f"same person or not: {equal}, of {pairs}"
+    tar = 100 * found["accepted"][0]["tar"]
+    assert lines[6].startswith(f"accepted of positive pairs (TAR): {tar:.1f} % at FAR 10 %")
     assert float(rows["trained"][0]) == pytest.approx(100 * metrics["mAP"], abs=0.06)
     assert 0 < metrics["baselines"]["random"]["mAP"] < 0.6
 

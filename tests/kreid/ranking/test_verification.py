@@ -7,8 +7,9 @@ from ranking_cases import drawn, filmed
 from kreid.ranking import verification
 from kreid.ranking.distances import pairwise
 from kreid.ranking.embeddings import Embeddings
+from kreid.ranking.ordering import rank
 from kreid.ranking.protocols import protocol_of
-from kreid.ranking.verification import Curve, accepted, roc, verify
+from kreid.ranking.verification import Curve, accepted, roc, roc_of_ranking, verify
 
 
 def on_a_line(*gallery, query=(0.0, 7)):
@@ -76,6 +77,8 @@ def test_blocks_give_what_single_pairs_do(monkeypatch, pairs, metric, protocol):
     tar = [np.mean([distance <= threshold for distance in positives]) for threshold in curve.threshold]
     np.testing.assert_allclose(curve.far, far, rtol=1e-12)
     np.testing.assert_allclose(curve.tar, tar, rtol=1e-12)
+    for one, other in zip(roc_of_ranking(rank(embeddings, metric, protocol)), curve, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
     found, best = verify(embeddings, metric, protocol), np.argmin(np.abs(np.array(far) - (1 - np.array(tar))))
     assert found["threshold"] == curve.threshold[best]
     assert found["eer"] == pytest.approx((far[best] + 1 - tar[best]) / 2)

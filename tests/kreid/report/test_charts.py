@@ -5,10 +5,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from kreid.report.charts import cmc_curve, count_bars, interval, mean_bars
+from kreid.report.charts import cmc_curve, count_bars, interval, mean_bars, roc_curve
 from kreid.report.figures import Group, Headline
 
 NAN = float("nan")
+ACCEPTED = [{"far": 10.0 ** (step / 8), "tar": 1 + step / 40, "threshold": None} for step in range(-32, 1)]
 
 
 def drawn():
@@ -18,6 +19,8 @@ def drawn():
     return {
         "curve": cmc_curve(np.linspace(0.2, 1, 30).tolist(), {"rank1": 0.5, "rank5": 0.9, "system": "<i>"}),
         "one place": cmc_curve([1.0], {"rank5": 0.3}),
+        "pairs": roc_curve(ACCEPTED),
+        "few pairs": roc_curve(ACCEPTED[-1:]),
         "counts": count_bars(few),
         "many": count_bars(many),
         "means": mean_bars("By <role>", "A & B", groups, 0.5),
@@ -37,6 +40,14 @@ def test_charts_are_well_formed_and_stay_inside(name, chart):
         if one.get("text-anchor") == "end":  # a character is about 6.5 units wide
             assert float(one.get("x")) >= 6.5 * len(one.text), (name, one.text)
     assert "script" not in {one.tag for one in drawing.iter()}
+
+
+def test_pairs_are_drawn_by_decades():
+    chart = roc_curve(ACCEPTED)
+    assert [far for far, _ in chart.rows] == ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]
+    assert [tar for _, tar in chart.rows] == ["20.0 %", "40.0 %", "60.0 %", "80.0 %", "100.0 %"]
+    dots = [float(one.get("cx")) for one in ElementTree.fromstring(chart.drawing).iter("circle")]
+    assert np.diff(dots) == pytest.approx((400 - 48) / 4, abs=0.2)
 
 
 def test_bars_are_as_long_as_their_means():
