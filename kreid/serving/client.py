@@ -3,7 +3,7 @@ answer unchecked. Without TensorFlow."""
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -179,22 +179,15 @@ class _Asking:
             yield batch
 
     def _ask(self, batch: _Batch) -> np.ndarray:
-        with self._named():
-            return self._retries.ask(lambda: self._checked(self.port.ask(batch.files), len(batch.files)))
+        def request() -> np.ndarray:
+            return checked_vectors(self.port.ask(batch.files), len(batch.files), self._journal.width)
 
-    def _checked(self, vectors: np.ndarray, count: int) -> np.ndarray:
-        return checked_vectors(vectors, count, self._journal.width)
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
         try:
-            yield
+            return self._retries.ask(request)
         except ValueError as error:
             raise ValueError(f"server {self.port.address}: {error}") from None
 
     def _keep(self, batch: _Batch, vectors: np.ndarray) -> None:
-        with self._named():
-            self._checked(vectors, len(vectors))  # again: others were under way with it
         good = vectors.any(axis=1)
         if good.any():
             self._journal.add([batch.digests[row] for row in np.flatnonzero(good)], vectors[good])

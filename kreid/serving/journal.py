@@ -53,8 +53,13 @@ class Journal:
             self._read(self.path)
 
     def add(self, digests: Sequence[bytes], vectors: np.ndarray) -> None:
-        """Keep the vectors `(N, D)` of N images."""
+        """Keep the vectors `(N, D)` of N images; ValueError unless they are as long as those before."""
         begins = self.width is None
+        if self.width not in (None, vectors.shape[1]):
+            raise ValueError(
+                f"server {self.server}: answered vectors of {self.width} numbers, and now of {vectors.shape[1]}; has "
+                "another version been rolled out?"
+            )
         self.width = vectors.shape[1]
         self.vectors.update(zip(digests, vectors, strict=True))
         if self.path:

@@ -173,11 +173,3 @@ def test_a_model_that_has_changed_meanwhile_is_noticed(images, tmp_path):
         pytest.raises(ValueError, match="another version been rolled out"),
     ):
         embed_remotely(address, images, WHOLE, journal)
-
-
-def test_answers_of_other_widths_are_noticed_among_requests_under_way_together(images):
-    with (
-        answering(right([1.0]), right(ROWS[0])) as (address, _),
-        pytest.raises(ValueError, match="as before, received"),
-    ):
-        embed_remotely(address, images, Settings(batch_size=1, at_once=3))

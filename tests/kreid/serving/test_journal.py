@@ -99,6 +99,13 @@ def test_a_full_disk_names_the_file(path, monkeypatch):
     assert error.value.filename == str(path)
 
 
+def test_vectors_of_another_width_are_refused(path):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="http://h: answered vectors of 4 numbers, and now of 2; has another version"):
+        resumed(path).add(DIGESTS, VECTORS[:, :2])
+    assert path.read_bytes() == before
+
+
 def test_without_a_file_it_is_in_memory(tmp_path):
     journal = Journal(None, "http://h")
     journal.add(DIGESTS, VECTORS)
