@@ -15,6 +15,7 @@ ARRAYS = {
     "path": np.array(["a.png", "b\udce9.png"]),
     "person": np.array([7, -1]),
     "is_query": np.array([True, False]),
+    "network": np.array("abc"),
 }
 
 
@@ -37,7 +38,7 @@ def test_parquet_holds_a_row_an_image(tmp_path):
         "person": "int64",
         "is_query": "bool",
     }
-    assert table.schema.metadata[b"kreid"] == b"vectors 1"
+    assert table.schema.metadata == {b"kreid": b"vectors 1", b"network": b"abc"}
     assert table.to_pylist()[1] == {"vectors": [0, 1, 0], "path": "b\\udce9.png", "person": -1, "is_query": False}
     assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
 
