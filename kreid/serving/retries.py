@@ -10,6 +10,7 @@ from typing import TypeVar
 from kreid.serving.answers import PassingError
 
 _FIRST, _LONGEST = 0.5, 30.0  # seconds of a pause
+_TO_STRANGERS = 3  # tries: requests begin together, and one may fail before another is answered
 _LOG = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
@@ -17,7 +18,7 @@ Answer = TypeVar("Answer")
 class Retries:
     """Sends requests of several threads again until they are answered, or patience ends.
 
-    Nothing is sent again before a server has answered anything at all: the address is wrong, most likely.
+    To an address that has never answered anything, a request is sent three times and no more: it is wrong, most likely.
 
     Args:
         patience: seconds for which a request is sent again and again.
@@ -55,7 +56,7 @@ class Retries:
                 answer = request()
             except PassingError as error:
                 self._reached |= error.reached
-                if not self._reached or self._stopped.is_set():
+                if self._stopped.is_set() or (tries == _TO_STRANGERS and not self._reached):
                     raise
                 pause = self._pause(tries, error.after)
                 self._check(error, tries, self._clock() - start, pause)

@@ -193,7 +193,7 @@ def test_a_server_that_says_nothing_ends_in_time(images):
         connection.recv(1)  # until the client leaves
 
     with answering(wait) as (address, _), pytest.raises(ValueError, match=r"no usable answer \(.*timed? ?out"):
-        client.embed_remotely(address, images, client.Settings(timeout=0.05))
+        client.embed_remotely(address, images, client.Settings(timeout=0.05, patience=0))
 
 
 def test_nobody_there(asked):

@@ -90,11 +90,17 @@ def test_a_server_that_has_answered_once_may_leave_and_come_back(images, clock, 
     assert clock.slept == [0.5]
 
 
-def test_nothing_is_sent_again_to_one_who_has_never_answered(images, clock):
-    with answering(reset, right()) as (address, received), pytest.raises(ValueError, match="no usable answer"):
+def test_one_who_has_never_answered_is_asked_three_times(images, clock):
+    with answering(reset) as (address, received), pytest.raises(ValueError, match="no usable answer"):
         embed_remotely(address, images, WHOLE, retries=clock.retries())
-    assert len(received) == 1
-    assert clock.slept == []
+    assert len(received) == 3
+    assert clock.slept == [0.5, 1]
+
+
+def test_one_who_answers_at_last_is_no_stranger(images, clock):
+    with answering(reset, reset, BUSY["503"], reset, right()) as (address, received):
+        embed_remotely(address, images, WHOLE, retries=clock.retries())
+    assert len(received) == 5
 
 
 def test_the_server_says_when_to_come_back(images, clock, monkeypatch):

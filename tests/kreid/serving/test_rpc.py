@@ -69,7 +69,7 @@ WRONG = {
 def test_a_wrong_answer_is_told(images, case):
     answer, message = WRONG[case]
     with serving(answer) as (address, _), pytest.raises(ValueError, match=f"^server {address}: {message}"):
-        embed_remotely(address, images)
+        embed_remotely(address, images, Settings(patience=0))
 
 
 def test_without_grpcio_the_line_to_install_it_is_told(images, monkeypatch):
