@@ -115,6 +115,8 @@ def _parse(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: {line}not YAML ({getattr(error, 'problem', error)})") from None
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: lists or sections too deep to be read; a configuration has four levels") from None
 
 
 def _override(tree: dict, override: str) -> None:

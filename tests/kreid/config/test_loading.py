@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from kreid.config.loading import check, dump, load_config
+from kreid.errors import ConfigError
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
 TWO_STREAM = "model: {embedder: two_stream}\n"
@@ -182,3 +183,12 @@ def test_missing_and_binary_files(tmp_path):
     (tmp_path / "image.yaml").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(ValueError, match="image.yaml: cannot be read"):
         load_config(tmp_path / "image.yaml")
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "- " * 5000])
+def test_what_is_too_deep_is_refused_in_a_line(tmp_path, text):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"run.yaml: (lists or sections too deep|line \d+: not YAML)"):
+        load_config(tmp_path / "run.yaml")
+    with pytest.raises(ConfigError, match="override 'train.seed=.*too deep to be read|not YAML"):
+        load_config(paths.CONFIGS / "demo.yaml", [f"train.seed={text}"])
