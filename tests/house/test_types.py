@@ -14,7 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 STRICT = ("disallow_untyped_defs", "disallow_incomplete_defs", "check_untyped_defs", "strict_equality")
 # Packages that say no types, or not all of them; those of the last line are of extras, and not there everywhere.
 UNTYPED = {"tensorflow", "keras", "h5py", "faiss", "jax", "SoccerNet", "lazy_loader", "scipy"}
-UNTYPED |= {"griffe", "onnx", "onnxruntime", "openvino", "ai_edge_litert"}
+UNTYPED |= {"griffe", "onnx", "onnxruntime", "openvino", "ai_edge_litert", "huggingface_hub"}
 UNTYPED |= {"google.protobuf", "grpc", "pyarrow"}
 
 
