@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfrecords_tools import console
+from tfrecords_tools.console.runner import (
+    Runner,
+    RunnerCommand,
+    RunnerOptions,
+    address_of,
+    check_addresses,
+    load_pipelines,
+)
 from tfrecords_tools.entry import SPLITS
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.problems import PROBLEMS_NAME
@@ -18,6 +26,7 @@ from tfrecords_tools.sources.table import SOURCES, find_source
 
 if TYPE_CHECKING:
     from tfrecords_tools.index import SplitInfo
+    from tfrecords_tools.settings import Settings
 
 app = console.make_app()
 
@@ -172,7 +181,7 @@ MinVisibility = Annotated[
 Every = Annotated[int | None, typer.Option(metavar="N", help="Take every N-th frame of a sequence. Default: 1.")]
 
 
-@app.command()
+@app.command(cls=RunnerCommand)
 def convert(
     root: Root,
     out: Out,
@@ -198,6 +207,8 @@ def convert(
     min_size: MinSize = None,
     min_visibility: MinVisibility = None,
     every: Every = None,
+    runner: Runner = None,
+    runner_option: RunnerOptions = None,
 ) -> None:
     """Convert images with labels to TFRecords: SoccerNet-v3 ReID, Market-1501, own crops, tracks in frames.
 
@@ -210,7 +221,9 @@ def convert(
     kreid-convert SoccerNet small --resize 256x128 --image-format jpeg
     kreid-convert SoccerNet fast --image-format uncompressed         lossless, twice as large, faster to train on
     kreid-convert toy records --synthetic                            draws a set to try things on
+    kreid-convert gs://b/set gs://b/records --runner DataflowRunner -- OPTIONS
     """
+    check_addresses(runner, runner_option, ROOT=root, OUT=out)
     from tfrecords_tools import writer
     from tfrecords_tools.images import MAX_PIXELS
     from tfrecords_tools.settings import Settings
@@ -222,6 +235,11 @@ def convert(
     told |= {"min_size": min_size, "min_visibility": min_visibility, "every": every}
     told |= {} if synthetic else {"seed": seed}
     options = _options(told)
+    if runner is not None:
+        if synthetic or resume or actions is not None:
+            raise ConfigError("--runner: goes without --synthetic, --actions and --resume")
+        _by_runner(root, out, splits, settings, source, options, overwrite, load_pipelines(runner, runner_option))
+        return
     if synthetic:
         if source not in (None, "soccernet"):
             raise ConfigError(f"--source: --synthetic draws a set of the source soccernet, received {source!r}")
@@ -242,6 +260,24 @@ def convert(
     for name in splits:
         console.note(_summarise(name, info["splits"][name]))
     console.finish(out)
+
+
+def _by_runner(
+    root: Path,
+    out: Path,
+    splits: list[str] | None,
+    settings: "Settings",
+    source: str | None,
+    options: Options,
+    overwrite: bool,
+    pipeline: Any,
+) -> None:
+    from tfrecords_tools.pipelines.convert import convert
+
+    info = convert(address_of(root), address_of(out), splits, settings, pipeline, source, options, overwrite)
+    for name in splits or info["splits"]:
+        console.note(_summarise(name, info["splits"][name]))
+    console.finish(address_of(out))
 
 
 def main() -> None:

@@ -75,6 +75,17 @@ class Columns:
         for name, column in self.columns.items():
             column.extend(map(int, added["columns"][name]))
         for known, names in ((self.games, added["games"]), (self.tracks, added["tracks"])):
-            known.update((name, len(known) + place) for place, name in enumerate(names))
+            for name in names:
+                known.setdefault(name, len(known))
         self.problems += [Problem(*problem) for problem in added["problems"]]
         self.missized, self.first_missized = added["missized"]
+
+    def join(self, added: dict[str, Any]) -> None:
+        """Append what `since` returned of another table, whose games and tracks are counted from its own first one."""
+        columns = dict(added["columns"])
+        for column, known in (("game", self.games), ("track", self.tracks)):
+            places = [known.setdefault(name, len(known)) for name in added[f"{column}s"]]
+            columns[column] = [places[place] if place >= 0 else -1 for place in columns[column]]
+        missized, first = added["missized"]
+        counted = [self.missized + missized, self.first_missized or first]
+        self.extend({"columns": columns, "games": [], "tracks": [], "problems": added["problems"], "missized": counted})

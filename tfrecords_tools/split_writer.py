@@ -88,10 +88,9 @@ def write_split(
         OSError: if something cannot be written.
     """
     folder.mkdir(exist_ok=finished is not None)
-    sizes = plan_shards(_divisible(entries), settings.shards or max(1, round(len(entries) / IMAGES_PER_SHARD)))
-    table = Columns()
-    names = [f"{folder.name}-{number:05d}-of-{len(sizes):05d}.tfrecord" for number in range(len(sizes))]
-    files = _take_finished(folder, dict(zip(names, sizes, strict=True)), entries, table, finished)
+    table, plan = Columns(), plan_files(folder.name, entries, settings)
+    names, sizes = list(plan), list(plan.values())
+    files = _take_finished(folder, plan, entries, table, finished)
     taken = sum(sizes[: len(files)])
     for _ in range(taken):
         advance()
@@ -102,6 +101,59 @@ def write_split(
             break
         files[path.name] = path.stat().st_size
     next(images, None)  # what it has to say, it says at its end
+    return finish_split(folder, files, table, entries, last_action, settings, listing, source)
+
+
+def plan_files(split: str, entries: Sequence[Entry], settings: Settings) -> dict[str, int]:
+    """Return the names of a split's files of records, in order, and how many of the entries each takes."""
+    sizes = plan_shards(_divisible(entries), settings.shards or max(1, round(len(entries) / IMAGES_PER_SHARD)))
+    return {f"{split}-{number:05d}-of-{len(sizes):05d}.tfrecord": size for number, size in enumerate(sizes)}
+
+
+def write_shard(path: Path, number: int, entries: Sequence[Entry], settings: Settings) -> Columns:
+    """Write one file of records apart from the others of its split; `Columns.join` brings their rows together.
+
+    Args:
+        path: the file, which must not exist.
+        number: its own among the split's.
+        entries: its images.
+        settings: see `write_split`.
+
+    Raises:
+        ValueError: see `write_split`.
+    """
+    table = Columns()
+    images = _checked_images(entries, settings, None, lambda: None, table)
+    _write_file(path, number, images, len(entries), table, None)
+    next(images, None)
+    return table
+
+
+def finish_split(
+    folder: Path,
+    files: dict[str, int],
+    table: Columns,
+    entries: Sequence[Entry],
+    last_action: int,
+    settings: Settings,
+    listing: Listing,
+    source: str,
+) -> SplitInfo:
+    """Write what stands beside the records of a split, and return its part of `info.json`.
+
+    Args:
+        folder: the split's.
+        files: names and sizes in bytes of its files of records.
+        table: what is in them.
+        entries: see `write_split`.
+        last_action: see `write_split`.
+        settings: see `write_split`.
+        listing: see `write_split`.
+        source: see `write_split`.
+
+    Raises:
+        ValueError: if no image is left.
+    """
     problems = table.problems
     if not len(table):
         raise ValueError(f"{problems[0].problem}; and so are all {len(problems):,} images of {folder.name}")
@@ -119,7 +171,7 @@ def write_split(
         "gallery": 0 if folder.name == "train" else len(table) - queries,
         "identities": None if -1 in people else len(people),
         "actions": len(table.values("action")),
-        "shards": len(sizes),
+        "shards": len(files),
         "bytes": sum(files.values()),
         "fraction": settings.fraction,
         "resize": None if settings.resize is None else list(settings.resize),

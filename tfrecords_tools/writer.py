@@ -148,7 +148,7 @@ def convert(
         if (out / INFO_NAME).exists():
             info = {**read_info(out), "schema_version": VERSION}  # a reader of this one reads those before, too
         listing = found.read(root, wanted, options)
-        kept = _keep(listing, settings)
+        kept = keep_entries(listing, settings)
         begun = {**request, **_VERSIONS, "images": {split: len(entries) for split, entries in kept.items()}}
         with stage(out, find_resumable(out, begun) if resume else None) as staged:
             infos = _write_splits(staged, listing, kept, found.name, settings, workers, progress, begin(staged, begun))
@@ -165,7 +165,7 @@ def _request(root: Path, splits: list[str], settings: Settings, source: Source, 
     return json.loads(json.dumps({**asked, "options": vars(options)}, default=str))
 
 
-def _keep(listing: Listing, settings: Settings) -> dict[str, Sequence[Entry]]:
+def keep_entries(listing: Listing, settings: Settings) -> dict[str, Sequence[Entry]]:
     """Return the entries of each split that are converted."""
     kept = dict(listing.entries)
     if "train" in kept and settings.fraction != 1:

@@ -10,7 +10,7 @@ from paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What the two commands do not install: CUDA's packages, and extras for some users.
-LEFT_OUT = {"gpu", "faiss"}
+LEFT_OUT = {"gpu", "faiss", "beam"}
 NEEDED = [
     *PROJECT["dependencies"],
     *(one for extra, some in PROJECT["optional-dependencies"].items() if extra not in LEFT_OUT for one in some),
