@@ -17,7 +17,7 @@ def add(table, games_and_tracks):
     for game, track in games_and_tracks:
         place = len(table)
         thumbnail = Thumbnail(place, 0, 1, 2, "role", "9", "uai", 4, 3)
-        table.add(Entry(thumbnail, Path("x.png"), "train", "train", game, track=track), 0, 12 * place, 5)
+        table.add(Entry(thumbnail, Path("x.png"), "train", "train", game, track=track), 0, 12 * place, 5, 7)
 
 
 def counted(table):
