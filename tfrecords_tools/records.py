@@ -1,6 +1,7 @@
 """TFRecord files: records in their frames of lengths and checksums, written and read. No TensorFlow."""
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,6 +40,21 @@ def unframe(framed: bytes) -> bytes:
     if _CHECKSUM.unpack_from(framed, len(framed) - FOOTER)[0] != checksum(payload):
         raise ValueError("its checksum differs")
     return payload
+
+
+def read_frames(data: bytes) -> Iterator[bytes]:
+    """Yield the payloads of all records of a file, of which these are the bytes.
+
+    Raises:
+        ValueError: see `unframe`; also where the file ends within a record.
+    """
+    place = 0
+    while place < len(data):
+        if len(data) - place < HEADER:
+            raise ValueError("the file ends within it")
+        end = place + HEADER + _LENGTH.unpack_from(data, place)[0] + FOOTER
+        yield unframe(data[place:end])
+        place = end
 
 
 def checksum(data: bytes) -> int:

@@ -11,6 +11,14 @@ from kreid.cli.switches import Flip, search_settings
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
+from tfrecords_tools.console.runner import (
+    Runner,
+    RunnerCommand,
+    RunnerOptions,
+    address_of,
+    check_addresses,
+    load_pipelines,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 app = make_app()
 
 
-@app.command()
+@app.command(cls=RunnerCommand)
 def embed(
     run_folder: RunFolder,
     images: Annotated[
@@ -30,7 +38,10 @@ def embed(
             metavar="IMAGES", help="PNG or JPEG files, folders of them, or one folder of records.", parser=parse_path
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The .npz or .parquet to write.", parser=parse_path)],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="The .npz or .parquet to write; with --runner a folder.", parser=parse_path),
+    ],
     server: Annotated[
         str | None,
         typer.Option(
@@ -54,6 +65,8 @@ def embed(
         float | None, typer.Option(min=0, help="Seconds for which a failed request is sent again; 300 by default.")
     ] = None,
     flip: Flip = None,
+    runner: Runner = None,
+    runner_option: RunnerOptions = None,
 ) -> None:
     """Embed image files (arrays: vectors, path) or a folder of records (vectors, person, action, bbox, is_query).
 
@@ -62,7 +75,16 @@ def embed(
 
     A server is asked until it answers. What it has answered is kept in FILE.journal, so that a call that fails or is
     interrupted loses nothing: give --resume.
+
+    With --runner, FILE is a folder for Parquet files, a file for each file of records or 10,000 images, and RUN, IMAGES
+    and FILE may be addresses: kreid-embed gs://b/run gs://b/crops --out gs://b/vectors --runner NAME -- OPTIONS
     """
+    check_addresses(runner, runner_option, **{"RUN": run_folder, "IMAGES": images[0], "--out": out})
+    if runner is not None:
+        if server is not None:
+            raise ConfigError("--server: is asked without --runner")
+        _by_runner(run_folder, images, out, search_settings(flip), load_pipelines(runner, runner_option))
+        return
     check_run(run_folder)
     from kreid.embedding.vector_files import check_suffix, write_vectors
 
@@ -125,6 +147,29 @@ def _locally(run_folder: Path, source: list[Path] | Path, settings: "Evaluation"
             return {name: getattr(embeddings, name) for name in names} | made
         vectors = embed_files(model, source, progress=progress, settings=settings)
     return {"vectors": vectors, "path": np.array([str(path) for path in source])} | made
+
+
+def _by_runner(run_folder: Path, images: list[Path], out: Path, settings: "Evaluation", pipeline: Any) -> None:
+    where = address_of(run_folder), address_of(images[0]), address_of(out)
+    if "://" not in where[0]:
+        check_run(run_folder)
+    if "://" in where[1] and len(images) > 1:
+        raise ConfigError(f"IMAGES {where[1]}: stands alone, without other crops; {len(images)} were given")
+    load_tensorflow()
+    from kreid.bulk.embed import check_out, check_run_address, sources_of
+    from kreid.bulk.embed import embed as embed_by_pipeline
+
+    check_run_address(where[0])
+    check_out(where[2])
+    if "://" in where[1]:
+        sources, records = sources_of(where[1])
+    else:
+        source = crop_source("IMAGES", images, embeddings=False)
+        records = isinstance(source, Path)
+        sources = sources_of(str(source))[0] if isinstance(source, Path) else [str(path) for path in source]
+    count = embed_by_pipeline(where[0], sources, where[2], pipeline, settings, records)
+    note(f"{count:,} images embedded")
+    finish(where[2])
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """From image files to pixels: one decode-and-resize for training, evaluation and serving."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -72,7 +72,14 @@ def file_batches(paths: Sequence[str | Path], image_size: tuple[int, int], batch
                 raise image
             yield image.data
 
-    dataset = tf.data.Dataset.from_generator(checked, output_signature=tf.TensorSpec((), tf.string))
+    return encoded_batches(checked, image_size, batch_size)
+
+
+def encoded_batches(
+    images: Callable[[], Iterable[bytes]], image_size: tuple[int, int], batch_size: int = 64
+) -> tf.data.Dataset:
+    """Images given by the bytes of PNG or JPEG files, in their order: `(B, height, width, 3)` float32 RGB 0-255."""
+    dataset = tf.data.Dataset.from_generator(images, output_signature=tf.TensorSpec((), tf.string))
     dataset = dataset.map(
         lambda encoded: decode_and_resize(encoded, image_size),
         num_parallel_calls=tf.data.AUTOTUNE,

@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.data.images import check_images, file_batches
+from kreid.data.images import check_images, encoded_batches, file_batches
 from kreid.data.records import damage_named, read_labels, record_batches
 from kreid.embedding.views import Picture, cut, pictures
 from kreid.models.embedders import layer_wise_heads
@@ -137,6 +137,46 @@ def embed_files(
     except tf.errors.OpError:
         check_images(paths)  # complains of the first that is none
         raise
+
+
+def embed_encoded(
+    model: keras.Model,
+    images: Iterable[bytes],
+    total: int,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+    settings: Evaluation = PLAIN,
+) -> np.ndarray:
+    """Embed images given by the bytes of their files: `(M, D)` float32, in their order.
+
+    Args:
+        model: see `embed`.
+        images: PNG or JPEG files; what goes wrong while they are read is raised as it is.
+        total: how many there are.
+        batch_size: images at a time.
+        progress: called with the images done and their total.
+        settings: see `embed`.
+
+    Raises:
+        ValueError: where one cannot be decoded.
+    """
+    raised: list[Exception] = []
+
+    def watched() -> Iterator[bytes]:
+        try:
+            yield from images
+        except Exception as error:  # which TensorFlow would wrap in many lines
+            raised.append(error)
+            raise
+
+    recipe = _Recipe(pictures(settings), settings.embedding == "concat")
+    try:
+        batches = encoded_batches(watched, model.input_shape[1:3], batch_size)
+        return _vectors(model, batches, total, progress, [recipe])[recipe][0]
+    except tf.errors.OpError as error:
+        if raised:
+            raise raised[0] from None
+        raise ValueError(f"an image cannot be decoded: {str(error).strip().splitlines()[0]}") from None
 
 
 def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Callable[[Tensor], Tensor]:

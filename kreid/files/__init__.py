@@ -1,4 +1,7 @@
-"""Files that are there whole or not at all. Imports the standard library and `tfrecords_tools.errors`."""
+"""Files that are there whole or not at all; vectors as Parquet.
+
+Imports the standard library and `tfrecords_tools.errors`; `parquet` pyarrow where it is asked for.
+"""
 
 from kreid.files.atomic import atomic_file, atomic_path, is_partial, remove_partial, write_json
 from kreid.files.trial import check_folder, check_output

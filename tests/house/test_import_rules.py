@@ -28,7 +28,7 @@ RULES = (
     Rule("tfrecords_tools.arrays", only=("numpy",)),
     Rule("kreid.errors", only=(FACES,)),
     Rule("kreid.types", only=(FACES,)),
-    Rule("kreid.files", only=(FACES,)),
+    Rule("kreid.files", only=("pyarrow", FACES)),  # pyarrow where Parquet is asked for
     Rule("kreid.config", only=("pydantic", "yaml", FACES)),
     Rule("kreid.ranking", only=("numpy", "faiss", FACES)),  # faiss where a search asks for it
     Rule("kreid.layers", never=("tensorflow", "jax", "torch")),
@@ -58,6 +58,7 @@ ARROWS = {
     "kreid.data": ("config", "errors", "layers", "ranking", "types"),
     "kreid.runs": ("config", "errors", "files", "models", "weights"),
     "kreid.embedding": ("config", "data", "errors", "files", "models", "ranking", "types"),
+    "kreid.bulk": ("config", "embedding", "errors", "files", "runs"),
     "kreid.pictures": ("config", "data", "errors", "ranking"),
     "kreid.serving": ("data", "errors", "files", "layers", "types"),
     "kreid.evaluation": ("config", "data", "embedding", "errors", "models", "ranking", "runs", "types"),

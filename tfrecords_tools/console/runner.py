@@ -23,7 +23,7 @@ RunnerOptions = Annotated[
     typer.Option(
         "--runner-option",
         metavar="OPTION",
-        help="An option of the runner, such as --project=NAME; what stands after -- are such options.",
+        help="An option of the runner, as it spells it; what stands after -- are such options.",
     ),
 ]
 

@@ -152,7 +152,9 @@ def _packed(entry: Entry, tree: Path, root: str) -> list[Any]:
 
 
 def _unpacked(row: list[Any]) -> Entry:
-    return Entry._make([Thumbnail(*row[0]), place_of(row[1]), *row[2:8], row[8] and Box(*row[8]), row[9]])
+    thumbnail, path, split, subset, game, camera, track, source, box, number = row
+    cut = None if box is None else Box(*box)
+    return Entry(Thumbnail(*thumbnail), place_of(path), split, subset, game, camera, track, source, cut, number)
 
 
 @dataclass(frozen=True)
