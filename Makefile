@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-random lint docs newest lock bench torture clean
+.PHONY: demo test test-random test-beam lint docs newest lock bench torture clean
 
 # The synthetic set, converted, trained on, evaluated beside an untrained copy and chance, exported and reported.
 demo: $(VENV)/installed
@@ -40,6 +40,18 @@ BUCKET ?= global
 ORDER = --random-order-bucket $(BUCKET) --random-order-seed $(SEED)
 test-random: $(VENV)/installed-dev
 	@$(call HALVES,--dist worksteal $(ORDER),$(ORDER))
+
+# Pipelines. Apache Beam wants protobuf, Pillow, python-dateutil and pyarrow older than the lock has them, hence an
+# environment of its own; in `make test` these tests skip.
+BEAM := .venv-beam
+test-beam: $(BEAM)/installed
+	$(BEAM)/bin/python -m pytest tests/tfrecords_tools/pipelines tests/kreid/bulk
+
+$(BEAM)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BEAM)
+	grep -vE '^(protobuf|pillow|python-dateutil|pyarrow)==' constraints.txt > $(BEAM)/constraints.txt
+	$(BEAM)/bin/python -m pip install --quiet --constraint $(BEAM)/constraints.txt --editable '.[beam]' pytest
+	@touch $@
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -97,4 +109,4 @@ lock: $(VENV)/installed-dev $(VENV)/installed-docs
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(BEAM) demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache
