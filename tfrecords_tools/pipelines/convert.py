@@ -186,25 +186,35 @@ def _gather(
     source: str,
 ) -> dict[str, SplitInfo]:
     """Put together what the workers left, write the indices, and return what `info.json` says of each split."""
-    places = [base / _WORK / _name("done", number) for number in range(len(files))]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        done = list(pool.map(lambda place: json.loads(read(place)), places))
-    wrong = [part["error"] for part in done if "error" in part]
+    tables = {split: Columns() for split in kept}
+    sizes: dict[str, dict[str, int]] = {split: {} for split in kept}
+    wrong: list[str] = []
+    for (split, name), part in zip(files, _done(base, len(files)), strict=True):
+        if "error" in part:
+            wrong.append(part["error"])
+            continue
+        tables[split].join(part)
+        offset, length = (part["columns"][column] for column in ("offset", "length"))
+        sizes[split][name] = offset[-1] + length[-1] + FOOTER if offset else 0
     if wrong:
         raise ValueError(wrong[0] + (f"; and bad images in {len(wrong) - 1} more files" if len(wrong) > 1 else ""))
     infos: dict[str, SplitInfo] = {}
     for split, entries in kept.items():
-        table, sizes = Columns(), {}
-        for (of, name), part in zip(files, done, strict=True):
-            if of == split:
-                table.join(part)
-                offset, length = (part["columns"][column] for column in ("offset", "length"))
-                sizes[name] = offset[-1] + length[-1] + FOOTER if offset else 0
         mine = settings if split == "train" else replace(settings, fraction=1.0)
         last_action = listing.entries[split][-1].thumbnail.action
         with _beside(base / split) as folder:
-            infos[split] = finish_split(folder, sizes, table, entries, last_action, mine, listing, source)
+            infos[split] = finish_split(
+                folder, sizes[split], tables[split], entries, last_action, mine, listing, source
+            )
     return infos
+
+
+def _done(base: Path, count: int) -> Iterator[dict[str, Any]]:
+    """Yield what was left of each file of records, in order, a few in memory at a time."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for first in range(0, count, _AT_ONCE):
+            numbers = range(first, min(first + _AT_ONCE, count))
+            yield from map(json.loads, pool.map(lambda number: read(base / _WORK / _name("done", number)), numbers))
 
 
 @contextmanager
