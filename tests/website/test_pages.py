@@ -40,6 +40,8 @@ def faults_of(words, whole=True):
     command, rest, places, given = COMMANDS[name], words[len(name.split()) :], [], set()
     while rest:
         word, _, value = rest.pop(0).partition("=")
+        if word == "--" and "--runner" in given:
+            break  # what follows is the runner's
         if not word.startswith("--"):
             places.append(word)
         elif word not in command.options:
@@ -75,6 +77,8 @@ def test_commands_within_text_exist(path):
         ("kreid-training a.yaml", "kreid-training: no such command"),
         ("kreid-train a.yaml --data d --out o --sets x=1", "kreid-train: no option --sets"),
         ("kreid-train a.yaml --data d", "kreid-train: lacks --out"),
+        ("kreid-convert a b -- --project=p", "kreid-convert: no option --"),
+        ("kreid-convert a --runner R -- --project=p b", "kreid-convert: lacks an argument beside ['a']"),
         ("kreid-train --data d --out o", "kreid-train: lacks an argument beside []"),
         ("kreid-weights convert f --to osnet_x1_0", "kreid-weights convert: lacks --out"),
     ],
