@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from kreid.errors import ConfigError
-from kreid.files.atomic import atomic_path
+from kreid.files.atomic import atomic_file
+from kreid.files.parquet import write_parquet
 from tfrecords_tools.arrays import write_arrays
 
 SUFFIXES = (".npz", ".parquet")
-_SCHEMA = {"kreid": "vectors 1"}  # of Parquet's own metadata: a second form would get another number
 
 
 def check_suffix(name: str, path: Path) -> None:
@@ -40,26 +40,5 @@ def write_vectors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         OSError: where it cannot be written.
     """
-    with atomic_path(path) as partial:
-        if path.suffix == ".parquet":
-            _write_parquet(partial, arrays)
-        else:
-            write_arrays(partial, arrays)
-
-
-def _write_parquet(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    import pyarrow
-    import pyarrow.parquet
-
-    columns, about = {}, dict(_SCHEMA)
-    for name, array in arrays.items():
-        if array.ndim == 0:
-            about[name] = str(array)
-        elif array.ndim == 2:
-            columns[name] = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(array.reshape(-1)), array.shape[1])
-        elif array.dtype.kind == "U":  # Parquet's text is UTF-8, a file's name need not be
-            names = [str(value).encode("utf-8", "backslashreplace").decode() for value in array]
-            columns[name] = pyarrow.array(names, pyarrow.string())
-        else:
-            columns[name] = pyarrow.array(array)
-    pyarrow.parquet.write_table(pyarrow.table(columns, metadata=about), path)
+    with atomic_file(path) as file:
+        (write_parquet if path.suffix == ".parquet" else write_arrays)(file, arrays)
