@@ -36,6 +36,10 @@ TRUTH = "gt/gt.txt"
 _COLUMNS = ("frame", "track", "left", "top", "width", "height", "counts", "class", "visibility")
 _DETECTOR = re.compile(r"(?<=MOT17-[0-9]{2})-(DPM|FRCNN|SDP)$")
 _PEOPLE = (1, -1)  # classes: a pedestrian, and none told
+NO_TRACK = "boxes of no track (-1) left out"
+NO_PERSON = "boxes of the ball left out"
+MARKED = "boxes marked as not counting (0) left out"
+OTHER_CLASS = "boxes of another class than pedestrian (1) left out"
 
 
 def _missing(root: Path) -> str:
@@ -87,7 +91,9 @@ def _look(one: Footage, options: Options) -> Iterator[Sighting]:
         if len(cells) < 6:
             raise row.error(f"expected {', '.join(_COLUMNS[:6])}, received {text!r}")
         sighting = _sighting(row, len(cells))
-        if sighting is None or (truth and _passed_over(row, len(cells))):
+        left_out = NO_TRACK if sighting.track == "-1" else _passed_over(row, len(cells)) if truth else ""
+        if left_out:
+            yield replace(sighting, left_out=left_out)
             continue
         key = (sighting.frame, sighting.track)
         if (first := seen.setdefault(key, line)) != line:
@@ -95,26 +101,28 @@ def _look(one: Footage, options: Options) -> Iterator[Sighting]:
         tracklet = known.get(sighting.track)
         if tracklet is None:
             yield sighting
-        elif tracklet.role is not None:
+        elif tracklet.role is None:
+            yield replace(sighting, left_out=NO_PERSON)
+        else:
             yield replace(sighting, role=tracklet.role, jersey=tracklet.jersey)
 
 
-def _sighting(row: Row, cells: int) -> Sighting | None:
-    """What a line says; None for a detection of no track, -1."""
+def _sighting(row: Row, cells: int) -> Sighting:
+    """What a line says; a detection of no track has the track -1."""
     frame, track = row.number("frame"), row.number("track")
     if frame != int(frame) or frame < 0 or track != int(track) or track < -1:
         raise row.error(f"expected whole numbers as frame and track, received {row['frame']!r} and {row['track']!r}")
     left, top, width, height = (row.number(name) for name in _COLUMNS[2:6])
     visibility = row.number("visibility") if cells == 9 else None  # of ten columns, the last three are a place in space
     known = visibility if visibility is not None and visibility >= 0 else None
-    return None if track < 0 else Sighting(int(frame), str(int(track)), (left, top, width, height), known)
+    return Sighting(int(frame), str(int(track)), (left, top, width, height), known)
 
 
-def _passed_over(row: Row, cells: int) -> bool:
-    """Whether a line of the truth does not count: it is marked so, or shows no pedestrian."""
+def _passed_over(row: Row, cells: int) -> str:
+    """Why a line of the truth does not count: it is marked so, or shows no pedestrian; "" for one that does."""
     counts = row.number("counts") if cells > 6 else 1
     kind = row.number("class") if cells == 9 else 1
-    return counts == 0 or kind not in _PEOPLE
+    return MARKED if counts == 0 else "" if kind in _PEOPLE else OTHER_CLASS
 
 
 SOURCE = Source(

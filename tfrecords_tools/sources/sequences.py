@@ -69,7 +69,17 @@ class Footage:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A box of a track in a frame: edges in pixels; visibility is None where it is not told."""
+    """A box of a track in a frame.
+
+    Args:
+        frame: its number.
+        track: the track's name.
+        box: left, top, width, height in pixels.
+        visibility: from 0 to 1, None where it is not told.
+        role: as SoccerNet-v3 ReID writes it, None where it is not told.
+        jersey: the same way.
+        left_out: why the box is not wanted, as a note counts it; "" for one that is.
+    """
 
     frame: int
     track: str
@@ -77,6 +87,7 @@ class Sighting:
     visibility: float | None = None
     role: str | None = None
     jersey: str | None = None
+    left_out: str = ""
 
 
 def find_footage(root: Path, video: Path | None = None) -> list[Footage]:
@@ -166,7 +177,11 @@ def list_footage(
             else:
                 found.append((one, path, sighting, person))
     if not found:
-        raise ValueError(f"{root}: no box of a track is left; look at --min-size, --min-visibility and --identities")
+        why = ", ".join(f"{count:,} {what}" for what, count in sum(notes.values(), Counter()).items())
+        told = f" ({why})" if why else ""
+        raise ValueError(
+            f"{root}: no box of a track is left{told}; look at --min-size, --min-visibility and --identities"
+        )
     people, people_names = number_names(person for *_, person in found)
     entries = []
     for one, path, sighting, person in found:
@@ -217,10 +232,13 @@ def _person(one: Footage, track: str, joined: Mapping[tuple[str, str], str] | No
 def _kept(
     one: Footage, options: Options, look: Callable[[Footage], Iterator[Sighting]], notes: Counter[str]
 ) -> Iterator[tuple[Path, Sighting]]:
-    """Yield the boxes that are wanted, by frame, with the frame's file."""
+    """Yield the boxes that are wanted, by frame, with the frame's file; count the others in `notes`."""
     frames = one.frames()
     wanted = set(list(frames)[:: options.every])
     for sighting in sorted(look(one), key=lambda sighting: (sighting.frame, sighting.track)):
+        if sighting.left_out:
+            notes[sighting.left_out] += sighting.frame in wanted
+            continue
         if sighting.frame not in frames:
             if one.video is not None:
                 raise ValueError(

@@ -12,6 +12,7 @@ from sets import write_images, write_sequence
 
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import read_index, read_info
+from tfrecords_tools.sources.mot import MARKED, NO_TRACK, OTHER_CLASS
 from tfrecords_tools.sources.sequences import find_footage
 from tfrecords_tools.sources.source import Options
 from tfrecords_tools.sources.table import SOURCES, find_source
@@ -168,6 +169,19 @@ def test_what_is_left_out(tmp_path, options, frames):
     small, hidden = "boxes too small left out", "boxes hardly visible left out"
     expected = {"min_visibility": {hidden: 1}, "min_size": {small: 1}}.get(next(iter(options), ""), {})
     assert {name: count for name, count in listing.notes["test"].items() if name in (small, hidden)} == expected
+
+
+def test_lines_that_do_not_count_are_counted(tmp_path):
+    write_sequence(tmp_path / "set/a", [*MOT16, "2,-1,0,0,10,20,1,1,0.9", "7,-1,0,0,10,20,1,1,0.9"])
+    convert(tmp_path / "set", tmp_path / "out", ["test"], options=Options(train_share=0))
+    counted = {NO_TRACK: 1, MARKED: 1, OTHER_CLASS: 1}  # the seventh frame is not there, and none is taken from it
+    notes = read_info(tmp_path / "out")["splits"]["test"]["notes"]
+    assert {name: count for name, count in notes.items() if "left out" in name} == counted
+    listing = read(tmp_path / "set", ["test"], train_share=0, every=2)
+    assert {name for name in counted if listing.notes["test"].get(name)} == {MARKED, OTHER_CLASS}
+    (tmp_path / "set/a/gt/gt.txt").write_text("1,1,0,0,10,20,1,8,1\n")
+    with pytest.raises(ValueError, match="no box of a track is left .1 boxes of another class than pedestrian"):
+        read(tmp_path / "set", ["test"], train_share=0)
 
 
 def test_a_margin_widens_boxes(tmp_path):
