@@ -173,7 +173,8 @@ Margin = Annotated[
     typer.Option(metavar="F", help="Added to each side of a box, as a part of its width and height. Default: 0."),
 ]
 MinSize = Annotated[
-    int | None, typer.Option(metavar="N", help="Boxes of a smaller height or width in pixels are left out. Default: 1.")
+    int | None,
+    typer.Option(metavar="N", help="Boxes whose crop is less than N pixels high or wide are left out. Default: 1."),
 ]
 MinVisibility = Annotated[
     float | None, typer.Option(metavar="F", help="Less visible boxes are left out, 0 to 1 (mot). Default: 0.")

@@ -18,6 +18,17 @@ class Box(NamedTuple):
     width: int
     height: int
 
+    def clipped(self, width: int, height: int) -> "Box":
+        """Return what lies inside a frame of this size; its width or height is 0 or less where nothing does.
+
+        Example:
+            >>> Box(-4, 30, 10, 20).clipped(60, 40)
+            Box(left=0, top=30, width=6, height=10)
+        """
+        left, top = max(self.left, 0), max(self.top, 0)
+        right, bottom = min(self.left + self.width, width), min(self.top + self.height, height)
+        return Box(left, top, right - left, bottom - top)
+
 
 def rounded_box(x: float, y: float, width: float, height: float, margin: float = 0.0) -> Box:
     """Return the box whose edges are nearest to these, in pixels; halves go right and down.

@@ -49,11 +49,10 @@ def cut_out(path: Path, frame: Image.Image, box: Box) -> Image.Image:
     Raises:
         ValueError: naming the file, if nothing of the box lies inside.
     """
-    left, top = max(box.left, 0), max(box.top, 0)
-    right, bottom = min(box.left + box.width, frame.width), min(box.top + box.height, frame.height)
-    if left >= right or top >= bottom:
+    left, top, width, height = box.clipped(frame.width, frame.height)
+    if width <= 0 or height <= 0:
         raise ValueError(
             f"{path}: the box at x {box.left}, y {box.top}, {box.width} wide and {box.height} high, leaves nothing of "
             f"the frame of {frame.width} x {frame.height} pixels; mend it, or leave it out"
         )
-    return frame.crop((left, top, right, bottom))
+    return frame.crop((left, top, left + width, top + height))

@@ -157,6 +157,13 @@ def count_frames(path: Path) -> int:
     return len(video)
 
 
+def frame_size(path: Path) -> tuple[int, int]:
+    """Return width and height of a video's frames, without looking for them."""
+    with _load_av().open(str(path)) as container:
+        stream = container.streams.video[0]
+        return stream.width, stream.height
+
+
 def _reason(error: Exception) -> str:
     """What FFmpeg says, without its number and the file's name."""
     return one_line(getattr(error, "strerror", None) or error)

@@ -5,7 +5,7 @@ import pytest
 from clips import SIZE, grey, write_clip
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.video import Video, Videos, count_frames
+from tfrecords_tools.video import Video, Videos, count_frames, frame_size
 
 
 def number_of(image):
@@ -47,6 +47,7 @@ def test_a_rate_that_varies_shifts_no_number_and_is_told(tmp_path, clip, caplog)
     video = Video(path)
     assert [number_of(video.read(number)) for number in range(1, 11)] == list(range(1, 11))
     assert count_frames(clip) == 30
+    assert frame_size(clip) == Video(clip).read(1).size
     assert caplog.messages == []
     assert count_frames(path) == 10
     assert f"{path}: its frames follow each other at varying times; they are counted, not timed, from 1" in caplog.text

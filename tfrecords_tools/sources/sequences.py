@@ -12,16 +12,20 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from tfrecords_tools.entry import SPLITS, Entry, inside, rounded_box, where
+from PIL import Image
+
+from tfrecords_tools.entry import SPLITS, Box, Entry, inside, rounded_box, where
+from tfrecords_tools.formats import SIGNATURES
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.folders import SPLIT_NAMES
 from tfrecords_tools.sources.rows import read_identities
 from tfrecords_tools.sources.source import Listing, Options
-from tfrecords_tools.video import count_frames
+from tfrecords_tools.video import count_frames, frame_size
 from tfrecords_tools.walk import SUFFIXES
 
 FRAMES = "img1"
@@ -235,6 +239,7 @@ def _kept(
     """Yield the boxes that are wanted, by frame, with the frame's file; count the others in `notes`."""
     frames = one.frames()
     wanted = set(list(frames)[:: options.every])
+    size_of = lru_cache(maxsize=1)(_image_size if one.video is None else frame_size)  # a frame's boxes come together
     for sighting in sorted(look(one), key=lambda sighting: (sighting.frame, sighting.track)):
         if sighting.left_out:
             notes[sighting.left_out] += sighting.frame in wanted
@@ -251,12 +256,28 @@ def _kept(
             )
         if sighting.frame not in wanted:
             continue
-        if min(sighting.box[2:]) < options.min_size:
+        if min(_cut(frames[sighting.frame], sighting, options, size_of)[2:]) < options.min_size:
             notes["boxes too small left out"] += 1
         elif sighting.visibility is not None and sighting.visibility < options.min_visibility:
             notes["boxes hardly visible left out"] += 1
         else:
             yield frames[sighting.frame], sighting
+
+
+def _cut(path: Path, sighting: Sighting, options: Options, size_of: Callable[[Path], tuple[int, int] | None]) -> Box:
+    """What is cut for a box. By default a frame's size is not looked up: a box outside of it is a problem to name."""
+    box = rounded_box(*sighting.box, margin=options.margin)
+    size = size_of(path) if options.min_size > 1 else None
+    return box if size is None else box.clipped(*size)
+
+
+def _image_size(path: Path) -> tuple[int, int] | None:
+    """Width and height by a file's head; None where it cannot be read, which is said where the file is."""
+    try:
+        with path.open("rb") as file, Image.open(file, formats=tuple(SIGNATURES.values())) as image:
+            return image.size
+    except Exception:  # of many types, see `formats.read_whole`
+        return None
 
 
 def _frames_folder(folder: Path) -> str:

@@ -23,7 +23,8 @@ class Options:
         train_share: part of the people, or of the actions where there are several, that such a division gives to
             training. Default: half, as in Market-1501.
         margin: added to each side of a box before it is cut, as a part of its width and height.
-        min_size: boxes of a smaller height or width, in pixels of the frame, are left out.
+        min_size: boxes of which less is cut out, in height or width, are left out; in pixels of the frame, with the
+            margin, and without what lies outside of the frame.
         min_visibility: boxes that are less visible, 0 to 1, are left out, where the file tells.
         every: every n-th frame is taken.
 

@@ -184,6 +184,18 @@ def test_lines_that_do_not_count_are_counted(tmp_path):
         read(tmp_path / "set", ["test"], train_share=0)
 
 
+def test_the_smallest_size_is_that_of_what_is_cut(tmp_path):
+    boxes = ["-6,0,10,20", "-5,0,10,20", "56,0,10,20", "55,10,10,20", "0,36,10,20", "30,30,4,8", "90,90,10,20"]
+    write_sequence(tmp_path / "a", [f"1,{track},{box},1,1,1" for track, box in enumerate(boxes)])  # 60 x 40 pixels
+    listing = read(tmp_path, ["test"], train_share=0, min_size=5)
+    assert [one.track for one in every(listing)] == ["a/1", "a/3"]
+    assert listing.notes["test"]["boxes too small left out"] == 5
+    wide = read(tmp_path, ["test"], train_share=0, min_size=5, margin=0.25)
+    assert [one.track for one in every(wide)] == [f"a/{track}" for track in range(6)]
+    (tmp_path / "a/img1/000001.png").write_bytes(b"damaged")  # which is told where it is cut
+    assert len(every(read(tmp_path, ["test"], train_share=0, min_size=5))) == 6
+
+
 def test_a_margin_widens_boxes(tmp_path):
     write_sequence(tmp_path / "a", ["1,1,10,10,10,20", "2,1,10,10,10,20"])
     boxes = {one.box for one in every(read(tmp_path, ["test"], train_share=0, margin=0.1))}
