@@ -19,6 +19,18 @@ def frame_of(name: str) -> int | None:
     return int(numbers[-1]) if numbers and len(numbers[-1]) <= _DIGITS else None
 
 
+def same_form(name: str) -> str:
+    """Return a name in Unicode's composed form, in which names of files and of lists are held against each other.
+
+    Some file systems and programs write an accented letter as two characters, which looks the same.
+
+    Example:
+        >>> same_form("anne\u0301") == "ann\u00e9"
+        True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
 def find_alike(names: Iterable[str], case: bool = True) -> tuple[str, str] | None:
     """Return the first two names that are read as one: they differ in case, spaces or Unicode's form, if at all.
 
@@ -31,7 +43,7 @@ def find_alike(names: Iterable[str], case: bool = True) -> tuple[str, str] | Non
     seen: dict[str, str] = {}
     for name in names:
         folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        plain = folded if case else unicodedata.normalize("NFC", name)
+        plain = folded if case else same_form(name)
         if plain in seen:
             return seen[plain], name
         seen[plain] = name

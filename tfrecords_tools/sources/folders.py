@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords_tools.entry import SUBSETS, Entry, inside
-from tfrecords_tools.given_names import frame_of
+from tfrecords_tools.given_names import frame_of, same_form
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
@@ -113,7 +113,7 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
         raise ValueError(
             f"{options.identities}: joins no track of {root} to a person; camera and track are folders there"
         )
-    _warn_of_absent(options.identities, joined, {(place.camera, place.track) for place in places})
+    _warn_of_absent(options.identities, joined, {(same_form(place.camera), same_form(place.track)) for place in places})
     check_alike("cameras", (place.camera for place in places))
     check_alike("people", (person or "" for person in persons.values()), case=False)
     cameras, camera_names = number_names((place.camera for place in places), first=0)
@@ -143,7 +143,7 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
 
 def _person(place: _Place, joined: Mapping[tuple[str, str], str] | None) -> str | None:
     """The name of the person, "" for nobody in particular, None where it is not known who that is."""
-    return place.track if joined is None else joined.get((place.camera, place.track))
+    return place.track if joined is None else joined.get((same_form(place.camera), same_form(place.track)))
 
 
 def _warn_of_absent(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords_tools.errors import one_line
+from tfrecords_tools.given_names import same_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,15 @@ def _check_header(row: Row, names: Sequence[str], needed: Sequence[str]) -> None
 def read_identities(path: Path) -> dict[tuple[str, str], str]:
     """Read which person each track is: columns camera, track, person; a person of "" is nobody in particular.
 
+    Returns:
+        Persons by camera and track, these in the form of `given_names.same_form`.
+
     Raises:
         ValueError: naming file and line, see `read_rows`; also for a track that stands twice.
     """
     found: dict[tuple[str, str], tuple[str, int]] = {}
     for row in read_rows(path, ("camera", "track", "person")):
-        key = (row["camera"], row["track"])
+        key = (same_form(row["camera"]), same_form(row["track"]))
         if key in found:
             raise row.error(f"track {key[1]!r} of camera {key[0]!r} stands in line {found[key][1]} too; remove one")
         found[key] = (row["person"], row.line)

@@ -19,6 +19,7 @@ from PIL import Image
 
 from tfrecords_tools.entry import SPLITS, Box, Entry, inside, rounded_box, where
 from tfrecords_tools.formats import SIGNATURES
+from tfrecords_tools.given_names import same_form
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
@@ -186,6 +187,7 @@ def list_footage(
         raise ValueError(
             f"{root}: no box of a track is left{told}; look at --min-size, --min-visibility and --identities"
         )
+    check_alike("people", (person for *_, person in found), case=False)
     people, people_names = number_names(person for *_, person in found)
     entries = []
     for one, path, sighting, person in found:
@@ -229,8 +231,8 @@ def _person(one: Footage, track: str, joined: Mapping[tuple[str, str], str] | No
     """The name of a person, None where it is not known who that is; a sequence may be called by its last folder."""
     if joined is None:
         return f"{one.name}/{track}"
-    found = joined.get((one.name, track))
-    return joined.get((one.folder.name, track)) if found is None else found
+    found = joined.get((same_form(one.name), track))
+    return joined.get((same_form(one.folder.name), track)) if found is None else found
 
 
 def _kept(

@@ -1,3 +1,4 @@
+import unicodedata
 from collections import Counter
 from contextlib import suppress
 
@@ -49,6 +50,14 @@ def test_a_divided_set_is_as_its_folders_say(tmp_path):
     assert [one.thumbnail.frame for one in listing.entries["train"]] == [1, 2, 1]
 
 
+def test_a_person_of_two_splits_is_named(tmp_path, caplog):
+    write_images(tmp_path, [*DIVIDED, "train/side/p3/0001.jpg"])
+    read(tmp_path)
+    assert [message.partition(";")[0] for message in caplog.messages] == [
+        "1 person stands in train and in test, the first: p3"
+    ]
+
+
 def test_query_and_gallery_alone_are_a_test_set(tmp_path):
     write_images(tmp_path, ["query/a/p/1.jpg", "gallery/b/p/1.jpg"])
     assert find_source(tmp_path).splits(tmp_path, Options()) == ["test"]
@@ -89,6 +98,21 @@ def test_tracks_are_joined_to_people(tmp_path, caplog):
     assert caplog.messages == [
         f"{tmp_path}/tracks.csv: 1 of 6 tracks have no images, the first: track 't9' of camera 'b'"
     ]
+
+
+def test_tracks_are_joined_whatever_the_form_of_their_letters(tmp_path, caplog):
+    written = ("left\u00e9", "anne\u0301")
+    write_images(tmp_path / "set", [f"{camera}/{track}/1.png" for camera in written for track in written])
+    listed = [unicodedata.normalize(form, name) for name in written for form in ("NFC", "NFD")]
+    rows = [f"{listed[0]},{listed[3]},p", f"{listed[1]},{listed[0]},q", f"{listed[3]},{listed[2]},p"]
+    (tmp_path / "tracks.csv").write_text("\n".join(["camera,track,person", *rows]), encoding="utf-8")
+    listing = read(tmp_path / "set", ["test"], identities=tmp_path / "tracks.csv", train_share=0)
+    assert len(listing.entries["test"]) == 3
+    assert listing.notes["test"]["images of tracks without an identity left out"] == 1
+    assert caplog.messages == []
+    (tmp_path / "tracks.csv").write_text("\n".join(["camera,track,person", rows[1], f"{listed[0]},{listed[0]},p"]))
+    with pytest.raises(ValueError, match="line 3: track .* stands in line 2 too; remove one"):
+        read(tmp_path / "set", identities=tmp_path / "tracks.csv")
 
 
 def test_one_camera_is_scored_inside_the_action(tmp_path):

@@ -142,6 +142,19 @@ def test_identities_join_sequences(tmp_path):
     assert Counter(one.subset for one in every(listing)) == {"query": 2, "gallery": 16}
 
 
+def test_identities_name_sequences_in_any_form_of_a_letter(tmp_path):
+    write_sequence(tmp_path / "set/cote\u0301", LINES)
+    write_sequence(tmp_path / "set/a\u00e9", LINES)
+    rows = ["camera,track,person", "cot\u00e9,1,anna", "ae\u0301,2,anna"]
+    (tmp_path / "who.csv").write_text("\n".join(rows), encoding="utf-8")
+    listing = read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
+    assert {one.track for one in every(listing)} == {"a\u00e9/2", "cote\u0301/1"}
+    rows += ["cot\u00e9,2,z\u00e9", "ae\u0301,1,ze\u0301"]
+    (tmp_path / "who.csv").write_text("\n".join(rows), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"two people of one name, 'ze.u0301' and 'z.xe9': rename one"):
+        read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
+
+
 MOT16 = [
     "1,1,0,0,10,20,1,1,0.9",
     "2,1,0,0,10,20,1,1,0.3",
