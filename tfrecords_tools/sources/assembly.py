@@ -1,13 +1,16 @@
 """From labelled images to a listing: numbers for names, indices in each list, and what is to know of queries."""
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 from tfrecords_tools.entry import SPLITS, Entry, placed
-from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.errors import ConfigError, one_line
 from tfrecords_tools.given_names import find_alike
 from tfrecords_tools.sources.source import Listing
 
+_LOG = logging.getLogger(__name__)
 UNMATCHED = "queries without a match"
 NOBODY_QUERIES = "queries of nobody in particular left out"
 NOBODY = 0  # the person of boxes that show nobody in particular: in the gallery, never a query
@@ -65,7 +68,8 @@ def assemble(
     """Order the entries of some splits, number lists and actions, and note the queries that have no match.
 
     Each split counts its actions from 0, as SoccerNet does, so that a fraction of them is one of all of the split's. A
-    query of nobody in particular is left out and counted: all distractors would be its matches.
+    query of nobody in particular is left out and counted: all distractors would be its matches. A person in two splits
+    is warned of.
 
     Args:
         entries: of all splits; their bbox indices are given here, in the order in which they come.
@@ -80,6 +84,8 @@ def assemble(
     """
     listed: dict[str, list[Entry]] = {split: [] for split in splits}
     notes = {split: Counter((notes or {}).get(split, ())) for split in splits}
+    entries = list(entries)
+    _warn_of_shared_people(entries, people)
     for entry in entries:
         if entry.split not in listed:
             continue
@@ -99,6 +105,21 @@ def assemble(
         unmatched = sum(not matched for matched in find_matches(mine, protocol))
         notes[split] += Counter({UNMATCHED: unmatched})
     return Listing(listed, protocol, cameras, people, {split: dict(counts) for split, counts in notes.items()})
+
+
+def _warn_of_shared_people(entries: Iterable[Entry], names: Sequence[str]) -> None:
+    seen: defaultdict[str, set[int]] = defaultdict(set)
+    for entry in entries:
+        if entry.thumbnail.person not in (None, NOBODY):
+            seen[entry.split].add(entry.thumbnail.person)
+    for first, second in combinations([split for split in SPLITS if split in seen], 2):
+        if both := seen[first] & seen[second]:
+            person = min(both)
+            _LOG.warning(
+                "%d %s in %s and in %s, the first: %s; their scores are better than those of people never seen",
+                len(both), "person stands" if len(both) == 1 else "people stand", first, second,
+                one_line(names[person] if person < len(names) else person),
+            )  # fmt: skip
 
 
 def find_matches(entries: Sequence[Entry], protocol: str) -> list[bool]:

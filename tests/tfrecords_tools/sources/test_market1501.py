@@ -68,6 +68,16 @@ def test_names_of_any_letters_never_break_the_parser(name):
     assert frame is None or frame >= 0
 
 
+def test_a_person_of_training_and_test_is_warned_of(tmp_path, caplog):
+    write_images(tmp_path, MARKET)
+    read(tmp_path)
+    assert caplog.messages == []
+    write_images(tmp_path, [f"bounding_box_train/000{person}_c1s1_000001_00.jpg" for person in (4, 1)])
+    read(tmp_path, ["train"])  # test is made of the same set, if at another time
+    said = "2 people stand in train and in test, the first: 1; their scores are better than those of people never seen"
+    assert caplog.messages == [said]
+
+
 def test_the_folders_are_told_and_listed(tmp_path):
     write_images(tmp_path, MARKET)
     assert find_source(tmp_path).name == "market1501"
