@@ -15,7 +15,7 @@ from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.folders import SPLIT_NAMES
-from tfrecords_tools.sources.rows import Row, read_header, read_rows
+from tfrecords_tools.sources.rows import Row, foreign_coding, read_header, read_rows
 from tfrecords_tools.sources.source import Listing, Options, Source
 
 NEEDED = ("path", "person")
@@ -35,11 +35,21 @@ def _missing(root: Path) -> str:
     if len(files) > 1:
         return f"expected one CSV file of images, found {', '.join(path.name for path in files)}; give one of them"
     if not files and root.is_file():
-        named = one_line(", ".join(map(repr, read_header(root))), 200) or "none"
-        return f"expected the columns {' and '.join(NEEDED)}, with commas between them, received {named}"
+        return f"expected the columns {' and '.join(NEEDED)}, with commas between them, received {_named(root)}"
     if not files:
-        return f"no CSV file with the columns {' and '.join(NEEDED)}"
+        other = next(iter(sorted(root.glob("*.csv"))), None) if root.is_dir() else None
+        there = f"; {one_line(other.name)} has {_named(other)}" if other else ""
+        return f"no CSV file with the columns {' and '.join(NEEDED)}, with commas between them{there}"
     return ""
+
+
+def _named(path: Path) -> str:
+    """The names that stand in a file's first line, for messages."""
+    if path.suffix.lower() != ".csv":
+        return "a file that is not named .csv"
+    if coding := foreign_coding(path):
+        return f"a file in {coding}; save it as UTF-8"
+    return one_line(", ".join(map(repr, read_header(path))), 200) or "none"
 
 
 def _splits(root: Path, options: Options) -> list[str]:

@@ -1,5 +1,6 @@
 """CSV files that people write: every error names file and line."""
 
+import codecs
 import csv
 import io
 import math
@@ -61,6 +62,15 @@ def read_header(path: Path) -> list[str]:
         return []
 
 
+def foreign_coding(path: Path) -> str:
+    """Return the coding of a file that is no UTF-8 by its first bytes, as Excel saves some; "" where it may be."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or (b"\0" in start[:2] and start[:2] != b"\0\0"):
+        return "UTF-16"
+    return ""
+
+
 def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
     """Yield the lines of a CSV file, cells without the spaces around them; empty lines are passed over.
 
@@ -73,6 +83,8 @@ def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
             line has more or fewer cells than the first.
         OSError: where it cannot be read.
     """
+    if coding := foreign_coding(path):
+        raise ValueError(f"{path}, line 1: a file in {coding}; save it as UTF-8")
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")
@@ -86,6 +98,8 @@ def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
             values = [cell.strip() for cell in cells]
             if not any(values):
                 continue
+            if "\0" in "".join(values):  # at the end of a name an index would lose it
+                raise Row(path, reader.line_num, {}).error("holds the character NUL; take it out, or save it as UTF-8")
             if not names:
                 names = values
                 _check_header(Row(path, reader.line_num, {}), names, needed)

@@ -55,6 +55,10 @@ def find_source(root: Path, name: str | None = None, video: bool = False) -> Sou
         raise ConfigError(f"--source: expected one of {', '.join(SOURCES)}, received {name!r}")
     if not root.exists():
         raise ConfigError(f"{root}: no such folder; expected {_one_of(name)}")
+    if name is None and root.is_file():
+        if root.suffix.lower() != ".csv":
+            raise ConfigError(f"{root}: a file; expected a folder of images, unpacked, or a CSV file of them (.csv)")
+        name = "csv"  # all others are folders, and what they miss says nothing of it
     missing = {}
     for source in SOURCES.values() if name is None else (SOURCES[name],):
         says = source.missing_beside_video if video else source.missing

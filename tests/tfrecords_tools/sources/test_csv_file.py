@@ -238,8 +238,27 @@ def test_a_track_of_one_name_in_two_actions_is_two(tmp_path):
 )
 def test_a_file_without_the_columns_is_told_what_it_has(tmp_path, head, shown):
     (tmp_path / "images.csv").write_text(head)
-    with pytest.raises(ConfigError, match=f"csv: expected the columns path and person, .* received {shown}"):
+    with pytest.raises(ConfigError, match=f"csv: expected the columns path and person, .* received {shown}") as refused:
         find_source(tmp_path / "images.csv")
+    assert str(refused.value).startswith(f"{tmp_path / 'images.csv'}: expected")
+    assert "soccernet" not in str(refused.value)
+    with pytest.raises(ConfigError, match=rf"no CSV file with the columns .*; images\.csv has {shown}"):
+        find_source(tmp_path, "csv")
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_of_utf16_is_called_so(tmp_path, coding):
+    write_images(tmp_path, IMAGES)
+    (tmp_path / "images.csv").write_bytes(FULL.encode(coding))
+    for place in (tmp_path / "images.csv", tmp_path):
+        with pytest.raises(ConfigError, match=r"images\.csv.* a file in UTF-16; save it as UTF-8"):
+            find_source(place, "csv")
+
+
+def test_a_name_with_a_nul_is_refused(tmp_path):
+    write(tmp_path, FULL.replace("anna", "an\0na", 1))
+    with pytest.raises(ValueError, match=r"images\.csv, line 2: .*NUL"):
+        read(tmp_path)
 
 
 def test_one_person_in_two_forms_of_a_letter_is_told(tmp_path):

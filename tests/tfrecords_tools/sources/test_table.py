@@ -28,6 +28,12 @@ def test_a_foreign_folder_is_told_what_each_source_misses(tmp_path):
         assert str(one.value).removeprefix(f"{tmp_path}: ") in said
 
 
+def test_a_file_that_is_no_csv(tmp_path):
+    (tmp_path / "market.zip").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match=r"market\.zip: a file; expected a folder of images, unpacked, or a CSV file"):
+        find_source(tmp_path / "market.zip")
+
+
 @pytest.mark.parametrize("name", [None, *SOURCES])
 def test_a_folder_that_is_not_there(tmp_path, name):
     with pytest.raises(ConfigError, match="nowhere: no such folder; expected "):
