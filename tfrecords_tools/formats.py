@@ -61,7 +61,8 @@ def read_whole(data: bytes, pixels: bool = True, most: int | None = None) -> Ima
         raise ValueError(_not_whole(error)) from error
     if most is not None and head.width * head.height > most:
         raise ValueError(
-            f"has {head.width} x {head.height} pixels, more than the {most:,} that are let pass (--max-pixels)"
+            f"has {head.width} x {head.height} pixels, more than the {most:,} that are let pass; make it smaller, cut "
+            "it or leave it out (kreid-convert takes more by --max-pixels)"
         )
     try:
         # Decoding alone overlooks damage behind the last row of pixels; verify() reads the checksums of a PNG but not

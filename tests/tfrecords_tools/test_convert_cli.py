@@ -146,7 +146,7 @@ def test_what_is_no_path_is_refused(convert, tree, tmp_path, monkeypatch, args, 
     "make, message",
     [
         (lambda root: None, "no such folder; expected a SoccerNet-v3 ReID tree"),
-        (lambda root: root.write_text("a file"), "soccernet: not a folder"),
+        (lambda root: root.write_text("a file"), "root: a file; expected a folder of images"),
         (lambda root: root.mkdir(), "soccernet: no SoccerNet-v3 ReID split in this folder"),
     ],
     ids=["missing", "file", "empty"],
@@ -255,7 +255,7 @@ def test_a_split_whose_images_are_all_bad_is_an_error(convert, tree, tmp_path):
 def test_too_many_pixels_are_refused(convert, tree, tmp_path):
     code, _, err = convert(tree, tmp_path / "out", "--split", "test", "--max-pixels", "71")
     assert code == 1
-    assert "has 6 x 12 pixels, more than the 71 that are let pass (--max-pixels)" in err
+    assert "has 6 x 12 pixels, more than the 71 that are let pass; make it smaller, " in err
     assert convert(tree, tmp_path / "out", "--split", "test", "--max-pixels", "72")[0] == 0
 
 
