@@ -60,8 +60,9 @@ def rank(
 
     Writes RUN/ranking_<split>.json, the file that SoccerNet's scorer and challenge server take, and
     RUN/report_<split>.html, a page to look at. By --protocol cross_camera, whose lists are not what that file holds,
-    it writes the page alone, with the first images of each list. The switches ask for better rankings than the plain
-    one; those left out are as the section `evaluation` of RUN's configuration says.
+    it writes the page alone, with the first images of each list, and calls an older ranking file
+    ranking_<split>.former.json. The switches ask for better rankings than the plain one; those left out are as the
+    section `evaluation` of RUN's configuration says.
     """
     check_run(run_folder)
     if _is_search(context):
@@ -98,7 +99,11 @@ def rank(
         print(ranking_files.write(ranking, written))
     else:
         figures = figures_by_settings(embeddings, settings, metric, by, ("order",))["order"]
-    finish(_write_report(runs, models[0], ranking, figures, records, split, settings, look))
+    report = _write_report(runs, models[0], ranking, figures, records, split, settings, look)
+    if not written and (former := result_path(runs, f"ranking_{split}.json")).is_file():
+        kept = former.replace(former.with_suffix(".former.json"))
+        note(f"{former} is of another ranking than the page beside it, and is called {kept.name} now")
+    finish(report)
 
 
 def _is_search(context: typer.Context) -> bool:

@@ -106,16 +106,17 @@ def _counts(ranking: Ranking) -> str:
 
 
 def _notes(ranking: Ranking, listed: int, labelled: bool, scores: Scores | None) -> Iterator[str]:
+    where = "from another camera in the gallery" if ranking.protocol == "cross_camera" else "in the gallery"
     if not labelled:
         yield (
             "The labels of this split are withheld, so nothing is scored. The list begins with the queries whose two "
             "best gallery images are almost equally near: there the ranking is least sure."
         )
     elif scores is None:
-        yield "No query has a picture of its person in its gallery, so nothing can be scored."
+        yield f"No query has a picture of its person {where}, so nothing can be scored."
     elif scores.skipped:
         which = "1 query has" if scores.skipped == 1 else f"{scores.skipped:,} queries have"
-        yield f"{which} no picture of the person in the gallery: listed last, and left out of every figure."
+        yield f"{which} no picture of the person {where}: listed last, and left out of every figure."
     if ranking.protocol == "cross_camera":
         yield (
             "Protocol cross_camera, as in Market-1501: gallery images of the query's person from its own camera count "

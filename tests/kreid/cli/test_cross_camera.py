@@ -112,18 +112,23 @@ def test_comparison_is_by_one_protocol(filmed, run, tmp_path, capsys):
 
 def test_the_page_shows_the_first_of_each_list(filmed, run, capsys, kept, monkeypatch):
     monkeypatch.setattr("kreid.cli.rank._SHOWN", 3)
+    (run / "ranking_test.json").write_text("of another set")
     code, lines, err = invoke(capsys, rank_app, run, "--data", filmed, "--no-look")
     assert (code, lines) == (0, [str(run / "report_test.html")])
-    assert err == (
-        "no ranking file: SoccerNet's form holds all of an action, and protocol 'cross_camera' leaves some of it out\n"
-    )
+    assert err.splitlines() == [
+        "no ranking file: SoccerNet's form holds all of an action, and protocol 'cross_camera' leaves some of it out",
+        f"{run / 'ranking_test.json'} is of another ranking than the page beside it, and is called "
+        "ranking_test.former.json now",
+    ]
     assert not (run / "ranking_test.json").exists()
+    assert (run / "ranking_test.former.json").read_text() == "of another set"
     assert [(ranking.protocol, ranking.nearest, len(ranking.gallery)) for ranking in kept] == [("cross_camera", 3, 33)]
     page = (run / "report_test.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'<script [^>]*id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
     embeddings = embed(load_model(run), filmed / "test")
     precision, *_ = naive_scores(embeddings)
     assert f"{100 * precision:.1f}" in page
+    assert "1 query has no picture of the person from another camera in the gallery: listed last" in page
     assert data["queries"]["start"] == list(range(0, 36, 3))
     sizes = gallery_sizes(embeddings.images, "cross_camera")[embeddings.is_query]
     assert sorted(data["queries"]["size"]) == sorted(sizes.tolist())
