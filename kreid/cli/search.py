@@ -127,6 +127,7 @@ def search_crops(
         _open(source, role, model, settings) for source, role in zip(sources, ("query", "gallery"), strict=True)
     )
     _check_widths(queries.vectors.shape[1], crops.vectors.shape[1])
+    _check_lengths(queries, crops, metric)
     for option, file in (("--query", queries), ("--gallery", crops)):
         _check_made(option, file, {"network": network, "flip": bool(settings.flip)} if embedded else queries.made)
         if not embedded:
@@ -190,6 +191,21 @@ def _check_widths(queries: int, gallery: int) -> None:
         raise ValueError(
             f"--query has embeddings of {queries} numbers, --gallery of {gallery}; embed both with the same run"
         )
+
+
+def _check_lengths(queries: "Crops", gallery: "Crops", metric: Metric) -> None:
+    """Complain where one side alone is vectors of length one, and say so where neither is; a cosine has no lengths."""
+    from kreid.search.nearest import has_unit_length
+
+    strange = [] if metric == Metric.cosine else [crops for crops in (queries, gallery) if not has_unit_length(crops)]
+    options = " and ".join("--query" if crops is queries else "--gallery" for crops in strange)
+    if len(strange) == 1:
+        raise ValueError(
+            f"{options}: its vectors are not of length one, as the other side's are: by {metric} the distances would "
+            "say nothing; embed both by kreid-embed, or compare directions by --metric cosine"
+        )
+    if strange:
+        warn(f"{options}: vectors that are not of length one, which count in {metric} distances; see --metric cosine")
 
 
 def _check_made(option: str, crops: "Crops", expected: "Mapping[str, str | bool | None]") -> None:

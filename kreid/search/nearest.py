@@ -10,6 +10,8 @@ from kreid.ranking.neighbours import Found
 from kreid.ranking.reranking import reciprocal
 from kreid.search.crops import Crops
 
+_LOOKED_AT = 4096  # vectors, spread over all, whose length is measured
+_UNIT = 1e-2  # difference from one that numbers of 16 bits may make
 MOST_RERANKED = 3000  # queries and gallery together: some 10 s and 1 GB for vectors of 512 numbers
 _ALIKE = 1e-3  # difference, as a share of a vector's length, that two ways to embed one file may make
 
@@ -23,6 +25,12 @@ def check_rerankable(count: int) -> None:
             f"--rerank: compares all crops with each other, expected at most {MOST_RERANKED:,} queries and gallery "
             f"crops together, received {count:,}; leave it out, or search a part of the gallery"
         )
+
+
+def has_unit_length(crops: Crops) -> bool:
+    """Whether the vectors are of length one, as a network's are; of many, some of them tell."""
+    some = np.asarray(crops.vectors[:: max(1, len(crops) // _LOOKED_AT)], np.float64)
+    return not (abs(np.sqrt(np.vecdot(some, some)) - 1) > _UNIT).any()  # what is not finite, the search names
 
 
 def reranked(queries: Crops, gallery: Crops, metric: str, k1: int, k2: int, weight: float) -> Find:
@@ -60,8 +68,8 @@ def without_themselves(find: Find, queries: Crops, gallery: Crops, top: int) -> 
         top: how many to find for each query.
 
     Returns:
-        What was found, where a row has fewer than others -1 and infinity at its end; and from how many queries' rows
-        they themselves were left out.
+        What was found, where a row has fewer than others -1 and infinity at its end; and how many queries are crops of
+        the gallery too, of which none is among its own.
     """
     more = 1
     while True:
@@ -70,11 +78,24 @@ def without_themselves(find: Find, queries: Crops, gallery: Crops, top: int) -> 
         if same.sum(axis=1).max(initial=0) <= more or found.index.shape[1] == len(gallery):
             break
         more *= 4  # a file that stands in the gallery several times
+    left_out = int(same.any(axis=1).sum()) + _further(found, same, queries, gallery)
     index, distance = np.where(same, -1, found.index), np.where(same, np.inf, found.distance)
     order = np.argsort(same, axis=1, kind="stable")[:, :top]
     index, distance = (np.take_along_axis(values, order, axis=1) for values in (index, distance))
     width = int((index >= 0).sum(axis=1).max(initial=0))
-    return Found(index[:, :width], distance[:, :width]), int(same.any(axis=1).sum())
+    return Found(index[:, :width], distance[:, :width]), left_out
+
+
+def _further(found: Found, same: np.ndarray, queries: Crops, gallery: Crops) -> int:
+    """Count the queries that are crops of the gallery behind all that were found, which are equal to them."""
+    wanted: dict[Hashable, list[int]] = {}
+    unseen = np.flatnonzero(~same.any(axis=1)).tolist() if 0 < same.shape[1] < len(gallery) else []
+    for row in unseen:
+        if queries.key(row) is not None and _alike(queries, row, gallery, int(found.index[row, -1])):
+            wanted.setdefault(queries.key(row), []).append(row)
+    members = range(len(gallery)) if wanted else ()
+    there = [(row, member) for member in members for row in wanted.get(gallery.key(member), ())]
+    return len({row for row, member in there if _alike(queries, row, gallery, member)})
 
 
 def _same(found: Found, queries: Crops, gallery: Crops) -> np.ndarray:

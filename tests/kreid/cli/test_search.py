@@ -193,6 +193,27 @@ def test_vectors_are_checked_before_they_are_searched(run_folder, places, tmp_pa
     assert not (tmp_path / "x.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("query", "gallery", "metric", "code", "said"),
+    [
+        ("x", "long", "euclidean", 1, "error: --gallery: its vectors are not of length one, as the other side's are"),
+        ("long", "x", "euclidean", 1, "error: --query: its vectors are not of length one"),
+        ("long", "long", "euclidean", 0, "warning: --query and --gallery: vectors that are not of length one"),
+        ("x", "long", "cosine", 0, ""),
+        ("x", "half", "euclidean", 0, ""),
+    ],
+)
+def test_lengths_that_differ_are_told(run_folder, places, tmp_path, capsys, query, gallery, metric, code, said):
+    for name, vectors in (("long", 3 * np.eye(4)), ("half", np.eye(4) * 1.0005)):
+        places[name] = tmp_path / f"{name}.npz"
+        np.savez(places[name], vectors=vectors, path=np.array([f"{name}{row}.png" for row in range(4)]))
+    line = [run_folder, "--gallery", places[gallery], "--query", places[query], "--metric", metric]
+    received, _, err = invoke(capsys, search_app, *line, "--out", tmp_path / "out.csv")
+    assert (received, (tmp_path / "out.csv").exists()) == (code, code == 0)
+    assert err.startswith(said)
+    assert said or "length one" not in err
+
+
 def test_a_folder_that_is_no_run(places, tmp_path, capsys):
     code, lines, err = invoke(capsys, search_app, tmp_path, "--gallery", places["x"], "--query", places["x"])
     assert (code, lines) == (2, [])

@@ -44,6 +44,17 @@ def test_a_crop_that_stands_in_the_gallery_many_times_is_left_out_each_time():
     assert (left_out, found.index.tolist()) == (1, [[9, 10]])
 
 
+def test_who_stands_behind_others_that_are_equal_is_counted(monkeypatch):
+    equal = crops(np.ones((9, 2)), "abcdefghi")
+    for find in (plainly(equal, equal), reranked(equal, equal, "euclidean", 3, 2, 0.3)):
+        found, left_out = without_themselves(find, equal, equal, 2)
+        assert left_out == 9
+        assert found.index.shape == (9, 2)
+        assert (found.index != np.arange(9)[:, None]).all()
+    other = crops(np.ones((2, 2)), "ix")
+    assert without_themselves(plainly(other, equal), other, equal, 2)[1] == 1
+
+
 def test_nobody_is_left_out_without_a_key_or_with_another_vector():
     queries, gallery = crops(LINE[:2], [None, "b"]), crops(LINE + np.array([[0], [5], [0], [0]]), [None, "b", "c", "d"])
     found, left_out = without_themselves(plainly(queries, gallery), queries, gallery, 4)
