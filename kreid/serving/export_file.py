@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from kreid.serving.contracts import CONTRACTS, Contract
 from kreid.serving.formats import FILES
 from kreid.serving.written import Crops, Written, check_distance
 from tfrecords_tools.errors import one_line
+from tfrecords_tools.locks import LOCK_NAME, lock_folder
 
-_PARTIAL = ".partial-"
+_STAGING = ".partial-export"
 
 
 def export_file(
@@ -51,8 +54,8 @@ def export_file(
     line.check_name(path)
     crops = Crops.draw(model)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=path.parent) as folder:
-        partial = Path(folder) / f"network{line.suffix}"
+    with _staged(path.parent) as folder:
+        partial = folder / f"network{line.suffix}"
         try:
             seen = np.asarray(takes.feed(crops.resized if calibration is None else calibration))
             line.load().write(takes.build(model), partial, precision, seen, _texts(model, takes, about or {}))
@@ -63,7 +66,7 @@ def export_file(
             raise ValueError(f"--format {format}: cannot hold this network ({one_line(error)})") from error
         distance = crops.distance(lambda images: run(np.asarray(takes.feed(images))), any_size=not takes.fixed)
         check_distance(distance, f"--format {format}", precision)
-        _publish(Path(folder), partial, path)
+        _publish(folder, partial, path)
     return Written(path, distance, lambda images: run(np.asarray(takes.feed(images))))
 
 
@@ -80,14 +83,45 @@ def _texts(model: keras.Model, takes: Contract, about: Mapping[str, Any]) -> dic
     return {name: text if isinstance(text, str) else json.dumps(text) for name, text in texts.items() if text}
 
 
+@contextmanager
+def _staged(place: Path) -> Iterator[Path]:
+    """Give a hidden folder beside a file to be written.
+
+    One process at a time is at work in a place, the next one waits; hence whatever is half-written is of a process that
+    is dead, and removed.
+    """
+    staging = place / _STAGING
+    try:
+        with lock_folder(staging, "kreid-export", wait=True) as locked:
+            for left in staging.iterdir() if locked else ():  # else they may be of one who is at work
+                if left.name != LOCK_NAME:
+                    shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=staging) as folder:
+                yield Path(folder)
+    finally:
+        with suppress(OSError):  # the next one is waiting there
+            staging.rmdir()
+
+
 def _publish(folder: Path, partial: Path, path: Path) -> None:
-    """Give the files their names; OpenVINO's graph, which a reader opens first, comes last."""
+    """Give the files their names; OpenVINO's graph, which a reader opens first, comes last.
+
+    Where one of two cannot have its name, the former two have theirs.
+    """
     for written in folder.iterdir():
         with written.open("rb") as file:
             os.fsync(file.fileno())
     others = [written for written in folder.iterdir() if written != partial]
-    if others:
-        path.unlink(missing_ok=True)  # an older graph would be read with the new weights
-    for written in (*others, partial):
-        written.chmod(0o644)
-        written.replace(path.with_suffix(written.suffix))
+    names = {path.with_suffix(written.suffix): written for written in (*others, partial)}
+    former: dict[Path, Path] = {}
+    try:
+        for name in reversed(names) if others else ():  # an older graph would be read with the new weights
+            if name.is_file():
+                former[name] = name.replace(folder / f"former{name.suffix}")
+        for name, written in names.items():
+            written.chmod(0o644)
+            written.replace(name)
+    except OSError:
+        for name in reversed(former):
+            former[name].replace(name)
+        raise

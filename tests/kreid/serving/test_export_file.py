@@ -3,6 +3,8 @@
 import errno
 import importlib.util
 import json
+import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,6 +18,7 @@ from kreid.layers.bilinear import CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
 from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
 from kreid.serving import crops as drawn
+from kreid.serving import export_file as export_files
 from kreid.serving import formats, onnx_file, written
 from kreid.serving.contracts import CONTRACTS
 from kreid.serving.export_file import export_file
@@ -147,6 +150,43 @@ def test_what_computes_something_else_leaves_what_was_there(model, tmp_path, mon
         export_file(model, path, "onnx", "tracker")
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_left_overs_of_the_dead_are_removed_and_of_nobody_else(model, tmp_path, monkeypatch, onnx_of_trackers):
+    (tmp_path / ".partial-export" / "tmp1" / "inner").mkdir(parents=True)
+    (tmp_path / ".partial-7-ranking.json").touch()  # of a command that may be at work
+    monkeypatch.setattr(onnx_file, "write", lambda network, path, *more: shutil.copy(onnx_of_trackers.path, path))
+    export_file(model, tmp_path / "a.onnx", "onnx", "tracker")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.onnx", ".partial-7-ranking.json"}
+
+
+def pair(folder, text):
+    folder.mkdir(exist_ok=True)
+    for suffix in (".xml", ".bin"):
+        (folder / f"network{suffix}").write_text(text + suffix)
+    return folder
+
+
+@pytest.mark.parametrize("failing", ["former.xml", "former.bin", "new.bin", "new.xml"])
+def test_a_pair_of_files_is_the_old_or_the_new_one(tmp_path, monkeypatch, failing):
+    old, new = pair(tmp_path / "old", "old"), pair(tmp_path / "new", "new")
+    replace = Path.replace
+
+    def failing_once(path, target):
+        written = path.parent == new and Path(target).parent == old
+        if failing == f"{'new' if written else 'former'}{path.suffix}" and not path.name.startswith("former"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing_once)
+    with pytest.raises(PermissionError):
+        export_files._publish(new, new / "network.xml", old / "network.xml")
+    assert {path.name: path.read_text() for path in old.iterdir()} == {
+        "network.xml": "old.xml", "network.bin": "old.bin",
+    }  # fmt: skip
+    monkeypatch.undo()
+    export_files._publish(pair(tmp_path / "again", "new"), tmp_path / "again/network.xml", old / "network.xml")
+    assert sorted(path.read_text() for path in old.iterdir()) == ["new.bin", "new.xml"]
 
 
 @pytest.mark.parametrize("name", FILES)
