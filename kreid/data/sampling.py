@@ -22,6 +22,16 @@ from kreid.errors import ConfigError
 _WINDOW = 64  # actions looked at for one that fits the room left in a batch
 
 
+def held_out_by(person: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """Return what each image is held out by in cross-validation: its action, or where all are of one, its person.
+
+    Args:
+        person: `(M,)` integers.
+        action: `(M,)` integers.
+    """
+    return action if (action != action[:1]).any() else person
+
+
 class Sampler:
     """Batches of row numbers for one epoch after another.
 

@@ -12,7 +12,7 @@ from kreid.config.sections import Data
 from kreid.data.augmentation import augment
 from kreid.data.images import decode_and_resize
 from kreid.data.records import read_fields
-from kreid.data.sampling import Sampler
+from kreid.data.sampling import Sampler, held_out_by
 from kreid.errors import ConfigError
 from kreid.types import Tensor
 from tfrecords_tools import schema
@@ -29,7 +29,7 @@ class TrainingSet:
         data: what `kreid-convert` wrote, with a `train` folder.
         config: the `data` section of a configuration.
         seed: seed of the sampler.
-        held_out: actions to leave out, to score on them in cross-validation.
+        held_out: actions to leave out, to score on them in cross-validation; people, where all are of one action.
         attributes: whether labels tell roles and jersey numbers too; every record is read for them.
 
     Attributes:
@@ -68,7 +68,8 @@ class TrainingSet:
             _LOG.warning("data.fraction: keeps whole actions, and the training set is a single one: all of it is taken")
         self.held_out: np.ndarray | None = None
         if held_out is not None:
-            held = np.isin(self.index.action[self.rows], held_out)
+            unit = held_out_by(self.index.person[self.rows], self.index.action[self.rows])
+            held = np.isin(unit, held_out)
             self.rows, self.held_out = self.rows[~held], self.rows[held]
         if (self.index.person[self.rows] < 0).any():
             raise ValueError(f"{self.index.folder}: nothing can be trained on records whose labels are withheld")

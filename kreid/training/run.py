@@ -46,7 +46,8 @@ def train(
         quiet: no progress lines.
         on_validation: called on the chief after each validation, once the epoch is kept, with the number of epochs done
             and the epoch's figures (`loss`, `valid_mAP`, ...). What it raises ends the run and reaches the caller.
-        held_out: training actions that are not trained on but validated on, in place of the valid split.
+        held_out: training actions (people, where there is one action) that are not trained on but validated on, in
+            place of the valid split.
 
     Returns:
         `out`.
@@ -85,7 +86,7 @@ def load_training_set(
     Args:
         config: the whole configuration.
         data: what `kreid-convert` wrote.
-        held_out: training actions to leave out.
+        held_out: training actions to leave out, or people; see `train`.
 
     Raises:
         ValueError: as `TrainingSet`.

@@ -1,4 +1,4 @@
-"""Folds of the training actions for cross-validation; NumPy only."""
+"""Folds of the training actions for cross-validation, or of the people of a single one; NumPy only."""
 
 import hashlib
 from collections import Counter
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kreid.config.sections import Config, Data
-from kreid.data.sampling import Sampler
+from kreid.data.sampling import Sampler, held_out_by
 from kreid.errors import ConfigError
 from tfrecords_tools.index import Index
 
@@ -16,7 +16,8 @@ def make_folds(index: Index, fraction: float, folds: int, seed: int) -> list[np.
     """Divide the training actions into folds of about equally many images.
 
     All actions of a game stand in one fold: the same players in the same shirts on both sides would make it easy.
-    One game after another goes into the smallest fold, roughly the largest first: the seed says how roughly.
+    One game after another goes into the smallest fold, roughly the largest first: the seed says how roughly. Where the
+    set is a single action, as Market-1501 is, its people are divided in that way.
 
     Args:
         index: of the train split.
@@ -25,10 +26,10 @@ def make_folds(index: Index, fraction: float, folds: int, seed: int) -> list[np.
         seed: of the division.
 
     Returns:
-        The actions of each fold, sorted.
+        The actions of each fold, or its people, sorted.
 
     Raises:
-        ConfigError: where there are more folds than games, or a fold would hold no person with two images.
+        ConfigError: where there are more folds than games, or people, or a fold would hold no person with two images.
 
     Example:
         >>> held_out = make_folds(read_index("records/train"), 1.0, folds=5, seed=1)[0]
@@ -36,26 +37,40 @@ def make_folds(index: Index, fraction: float, folds: int, seed: int) -> list[np.
     if folds < 2:
         raise ConfigError(f"folds: expected 2 or more, received {folds}; one fold scores what the others taught")
     rows = index.fraction_rows(fraction)
-    games, images = np.unique(index.game[rows], return_counts=True)
+    units, alone = _units(index, rows)
+    game = units if alone else index.game[rows]
+    games, images = np.unique(game, return_counts=True)
     if folds > len(games):
-        known = len(np.unique(index.action[rows]))
-        raise ConfigError(
-            f"folds: {folds} were asked for, but the {known} training actions come from {len(games)} game(s), and no "
-            "game may be in two folds; ask for fewer, or use more of the data (data.fraction)"
-        )
+        raise ConfigError(f"folds: {folds} were asked for, but {_too_few(index, rows, len(games), fraction)}")
     order = np.argsort(-images * np.random.default_rng(seed).uniform(0.5, 1, len(games)), kind="stable")
     held: list[list[int]] = [[] for _ in range(folds)]
     sizes = np.zeros(folds, np.int64)
-    for game in order:
+    for place in order:
         smallest = int(np.argmin(sizes))
-        held[smallest].append(games[game])
-        sizes[smallest] += images[game]
-    divided = [np.unique(index.action[rows[np.isin(index.game[rows], mine)]]) for mine in held]
-    for number, actions in enumerate(divided, start=1):
-        mine = rows[np.isin(index.action[rows], actions)]
+        held[smallest].append(games[place])
+        sizes[smallest] += images[place]
+    divided = [np.unique(units[np.isin(game, mine)]) for mine in held]
+    for number, chosen in enumerate(divided, start=1):
+        mine = rows[np.isin(units, chosen)]
         if max(Counter(zip(index.action[mine].tolist(), index.person[mine].tolist(), strict=True)).values()) < 2:
             raise ConfigError(f"folds: fold {number} of {folds} has no person with two images, so nothing to score")
     return divided
+
+
+def _units(index: Index, rows: np.ndarray) -> tuple[np.ndarray, bool]:
+    """What the training images are divided by, and whether that is people."""
+    action = index.action[rows]
+    return held_out_by(index.person[rows], action), len(np.unique(action)) == 1
+
+
+def _too_few(index: Index, rows: np.ndarray, games: int, fraction: float) -> str:
+    """Say what there are fewer of than folds, and what helps."""
+    actions = len(np.unique(index.action[rows]))
+    if actions == 1:
+        return f"the training set is one action of {games} people, and nobody may be in two folds; ask for fewer"
+    more = "use more of the data (data.fraction)" if fraction < 1 else "take records of more games"
+    advice = f"ask for fewer, or {more}" if games > 1 else more
+    return f"the {actions} training actions come from {games} game(s), and no game may be in two folds; {advice}"
 
 
 def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Data) -> None:
@@ -65,8 +80,9 @@ def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Data) ->
         ConfigError: what `kreid.data.Sampler` says of them.
     """
     rows = index.fraction_rows(config.fraction)
-    for number, actions in enumerate(held_out, start=1):
-        rest = rows[~np.isin(index.action[rows], actions)]
+    units, _ = _units(index, rows)
+    for number, chosen in enumerate(held_out, start=1):
+        rest = rows[~np.isin(units, chosen)]
         try:
             Sampler(index.person[rest], index.action[rest], config.persons, config.views, config.sampler)
         except ConfigError as error:
@@ -80,8 +96,10 @@ def check_scores(index: Index, held_out: Sequence[np.ndarray], config: Config) -
         ConfigError: naming the first such fold.
     """
     rows, most = index.fraction_rows(config.data.fraction), config.train.validate_actions
-    for number, actions in enumerate(held_out, start=1):
-        mine = rows[np.isin(index.action[rows], np.unique(actions)[:most])]
+    units, _ = _units(index, rows)
+    for number, chosen in enumerate(held_out, start=1):
+        mine = rows[np.isin(units, chosen)]
+        mine = mine[np.isin(index.action[mine], np.unique(index.action[mine])[:most])]
         seen = np.unique(np.stack([index.action[mine], index.person[mine]]), axis=1, return_counts=True)[1]
         if not (seen > 1).any():
             where = f" in its first {most} actions; raise train.validate_actions" if most else "; use fewer folds"
@@ -89,10 +107,11 @@ def check_scores(index: Index, held_out: Sequence[np.ndarray], config: Config) -
 
 
 def describe_data(index: Index, fraction: float) -> dict[str, int | str]:
-    """How many images, actions and games of the train split are used, and a digest of which."""
+    """How many images, actions and games of the train split are used, people of a single action, and a digest."""
     rows = index.fraction_rows(fraction)
     digest = hashlib.sha256()
     for column in (index.bbox, index.action, index.person, index.game):
         digest.update(np.ascontiguousarray(column[rows], np.int64).tobytes())
     actions, games = (len(np.unique(column[rows])) for column in (index.action, index.game))
-    return {"images": len(rows), "actions": actions, "games": games, "digest": digest.hexdigest()[:16]}
+    people = {"people": len(np.unique(index.person[rows]))} if actions == 1 else {}
+    return {"images": len(rows), "actions": actions, "games": games, "digest": digest.hexdigest()[:16], **people}

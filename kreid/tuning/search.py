@@ -52,7 +52,7 @@ def tune(
         space: what to try, from `read_space`.
         data: what `kreid-convert` wrote; its train split is used.
         out: the study's folder: `study.db`, a table (`trials.md`, `trials.csv`), `best.yaml` and the trials' logs.
-        folds: how many, from 2. No game is in two of them.
+        folds: how many, from 2. No game is in two of them; of a set that is one action, no person is.
         trials: how many there are to be in `out`, those of other processes and earlier calls included. A space of fewer
             combinations ends with the last of them.
         objective: `mAP` or `rank1`.
@@ -203,13 +203,16 @@ class _Search:
 
     def _head(self, row: Row, trials: int, command: str) -> str:
         data = self.described
+        images, games = data["images"], data["games"]
+        divided = f"{data['actions']} training actions ({images} images of {games} games, no game in two folds)"
+        if "people" in data:
+            divided = f"{data['people']} people ({images} images, nobody in two folds)"
         lines = [
             f"Chosen by cross-validation on {self.data}: trial {row.number} of {trials}, {described(row.values)}.",
             "",
             f"  kreid-train {self.out / BEST} --data {self.data} --out RUN",
             "",
-            f"{_summary(row.scores, self.objective)} over {len(row.scores)} folds of {data['actions']} training "
-            f"actions ({data['images']} images of {data['games']} games, no game in two folds).",
+            f"{_summary(row.scores, self.objective)} over {len(row.scores)} folds of {divided}.",
         ]
         lines += [f"Found by: {command}"] if command else []
         return "".join(f"# {line}".rstrip() + "\n" for line in lines)

@@ -23,6 +23,7 @@ from kreid.training.loop import Trainer
 from kreid.training.run import load_training_set, train
 from kreid.training.step import make_strategy
 from kreid.training.validation import validate
+from tfrecords_tools.index import read_index
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
 
@@ -110,6 +111,15 @@ def test_held_out_actions_are_validated_on_and_not_trained_on(records, tiny_one,
     training_set = TrainingSet(records, config.data, config.train.seed, held_out=[1, 6])
     scores, _ = validate(runs.load_model(run), records / "train", rows=training_set.held_out)
     assert [(epoch, logs["valid_mAP"]) for epoch, logs in seen] == [(1, pytest.approx(scores["valid_mAP"]))]
+
+
+def test_people_of_a_single_action_are_held_out(filmed, tiny_one):
+    index = read_index(filmed / "train")
+    wanted = np.unique(index.person)[:5]
+    training_set = TrainingSet(filmed, tiny_one.data, tiny_one.train.seed, held_out=wanted)
+    assert set(index.person[training_set.held_out]) == set(wanted)
+    assert not set(index.person[training_set.rows]) & set(wanted)
+    assert len(training_set.rows) + len(training_set.held_out) == len(index)
 
 
 def test_a_valid_split_without_labels_is_noticed_before_the_first_step(records, tiny_one, tmp_path):

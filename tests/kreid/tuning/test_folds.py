@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kreid.config.sections import Config
+from kreid.config.sections import Config, Data
 from kreid.errors import ConfigError
-from kreid.tuning.folds import check_scores, describe_data, make_folds
+from kreid.tuning.folds import check_batches, check_scores, describe_data, make_folds
 from tfrecords_tools.index import Index
 
 
@@ -76,7 +76,30 @@ def test_a_fraction_divides_its_actions_only():
     assert describe_data(index, 0.5)["digest"] != describe_data(index, 1.0)["digest"]
 
 
+def test_the_people_of_a_single_action_are_divided():
+    index = index_of([(0, 61)])  # of 31 people, the last of whom has one image
+    held_out = make_folds(index, 1.0, 3, seed=1)
+    np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.arange(31))
+    sizes = [np.isin(index.person, people).sum() for people in held_out]
+    assert max(sizes) - min(sizes) <= 2
+    check_batches(index, held_out, Data(persons=4, views=2))
+    with pytest.raises(ConfigError, match="training without fold 1 of 1: the training set has one person"):
+        check_batches(index, [np.arange(30)], Data(persons=4, views=2))
+    base = {"model": {"embedder": "one_stream"}, "train": {"validate_actions": 1}}
+    check_scores(index, [np.array([0])], Config.model_validate(base))
+    with pytest.raises(ConfigError, match="fold 2 of 2: nobody has two images"):
+        check_scores(index, [np.array([0]), np.array([30])], Config.model_validate(base))
+    assert describe_data(index, 1.0)["people"] == 31
+    assert "people" not in describe_data(index_of([(0, 4), (1, 4)]), 1.0)
+
+
 def test_impossible_folds_say_why():
+    with pytest.raises(ConfigError, match=r"4 were .* one action of 2 people, and nobody .* two folds; ask for fewer$"):
+        make_folds(index_of([(0, 4)]), 1.0, 4, seed=0)
+    with pytest.raises(ConfigError, match=r"the 3 training actions come from 1 game.* take records of more games$"):
+        make_folds(index_of([(0, 4)] * 3), 1.0, 2, seed=0)
+    with pytest.raises(ConfigError, match=r"from 1 game.* two folds; use more of the data .data.fraction.$"):
+        make_folds(index_of([(0, 4)] * 4), 0.5, 2, seed=0)
     index = index_of([(action // 4, 8) for action in range(12)])
     with pytest.raises(ValueError, match="expected 2 or more, received 1"):
         make_folds(index, 1.0, 1, seed=0)

@@ -98,6 +98,15 @@ def test_folds_divide_the_actions_and_part_no_game(records, process, tmp_path):
     assert not games[0] & games[1]
 
 
+def test_people_of_a_single_action_are_divided(filmed, process, tmp_path):
+    best = tune(filmed, tmp_path / "study", trials=1)
+    index = read_index(filmed / "train")
+    held_out = [people for *_, people in process.calls]
+    assert sorted(held_out[0] + held_out[1]) == np.unique(index.person).tolist()
+    head = best.read_text(encoding="utf-8").split("model:")[0]
+    assert f"over 2 folds of {len(np.unique(index.person))} people ({len(index)} images, nobody in two folds)" in head
+
+
 def test_a_stopped_search_goes_on_where_it_was(records, process, tmp_path, capsys):
     process.faults = {3: KeyboardInterrupt()}  # in the second fold of the second trial
     with pytest.raises(KeyboardInterrupt):
