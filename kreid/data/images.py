@@ -63,11 +63,12 @@ def file_batches(paths: Sequence[str | Path], image_size: tuple[int, int], batch
     """Images of files in the order given: `(B, height, width, 3)` float32 RGB 0-255.
 
     Every file is checked before TensorFlow decodes it, which reads other formats in other shapes, and says more about a
-    damaged one than its error. A bad one ends the batches with `tf.errors.OpError`; `check_images` names it.
+    damaged one than its error; a PNG by its checksums, where they tell, so that it is decoded once. A bad one ends the
+    batches with `tf.errors.OpError`; `check_images` names it.
     """
 
     def checked() -> Iterator[bytes]:
-        for image in load_images(map(Path, paths)):
+        for image in load_images(map(Path, paths), pixels=False):
             if isinstance(image, Exception):
                 raise image
             yield image.data

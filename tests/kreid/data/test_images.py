@@ -24,6 +24,18 @@ def test_every_kind_of_file_becomes_the_pixels_that_a_record_becomes(tmp_path):
     np.testing.assert_array_equal(images, [decode_and_resize(data, (12, 8)) for data in READ.values()])
 
 
+def test_a_png_is_decoded_once_where_its_checksums_tell(tmp_path, monkeypatch):
+    good = write(tmp_path, {"a.png": READ["PNG RGB"], "b.png": READ["PNG P"]})
+    expected = [decode_and_resize(path.read_bytes(), (12, 8)) for path in good]
+    monkeypatch.setattr("tfrecords_tools.images.read_whole", None)  # Pillow's
+    np.testing.assert_array_equal(np.concatenate(list(file_batches(good, (12, 8)))), expected)
+    monkeypatch.undo()
+    data = READ["PNG RGB"]
+    (bad,) = write(tmp_path, {"c.png": data[:45] + bytes([data[45] ^ 1]) + data[46:]})
+    with pytest.raises(tf.errors.OpError):
+        list(file_batches([bad], (12, 8)))
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_another_format_is_refused_whatever_its_name(tmp_path, name):
     paths = write(tmp_path, {"a.jpg": READ["JPEG RGB"], "b.jpg": REFUSED[name]})
