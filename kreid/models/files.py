@@ -1,7 +1,7 @@
 """Files of weights into backbones, and what to do where one does not fit: it may be another variant's."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import keras
@@ -14,7 +14,13 @@ from kreid.weights.jax_names import as_timm
 
 REGISTERS = "register_tokens"
 _BLOCK = re.compile(r"(transformer\.res)?blocks\.[0-9]+(?=\.)")
-_BEFORE_BLOCKS = ("reg_token", "norm_pre.weight", "dist_token")  # what timm's other Transformers have there
+# What timm's other Transformers have before their blocks, and what a file with it is.
+_FOREIGN = {
+    "reg_token": "a Transformer with registers by timm's names, such as its DINOv2; take Meta's own file, such as "
+    "dinov2_vits14_reg4_pretrain.pth",
+    "norm_pre.weight": "a CLIP by timm's names; take OpenAI's or OpenCLIP's own file",
+    "dist_token": "a distilled DeiT, which has a second token; take one that is not distilled",
+}
 FAMILIES = {"clip_vit": "clip", "dinov2_vit": "dinov2", "vit": "timm", "transreid_vit": "transreid"}  # and their origin
 
 
@@ -44,10 +50,11 @@ def load(backbone: keras.Model, path: str | Path) -> weights.Report:
         raise ValueError(f"{path}: it has registers, the network none; set registers: 4")
     for name in report.unused:
         block = _BLOCK.search(name)
-        if name.endswith(_BEFORE_BLOCKS) or (block and any(layer.name == block[0] for layer in backbone.layers)):
+        if _foreign([name]) or (block and any(layer.name == block[0] for layer in backbone.layers)):
+            other = _foreign(report.unused) or "another kind of Transformer's file"
             raise ValueError(
                 f"{path}: {backbone.name} has no place for {name}, and would compute something else without it; it is "
-                "another kind of Transformer's file"
+                f"{other}"
             )
     return report
 
@@ -65,8 +72,15 @@ def remedy(backbone: keras.Model, path: str | Path) -> str:
         return ""
     if any(layer.name == "conv1_conv" for layer in backbone.layers) and "layer1.0.conv1.weight" in tensors:
         return "; it is torchvision's ResNet50: set model.appearance.variant: torchvision"
+    if foreign := _foreign(tensors):
+        return f"; it is {foreign}"
     found = fitting(tensors)
     return f"; it fits {found}" if found else ""
+
+
+def _foreign(names: Iterable[str]) -> str | None:
+    """What Transformer that no backbone here is has tensors of such names; None where none tells."""
+    return next((what for name in names for end, what in _FOREIGN.items() if name.endswith(end)), None)
 
 
 def fitting(tensors: Mapping[str, np.ndarray]) -> str | None:
@@ -80,6 +94,8 @@ def fitting(tensors: Mapping[str, np.ndarray]) -> str | None:
         'dinov2_vit_s14 with registers: 4'
     """
     tensors = as_timm(tensors)
+    if _foreign(tensors):
+        return None
     families, option = _families(tensors)
     names = [f"{family}_{size}" for family in families for size in _sizes(tensors, ORIGINS[FAMILIES[family]])]
     known = [name for name in names if name in VITS]

@@ -65,6 +65,30 @@ def test_what_a_block_has_no_place_for_is_not_left_out_in_silence(recorded, name
         load(build_backbone("vit_b16"), path)
 
 
+TIMM = {  # its names for what other files have, and what the message calls them
+    "clip_narrow": (
+        {"class_embedding": "cls_token", "positional_embedding": "pos_embed", "conv1.": "patch_embed.proj.",
+         "ln_pre": "norm_pre", "transformer.resblocks": "blocks", "ln_1": "norm1", "ln_2": "norm2", "ln_post": "norm"},
+        "a CLIP by timm's names; take OpenAI's or OpenCLIP's own file",
+    ),
+    "dinov2_reg_narrow": ({"register_tokens": "reg_token"}, "with registers by timm's names, .* take Meta's own file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TIMM)
+@pytest.mark.parametrize("backbone", ["clip_vit_b16", "dinov2_vit_s14", "vit_b16"])
+def test_transformers_by_timms_names_are_called_so(tmp_path, name, backbone):
+    names, said = TIMM[name]
+    tensors = fill.build(fill.load(GOLDEN / f"vit_{name}.npz"))
+    for old, new in names.items():
+        tensors = {key.replace(old, new): value for key, value in tensors.items()}
+    np.savez(tmp_path / "timm.npz", **tensors)
+    with pytest.raises(ValueError, match=rf"timm\.npz.*; it is .*{said}") as refused:
+        load(build_backbone(backbone), tmp_path / "timm.npz")
+    assert "it fits" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_deeper_blocks_and_heads_are_left_out(recorded):
     load(build_backbone("vit_b16", depth=2), recorded("timm_narrow_256x128", extra=["head_dist.weight"]))
 
