@@ -130,10 +130,12 @@ class Index:
     people: np.ndarray
     fraction: float
     last_action: int
+    _paths: tuple[Path, ...] = field(init=False, repr=False)  # of the files, wherever the process goes
     _open: dict[int, int] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_paths", tuple(shard.absolute() for shard in self.shards))
         weakref.finalize(self, _close, self._open)
 
     def __len__(self) -> int:
@@ -214,7 +216,7 @@ class Index:
     def _handle(self, shard: int) -> int:
         with self._lock:
             if shard not in self._open:
-                self._open[shard] = os.open(self.shards[shard], os.O_RDONLY | os.O_CLOEXEC)
+                self._open[shard] = os.open(self._paths[shard], os.O_RDONLY | os.O_CLOEXEC)
             return self._open[shard]
 
 

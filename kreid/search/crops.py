@@ -80,11 +80,12 @@ def crops_of_files(
     """Embed image files; see `kreid.embedding.embed_files`."""
     from kreid.embedding.extract import embed_files
 
+    places = [Path(file).absolute() for file in files]  # wherever the process goes
     return Crops(
         embed_files(model, files, progress=progress, settings=settings),
         lambda row: str(files[row]),
-        lambda row: read_file(files[row]),
-        lambda row: os.path.realpath(files[row]),
+        lambda row: read_file(places[row]),
+        lambda row: os.path.realpath(places[row]),
         files,
     )
 
@@ -150,12 +151,12 @@ def crops_of_embeddings(path: str | Path, queries: bool) -> Crops:
         raise ValueError(f"{path}: expected {len(vectors)} of each, as there are vectors, received {lengths}")
     made = {name: arrays[name].item() for name in _MADE if name in arrays and not arrays[name].ndim}
     if "path" in lengths:
-        paths = arrays["path"]
+        paths, here = arrays["path"], Path.cwd()
         return Crops(
             vectors,
             lambda row: str(paths[row]),
-            lambda row: read_file(Path(str(paths[row]))),
-            lambda row: os.path.realpath(str(paths[row])),
+            lambda row: read_file(here / str(paths[row])),
+            lambda row: os.path.realpath(here / str(paths[row])),
             paths,
             made,
         )

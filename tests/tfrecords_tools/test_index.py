@@ -50,6 +50,14 @@ def edit(path, **changes):
     np.savez(path, **{name: array for name, array in content.items() if array is not None})
 
 
+def test_files_are_found_from_another_folder(made, monkeypatch):
+    monkeypatch.chdir(made.parent)
+    with read_index("records/valid") as index, read_index(made / "valid") as other:
+        monkeypatch.chdir("/")
+        assert index.read([0, 4]) == other.read([0, 4])
+        assert index.name(0).startswith("records/valid/")
+
+
 def test_index_says_what_the_records_say(made):
     # TensorFlow's own reader is the truth: every record in the order of the files.
     for split in LISTS:

@@ -79,6 +79,11 @@ def test_keys_of_files(tmp_path, monkeypatch):
     np.save("rows.npy", np.eye(2))
     one, two = (crops_of_embeddings(name, queries=False) for name in ("one.npz", "two.npz"))
     assert one.key(0) == two.key(0)
+    (tmp_path / "real" / "1.png").write_bytes(b"image")
+    monkeypatch.chdir("/")
+    assert one.key(0) == two.key(0)
+    assert one.picture(0) == b"image"
+    monkeypatch.chdir(tmp_path)
     assert one.key(1) != two.key(1)
     rows, again = (crops_of_embeddings(path, queries=True) for path in ("rows.npy", tmp_path / "rows.npy"))
     assert rows.key(1) == again.key(1) != rows.key(0)
