@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kreid import losses as losses
     from kreid import models as models
     from kreid import ranking as ranking
+    from kreid import report as report
     from kreid import weights as weights
     from kreid.config.loading import load_config as load_config
     from kreid.embedding.extract import embed as embed
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from kreid.ranking.ordering import rank as rank
     from kreid.ranking.scores import evaluate as evaluate
     from kreid.runs.folder import load_model as load_model
-    from kreid.serving import export as export
+    from kreid.serving.export import export as export
     from kreid.training.run import train as train
     from kreid.tuning.search import tune as tune
     from kreid.tuning.space import read_space as read_space
@@ -38,7 +39,7 @@ except importlib.metadata.PackageNotFoundError:  # a checkout on the path that w
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["config", "data", "layers", "losses", "models", "ranking", "weights"],
+    submodules=["config", "data", "layers", "losses", "models", "ranking", "report", "weights"],
     submod_attrs={
         "config.loading": ["load_config"],
         "embedding.extract": ["embed", "embed_files"],
@@ -49,7 +50,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ranking.ordering": ["rank"],
         "ranking.scores": ["evaluate"],
         "runs.folder": ["load_model"],
-        "serving": ["export"],
+        "serving.export": ["export"],
         "training.run": ["train"],
         "tuning.search": ["tune"],
         "tuning.space": ["read_space"],

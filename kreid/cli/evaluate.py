@@ -1,7 +1,6 @@
 """kreid-evaluate: from a run to its scores."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,11 +9,6 @@ from kreid.cli.common import DataFolder, Metric, RunFolder, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from kreid.files.trial import check_output
 from tfrecords_tools.console.command import finish, make_app, run
-from tfrecords_tools.tables import aligned
-
-if TYPE_CHECKING:
-    from kreid.evaluation.metrics import RunMetrics
-    from kreid.ranking.verification import Verification
 
 app = make_app()
 
@@ -62,6 +56,7 @@ def evaluate(
     out = check_output(result_path(runs, f"metrics_{split}.json"))
     load_tensorflow()
     from kreid.evaluation.scoring import evaluate_runs, score_baselines
+    from kreid.evaluation.shown import run_table
     from kreid.files.atomic import write_json
     from tfrecords_tools.console.progress import counted
 
@@ -73,48 +68,8 @@ def evaluate(
     try:
         write_json(out, metrics)
     finally:  # what took hours is shown, whatever has become of the disk
-        _print_table(metrics, ties)
+        print(run_table(metrics, ties))
     finish(out)
-
-
-def _print_table(metrics: "RunMetrics", ties: bool) -> None:
-    named = f" of {len(metrics['per_action']['action'])} actions"
-    if metrics["protocol"] != "action":
-        named = f", protocol {metrics['protocol']}"
-    skipped = f", {metrics['skipped']} without a match skipped" if metrics["skipped"] else ""
-    print(f"{metrics['split']}: {metrics['queries']} queries{named}{skipped}")
-    rows = [_row(scores["name"], scores) for scores in metrics["rows"]]
-    rows += [_row(name, scores) for name, scores in metrics.get("baselines", {}).items()]
-    rows += [_row(f"ties {way}", scores) for way, scores in metrics["ties"].items()] if ties else []
-    if metrics["paper"]:
-        rows.append(_row(metrics["paper"]["system"], metrics["paper"]))
-    rows.insert(0, ["", "  mAP", "rank-1", "rank-5", "rank-10", "p", "embedding", "ranking"])
-    known = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    print(aligned(list(zip(*known, strict=True))))
-    if metrics["verification"]:
-        print("\n".join(_verified(metrics["verification"])))
-
-
-def _verified(found: "Verification") -> Iterator[str]:
-    """What a threshold on the distance of two images is worth, in two lines."""
-    pairs = f"{found['positives']:,} positive and {found['negatives']:,} negative pairs"
-    distance = f"{found['metric']} distance {found['threshold']:.3f}"
-    yield f"same person or not: equal error rate {100 * found['eer']:.1f} % at {distance}, of {pairs}"
-    rates = [f"{100 * one['tar']:.1f} % at FAR {100 * one['far']:g} %" for one in found["accepted"]]
-    if rates:
-        yield f"accepted of positive pairs (TAR): {', '.join(rates)}"
-
-
-def _row(name: str, scores: Mapping[str, Any]) -> list[str]:
-    """Cells of a line; empty ones for what is not known of it."""
-    cells = [name]
-    for key in ("mAP", "rank1", "rank5", "rank10"):
-        low_high = (scores.get("intervals") or {}).get(key)
-        interval = f" [{100 * low_high[0]:.1f} {100 * low_high[1]:.1f}]" if low_high else ""
-        cells.append(f"{100 * scores[key]:5.1f}{interval}" if key in scores else "")
-    seconds, p_value = scores.get("seconds"), scores.get("p_value")
-    cells.append("" if p_value is None else f"{p_value:.2g}")
-    return cells + ([f"{seconds['embedding']:7.1f} s", f"{seconds['ranking']:5.2f} s"] if seconds else ["", ""])
 
 
 def main() -> None:

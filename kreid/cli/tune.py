@@ -31,7 +31,7 @@ def tune(
     data: DataFolder,
     space: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="What to try, such as configs/spaces/layerwise.yaml.", parser=parse_path),
+        typer.Option(metavar="FILE", help="What to try: a YAML file, or the name layerwise.", parser=parse_path),
     ],
     out: Annotated[
         Path, typer.Option(metavar="STUDY", help="The study's folder, to make or to go on with.", parser=parse_path)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from kreid.config.dotted import set_key
 from kreid.config.network import OneStream, TwoStream
 from kreid.config.sections import Config
+from kreid.config.shipped import find_shipped, shipped_names
 from kreid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     """Read a configuration file and apply `a.b=c` overrides.
 
     Args:
-        path: a YAML file, such as `configs/two_stream.yaml`.
+        path: a YAML file, or the name of a configuration that comes with kreid, such as `two_stream`.
         overrides: `section.key=value` strings; the value is read as YAML.
 
     Returns:
@@ -62,7 +63,9 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         ConfigError: a ValueError naming the file and key, what was expected and what was received.
 
     Example:
-        >>> config = load_config("configs/two_stream.yaml", overrides=["train.epochs=5"])
+        >>> config = kreid.load_config("demo", overrides=["train.epochs=5"])
+        >>> config.train.epochs
+        5
     """
     return check(load_tree(path, overrides), f"configuration {path}")
 
@@ -75,16 +78,60 @@ def load_tree(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> 
     return tree
 
 
-def read_yaml(path: str | Path, what: str, such_as: str) -> dict:
-    """Read a YAML file of keys; `what` it is opens the error message, `such_as` is a key it could have."""
-    path = Path(path)
+def as_config(given: Config | Mapping[str, Any] | str | Path) -> Config:
+    """Return a configuration in whichever form a user has it.
+
+    Args:
+        given: a configuration that was checked; a dict of sections; text of YAML (several lines, or one with a colon
+            and a space); the path of a YAML file; or the name of a configuration that comes with kreid.
+
+    Raises:
+        ConfigError: as `load_config`, and for anything else.
+
+    Example:
+        >>> as_config({"model": {"embedder": "one_stream"}}) == as_config("model: {embedder: one_stream}")
+        True
+    """
+    if isinstance(given, Config):
+        return given
+    if isinstance(given, Mapping):
+        return check(dict(given))
+    if isinstance(given, str) and ("\n" in given or ": " in given):
+        return check(_keys(given, "configuration", "`model:`"))
+    if isinstance(given, str | Path):
+        return load_config(given)
+    raise ConfigError(
+        f"config: expected a Config, a dict, YAML or the path of a YAML file, received {type(given).__name__}"
+    )
+
+
+def read_yaml(path: str | Path, what: str, such_as: str, kind: str = "") -> dict:
+    """Read a YAML file of keys, or a shipped one by its name.
+
+    Args:
+        path: the file, or the name.
+        what: it is; opens the error message.
+        such_as: a key it could have.
+        kind: of shipped file, see `kreid.config.shipped`.
+
+    Raises:
+        ConfigError: naming the file.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = find_shipped(path, kind).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{what} {path}: cannot be read ({error}); give the path of a YAML file") from None
-    tree = _parse(text, f"{what} {path}")
+        names = ", ".join(shipped_names(kind))
+        raise ConfigError(
+            f"{what} {path}: cannot be read ({error}); give the path of a YAML file, or a name of those that come with "
+            f"kreid: {names}"
+        ) from None
+    return _keys(text, f"{what} {path}", such_as)
+
+
+def _keys(text: str, where: str, such_as: str) -> dict:
+    tree = _parse(text, where)
     if not isinstance(tree, dict):
-        raise ConfigError(f"{what} {path}: expected keys such as {such_as}, received {type(tree).__name__}")
+        raise ConfigError(f"{where}: expected keys such as {such_as}, received {type(tree).__name__}")
     return tree
 
 

@@ -1,6 +1,12 @@
 """From files and records to batches of pixels and labels.
 
 Imports TensorFlow, `tfrecords_tools`, `kreid.layers` and `kreid.ranking`.
+
+Example:
+    >>> training_set = kreid.data.TrainingSet("records", kreid.load_config("demo").data, seed=1)
+    >>> plan = list(training_set.sampler.epoch(0))
+    >>> len(plan) > 0  # batches of an epoch
+    True
 """
 
 from typing import TYPE_CHECKING

@@ -67,7 +67,9 @@ def embed(
         ValueError: where the folder holds no readable records, or the model lacks the heads that are asked for.
 
     Example:
-        >>> embeddings = embed(model, "records/test")
+        >>> embeddings = kreid.embed(model, "records/test")
+        >>> embeddings.vectors.shape == (len(embeddings.person), model.output["embedding"].shape[-1])
+        True
     """
     return embed_each(model, records, [settings], batch_size, progress, rows)[0].embeddings
 
@@ -126,6 +128,10 @@ def embed_files(
 
     Raises:
         ValueError: naming the first file that is missing or no image.
+
+    Example:
+        >>> vectors = kreid.embed_files(model, ["crops/left.png", "crops/right.png"])
+        >>> cosine = vectors[0] @ vectors[1]  # of vectors of length one
     """
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -12,12 +12,21 @@ from kreid.evaluation.settings import describe
 from kreid.ranking.embeddings import Images
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.protocols import gallery_sizes
+from kreid.ranking.readable import Readable
 from kreid.ranking.statistics import compare
 from tfrecords_tools.json_text import load_json
 from tfrecords_tools.tables import markdown
 
 _NEEDED = [name for name in Measured.__annotations__ if name in Measured.__required_keys__]
 _SHOWN: tuple[Literal["mAP", "rank1"], ...] = ("mAP", "rank1")
+
+
+class Comparison(Readable):
+    """What `compare_metrics` gives: a dict that is shown as its table."""
+
+    def text(self) -> str:
+        """The table, and what it is of."""
+        return to_markdown(cast(Compared, self)).rstrip("\n")
 
 
 def read_metrics(path: str | Path) -> Measured:
@@ -77,7 +86,7 @@ def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
         systems: name -> what `read_metrics` gave; the first is what the others are tested against.
 
     Returns:
-        The scores of all, in their order, and for all but the first how much they are above it.
+        The scores of all, in their order, and for all but the first how much they are above it; shown as a table.
 
     Raises:
         ValueError: two systems were scored by different protocols, or on different queries, galleries or labels.
@@ -107,7 +116,7 @@ def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
                 "against_first": None if name == base else _against(first, _figures(metrics), (base, name)),
             }
         )
-    return {
+    compared: Compared = {
         "split": split,
         "protocol": protocol,
         "queries": len(first),
@@ -115,6 +124,7 @@ def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
         "units": first.units,
         "systems": rows,
     }
+    return cast(Compared, Comparison(compared))
 
 
 def to_markdown(comparison: Compared) -> str:

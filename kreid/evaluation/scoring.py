@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from kreid.config.sections import PLAIN, Evaluation
 from kreid.data.protocol import chosen_protocol
@@ -12,6 +13,7 @@ from kreid.evaluation.metrics import PerAction, Row, RunMetrics, Seconds, Surety
 from kreid.evaluation.paper import paper_row
 from kreid.evaluation.records import check_widths, figures_by_settings, joined
 from kreid.evaluation.settings import variants
+from kreid.evaluation.shown import RunScores
 from kreid.models.cost import cost
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import figures_of
@@ -48,7 +50,7 @@ def evaluate_runs(
         ("intervals", "ties", "per_action", "per_query") are those of the ranking with all settings. "rows" has the
         scores of each run of an ensemble, of the plain ranking, of each setting alone and of all together, each with
         its "seconds" and the "p_value" of its mAP against the first row's. "verification" is of the plain embeddings,
-        which trackers compare.
+        which trackers compare. The dict is shown as the table of its rows.
 
     Raises:
         ValueError: labels are withheld, no query has a match, or runs, records and settings do not fit together.
@@ -69,7 +71,7 @@ def evaluate_runs(
         metrics = evaluate(figures)
         first = figures if first is None else first
         rows.append({"name": name, **_fractions(metrics), **_surety(figures, first), "seconds": seconds})
-    return {
+    found: RunMetrics = {
         "split": split,
         "metric": str(metric),
         "protocol": protocol,
@@ -89,6 +91,7 @@ def evaluate_runs(
         "per_action": per_action(figures),
         "per_query": figures.to_json(),
     }
+    return cast(RunMetrics, RunScores(found))
 
 
 def score_baselines(

@@ -57,11 +57,12 @@ class Viewer:
         ValueError: the model has none of the layers that an embedder has.
 
     Example:
-        >>> viewer = Viewer(load_model("saved_models/two_stream"))
-        >>> first, second = viewer.see(images)  # (2, 256, 128, 3), RGB 0-255
-        >>> first.activation["conv3"].shape
-        (32, 16)
-        >>> viewer.compare(first, second).similarity
+        >>> viewer = kreid.Viewer(model)
+        >>> images = np.random.default_rng(0).uniform(0, 255, (2, *viewer.image_size, 3))  # RGB 0-255
+        >>> first, second = viewer.see(images)
+        >>> list(first.activation) == list(viewer.stages)
+        True
+        >>> alike = viewer.compare(first, second).similarity  # the cosine, shared out among places
     """
 
     def __init__(self, model: keras.Model, config: "TwoStream | OneStream | None" = None) -> None:

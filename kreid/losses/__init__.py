@@ -5,6 +5,14 @@ A new one is a file beside this one, a line in `LOSSES` and its keys: docs/addin
 
 Keras finds the classes of a saved model by their registered names, which they have once their modules are imported. So
 any loss that is asked for brings all of them, and so does this package where Keras is there already.
+
+Example:
+    >>> loss = kreid.losses.TripletLoss(margin=0.3)
+    >>> labels = np.array([[7, 1], [7, 1], [8, 1]])  # person, action
+    >>> float(loss(labels, np.array([[0, 1], [0, 1], [1, 0]], "float32")))
+    0.0
+    >>> sorted(kreid.losses.build_losses(kreid.load_config("demo").loss, ["embedding"]))
+    ['embedding']
 """
 
 import importlib

@@ -4,6 +4,11 @@ Imports Keras, NumPy, `kreid.layers` and `kreid.weights`; no TensorFlow.
 
 A backbone maps an image to a dict of named feature maps; an embedder is a short composition over such dicts that ends
 in one vector of length one. A new backbone is a file beside this one and a line in `BACKBONES`.
+
+Example:
+    >>> backbone = kreid.models.build_backbone("resnet50", (64, 32, 3))
+    >>> backbone.output["conv3"].shape
+    (None, 8, 4, 512)
 """
 
 import difflib

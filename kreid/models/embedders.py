@@ -48,8 +48,11 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
         ValueError: for a map, option or weight file that does not exist or does not fit, naming the key.
 
     Example:
-        >>> model = build_model(load_config("configs/two_stream.yaml").model)
-        >>> model(images)["embedding"].shape
+        >>> config = kreid.load_config("demo")
+        >>> model = kreid.build_model(config.model)
+        >>> vectors = model(np.zeros((2, *config.model.image_size, 3)))["embedding"]
+        >>> np.linalg.norm(vectors, axis=1).round(3).tolist()
+        [1.0, 1.0]
     """
     image = keras.Input((*config.image_size, 3), name="image")
     # === Functional model ===

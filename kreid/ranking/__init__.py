@@ -1,6 +1,12 @@
 """Everything after the vectors: rankings inside an action, their scores and files.
 
 Imports NumPy alone, beside `kreid.files` and what reads labels in `tfrecords_tools`.
+
+Example:
+    >>> figures = kreid.ranking.figures_of(embeddings)
+    >>> low, high = kreid.ranking.intervals(figures)["mAP"][1:]
+    >>> bool(low <= figures.average_precision[figures.matched].mean() <= high)
+    True
 """
 
 from kreid.ranking.embeddings import Embeddings, Images

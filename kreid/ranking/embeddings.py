@@ -95,8 +95,11 @@ class Embeddings:
         ValueError: an array has another length or dtype, a vector is not finite, or an index occurs twice in one list.
 
     Example:
-        person, action, bbox = np.array([[7, 7, 8], [0, 0, 0], [0, 0, 1]])
-        Embeddings(np.eye(3), person, action, bbox, is_query=np.array([True, False, False]))
+        >>> person, action, bbox = np.array([[7, 7, 8], [0, 0, 0], [0, 0, 1]])
+        >>> vectors = np.array([[0, 1], [0.1, 1], [1, 0]])
+        >>> found = kreid.Embeddings(vectors, person, action, bbox, is_query=np.array([True, False, False]))
+        >>> kreid.evaluate(kreid.rank(found))["rank1"]
+        1.0
     """
 
     vectors: np.ndarray

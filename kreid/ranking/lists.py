@@ -29,6 +29,12 @@ class Ranking:
 
     Raises:
         ValueError: a list is not a complete ranking of what counts for its query; names the first query.
+
+    Example:
+        >>> ranking: kreid.Ranking = kreid.rank(embeddings)
+        >>> best = ranking.gallery[ranking.offsets[:-1]]  # of each query the row of its nearest gallery image
+        >>> bool((embeddings.action[best] == embeddings.action[ranking.query]).all())
+        True
     """
 
     images: Images

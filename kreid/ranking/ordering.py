@@ -50,7 +50,9 @@ def rank(
             "cosine", or nearest or memory below 1.
 
     Example:
-        evaluate(rank(embeddings))["mAP"]
+        >>> ranking = kreid.rank(embeddings, metric="cosine")
+        >>> len(ranking) == int(embeddings.is_query.sum())
+        True
     """
     vectors, images = checked_vectors(embeddings, metric), embeddings.images
     if nearest is None:  # every distance is kept, so every one is measured

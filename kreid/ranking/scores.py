@@ -1,12 +1,13 @@
 """The scores of a ranking: average precision, mAP, rank-k, the CMC curve."""
 
 from collections.abc import Sequence
-from typing import TypeAlias, TypedDict, overload
+from typing import TypeAlias, TypedDict, cast, overload
 
 import numpy as np
 
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.lists import Ranking
+from kreid.ranking.readable import Scores
 
 
 class Fractions(TypedDict):
@@ -53,10 +54,19 @@ def evaluate(
     Returns:
         Fractions: "mAP", one "rank<k>" per k, "cmc" (a list as long as the largest gallery; its k-th value is the share
         of queries with a match among their first k). Counts: "queries" (all), "skipped" (those without a match, left
-        out of the fractions), "without_gallery" (those of them without any gallery image that counts).
+        out of the fractions), "without_gallery" (those of them without any gallery image that counts). The dict is
+        shown as a table.
 
     Raises:
         ValueError: labels are withheld, no query has a match, or an argument is unknown.
+
+    Example:
+        >>> kreid.evaluate(kreid.rank(embeddings))
+        mAP      ... %
+        rank-1   ... %
+        rank-5   ... %
+        rank-10  ... %
+        ... queries...
 
     Reference: `SoccerNet.Evaluation.ReIdentification` of the pip package `SoccerNet`, with which mAP and rank-1 agree;
     torchreid's `eval_market1501`, with which those of protocol "cross_camera" do.
@@ -72,14 +82,17 @@ def evaluate(
             f"ranking: none of its {len(figures)} queries has a match in its action's gallery; nothing to score"
         )
     cmc = np.bincount(figures.first_match[matched], minlength=figures.gallery_size.max() + 1)[1:].cumsum() / count
-    return {
-        "mAP": float(figures.average_precision[matched].mean()),
-        **{f"rank{k}": float(cmc[min(k, len(cmc)) - 1]) for k in ranks},
-        "cmc": cmc.tolist(),
-        "queries": len(figures),
-        "skipped": int(len(figures) - count),
-        "without_gallery": int(np.count_nonzero(figures.gallery_size == 0)),
-    }
+    scores = Scores(
+        {
+            "mAP": float(figures.average_precision[matched].mean()),
+            **{f"rank{k}": float(cmc[min(k, len(cmc)) - 1]) for k in ranks},
+            "cmc": cmc.tolist(),
+            "queries": len(figures),
+            "skipped": int(len(figures) - count),
+            "without_gallery": int(np.count_nonzero(figures.gallery_size == 0)),
+        }
+    )
+    return cast(Metrics, scores)
 
 
 def average_precision(ranking: Ranking, ties: str = "order") -> np.ndarray:

@@ -1,9 +1,17 @@
-"""One page to look at a ranking with.
+"""One page to look at a ranking with: `kreid.report(...)` is `write_report(...)`.
 
 Imports TensorFlow, `kreid.data`, `kreid.ranking`, `kreid.pictures`, `kreid.pages` and `kreid.look`.
+
+Example:
+    >>> page = kreid.report(kreid.rank(embeddings), "records/test", "report.html", "demo, test")
+    >>> page.name
+    'report.html'
 """
 
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
@@ -20,3 +28,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "write": ["write_report"],
     },
 )
+
+
+class _Report(ModuleType):
+    """This package, which can be called: a function of its name beside it would be whichever was asked for last."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Path:
+        from kreid.report.write import write_report
+
+        return write_report(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Report

@@ -179,7 +179,8 @@ def load_model(run: str | Path) -> "keras.Model":
         ValueError: where it has no weights yet, holds others than were written, or weights of another model.
 
     Example:
-        >>> model = load_model("saved_models/two_stream")
+        >>> model = kreid.load_model("saved_models/demo")
+        >>> embeddings = kreid.embed(model, "records/test")
     """
     from kreid.models.embedders import build_model
     from kreid.weights.memory import from_bytes

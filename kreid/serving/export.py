@@ -10,10 +10,13 @@ import tensorflow as tf
 
 from kreid.data.file_errors import as_os_error
 from kreid.data.images import resize
+from kreid.errors import ConfigError
 from kreid.files.atomic import write_json
+from kreid.serving.contracts import CONTRACTS
 from kreid.serving.encoded import decode_files
+from kreid.serving.export_file import export_file
 from kreid.serving.folding import fold
-from kreid.serving.formats import MAX_PIXELS
+from kreid.serving.formats import FILES, MAX_PIXELS, PRECISIONS
 from kreid.serving.server_files import MODEL, write_server_files
 from kreid.serving.versions import check_versions, write_version
 from kreid.serving.warmup import write_warmup
@@ -21,21 +24,55 @@ from kreid.serving.written import Crops, Written, check_distance, cosine_distanc
 from kreid.types import Tensor
 
 EXTRA = "assets.extra"
+SAVED_MODEL = "saved_model"
 _FILES = tf.TensorSpec((None,), tf.string, name="image_bytes")
 _WARM = (1, 8)  # images of a warm-up request
 _FAR = 2.0  # the distance of opposite vectors
 
 
-def export(model: keras.Model, out: str | Path) -> Path:
-    """Write a SavedModel that takes image files or pixels and gives embeddings; `export_version` says more.
+def export(
+    model: keras.Model,
+    out: str | Path,
+    format: str = SAVED_MODEL,
+    contract: str = "images",
+    precision: str = "float32",
+    calibration: np.ndarray | None = None,
+) -> Path:
+    """Write a network for programs that know nothing of kreid, held against the network before it has its name.
+
+    Args:
+        model: a model with an `embedding` output, from `build_model` or `load_model`.
+        out: of a SavedModel the folder of its versions, see `export_version`; else the file, see `export_file`.
+        format: "saved_model" (default), for TensorFlow Serving; "onnx", "litert" or "openvino", each an extra.
+        contract: what a file takes: "images" (default), RGB 0-255 of any size, or "tracker", as trackers normalise.
+        precision: of a file's weights: "float32" (default), "float16" or "int8".
+        calibration: images of the network's size, RGB 0-255, for the ranges of int8; 32 drawn crops by default.
 
     Returns:
-        The version's folder.
+        The version's folder, or the file.
+
+    Raises:
+        ConfigError: for a format, contract or precision that there is not, or whose package is missing.
+        ValueError: where what was written computes something else than the network; nothing is kept of it.
+        OSError: where it cannot be written.
 
     Example:
-        >>> export(load_model("saved_models/demo"), "saved_models/demo/serving")
+        >>> model = kreid.load_model("saved_models/demo")
+        >>> version = kreid.export(model, "saved_models/demo/serving")
+        >>> version.name
+        '1'
     """
-    return export_version(model, out).path
+    asked = {"format": format, "contract": contract, "precision": precision}
+    known = {"format": (SAVED_MODEL, *FILES), "contract": tuple(CONTRACTS), "precision": PRECISIONS}
+    if format == SAVED_MODEL:
+        known |= {"contract": ("images",), "precision": ("float32",)}
+    for name, value in asked.items():
+        if value not in known[name]:
+            of = "" if name == "format" else f" of {format}"
+            raise ConfigError(f"{name}{of}: expected {' or '.join(known[name])}, received {value!r}")
+    if format == SAVED_MODEL:
+        return export_version(model, out).path
+    return export_file(model, out, format, contract, precision, calibration).path
 
 
 def export_version(

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kreid import runs
 from kreid.config.dotted import flatten
+from kreid.config.loading import as_config
 from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    config: Config,
+    config: Config | Mapping[str, Any] | str | Path,
     data: str | Path,
     out: str | Path,
     resume: bool = False,
@@ -39,7 +40,8 @@ def train(
     """Train a model and leave a run folder.
 
     Args:
-        config: the whole configuration.
+        config: the whole configuration: checked, as a dict, as text of YAML, as the path of a YAML file, or the name of
+            one that comes with kreid; see `kreid.config.as_config`.
         data: what `kreid-convert` wrote.
         out: the run folder; new or empty, unless `resume`. With several machines, one that all of them see.
         resume: go on from the newest checkpoint of `out`.
@@ -53,13 +55,16 @@ def train(
         `out`.
 
     Raises:
+        ConfigError: a ValueError, where the configuration is none.
         ValueError: where `out` exists (or does not, to resume), data or weights cannot be used, another machine does
             not come, another training is at work in `out`, the disk is full, or the loss is not finite.
 
     Example:
-        >>> train(load_config("configs/demo.yaml"), "records", "saved_models/demo")
+        >>> run = kreid.train("demo", "records", "saved_models/first", quiet=True)
+        >>> sorted(path.name for path in run.glob("*.h5"))
+        ['model.weights.h5']
     """
-    out, cluster = Path(out), read_cluster()
+    config, out, cluster = as_config(config), Path(out), read_cluster()
     training_set = load_training_set(config, data, held_out)
     valid = _find_valid(data, config, training_set)
     _check_length(config, training_set)

@@ -69,8 +69,10 @@ def tune(
         OSError: where the disk is full.
 
     Example:
-        >>> space = read_space("configs/spaces/layerwise.yaml", "configs/layerwise.yaml")
-        >>> tune(space, "records", "saved_models/study", folds=5, trials=40)
+        >>> space = kreid.read_space("layerwise", "layerwise")
+        >>> best = kreid.tune(space, "records", "saved_models/study", folds=2, trials=2, quiet=True)
+        >>> best.name
+        'best.yaml'
     """
     progress = Progress(quiet)
     search = _Search(space, Path(data), Path(out), folds, objective, prune, progress)

@@ -219,8 +219,8 @@ def read_space(path: str | Path, config: str | Path, overrides: list[str] | tupl
     """Read what may be tried in a configuration.
 
     Args:
-        path: a YAML file, such as `configs/spaces/layerwise.yaml`.
-        config: the configuration's YAML file.
+        path: a YAML file, or the name of one that comes with kreid, such as `layerwise`.
+        config: the configuration's YAML file, or the name of one that comes with kreid.
         overrides: `section.key=value` strings for the configuration.
 
     Returns:
@@ -230,10 +230,12 @@ def read_space(path: str | Path, config: str | Path, overrides: list[str] | tupl
         ConfigError: naming the file and key, what was expected and what was received.
 
     Example:
-        >>> space = read_space("configs/spaces/layerwise.yaml", "configs/layerwise.yaml")
+        >>> space = kreid.read_space("layerwise", "layerwise")
+        >>> len(space.entries)
+        5
     """
     tree = load_tree(config, overrides)
-    found = read_yaml(path, "space", _SUCH_AS)
+    found = read_yaml(path, "space", _SUCH_AS, "spaces")
     _check_base(tree, list(found), f"configuration {config}")
     if not found:
         raise ConfigError(f"space {path}: no keys, expected such as {_SUCH_AS}")

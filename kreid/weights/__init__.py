@@ -9,6 +9,11 @@ alone.
 
 Formats are told by their contents: `.caffemodel` of both generations, `.pth` and `.pt` in both containers, TorchScript
 too, `.npz`, `.safetensors`, and Keras's `.weights.h5`, `.keras` and older `.h5`.
+
+Example:
+    >>> tensors = kreid.weights.read("saved_models/demo/model.weights.h5")
+    >>> kreid.weights.assign(model, tensors).missing
+    ()
 """
 
 from kreid.weights.assignment import Misshapen, Report, assign

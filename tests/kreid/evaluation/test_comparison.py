@@ -166,3 +166,9 @@ def test_files_that_are_no_scores_are_named(write, change, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_metrics(path)
     assert str(caught.value).startswith(str(path))
+
+
+def test_a_comparison_is_shown_as_its_table():
+    compared = compare_metrics({"a": scored(rankings()[0])})
+    assert f"{compared!r}\n" == to_markdown(compared)
+    assert json.loads(json.dumps(compared)) == compared

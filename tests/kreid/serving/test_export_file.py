@@ -21,6 +21,7 @@ from kreid.serving import crops as drawn
 from kreid.serving import export_file as export_files
 from kreid.serving import formats, onnx_file, written
 from kreid.serving.contracts import CONTRACTS
+from kreid.serving.export import export
 from kreid.serving.export_file import export_file
 from kreid.serving.formats import FILES
 
@@ -238,3 +239,24 @@ def test_cosine_distance_by_hand():
 def test_every_extra_is_named_like_its_format():
     assert set(FILES) == set(formats.FILES)
     assert set(CONTRACTS) == {"images", "tracker"}
+
+
+@pytest.mark.parametrize(
+    "asked, words",
+    [
+        ({"format": "pmml"}, "format: expected saved_model or onnx or litert or openvino, received 'pmml'"),
+        ({"contract": "tracker"}, "contract of saved_model: expected images, received 'tracker'"),
+        ({"precision": "int8"}, "precision of saved_model: expected float32, received 'int8'"),
+        ({"format": "onnx", "contract": "video"}, "contract of onnx: expected images or tracker, received 'video'"),
+        ({"format": "onnx", "precision": "float8"}, "precision of onnx: expected float32 or"),
+    ],
+)
+def test_export_says_what_there_is(model, tmp_path, asked, words):
+    with pytest.raises(ConfigError, match=words):
+        export(model, tmp_path / "out", **asked)
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_writes_a_file_as_export_file_does(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("kreid.serving.export.export_file", lambda *given: written.Written(given[1], 0.0, given))
+    assert export(model, tmp_path / "a.onnx", "onnx", "tracker", "float16") == tmp_path / "a.onnx"
