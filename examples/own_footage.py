@@ -1,0 +1,75 @@
+"""From folders of own crops to a trained, scored network, a report, and tracks that are matched across cameras.
+
+    python examples/own_footage.py [CROPS] [OUT]
+
+CROPS holds a folder for each camera, in it one for each person, in it their crops: `left/anna/0001.jpg`. Without it,
+players are drawn, as two cameras see them. The commands do the same: docs/how_to/own_footage.md.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import kreid
+from kreid.evaluation import evaluate_runs, rank_records
+from kreid.tracks import distances, match, never_matched, pool
+from kreid.tracks.crops import crops_of_files
+from kreid.tracks.folders import tracks_of_paths
+from tfrecords_tools import synthetic, writer
+from tfrecords_tools.naming import parse_name
+
+CONFIG = {
+    "model": {
+        "embedder": "one_stream",
+        "image_size": [64, 32],
+        "appearance": {"backbone": "osnet_x0_25", "weights": None},
+    },
+    "data": {"persons": 4, "views": 4, "sampler": "persons"},  # one long action: batches out of the whole set
+    "loss": {"same_action": False},
+    "train": {"epochs": 3, "learning_rate": 1e-3, "schedule": "constant"},
+}
+
+
+def draw_crops(folder: Path, actions: int = 8) -> Path:
+    """Draw players and lay them out as one would own crops: `camera/person/frame.png`."""
+    synthetic.draw(folder / "drawn", {"train": actions}, seed=3)
+    for number, path in enumerate(sorted((folder / "drawn").rglob("*.png"))):
+        person = parse_name(path.name).person
+        place = folder / "crops" / ("left", "right")[number % 2] / f"player{person}"
+        place.mkdir(parents=True, exist_ok=True)
+        path.rename(place / f"{number:04}.png")
+    return folder / "crops"
+
+
+def match_tracks(run: Path, crops: Path) -> list[str]:
+    """Say of every track which one of the other camera is most alike, a line each."""
+    files = sorted(crops.rglob("*.png")) + sorted(crops.rglob("*.jpg"))
+    found = crops_of_files(kreid.load_model(run), files, tracks_of_paths(files))
+    tracks = found.tracks
+    vectors = pool(tracks, found.vectors, "mean", found.areas)
+    apart = distances(vectors)
+    apart[never_matched(tracks)] = np.inf  # of one camera, or seen at the same time
+    pairs = match(tracks, apart, one_to_one=True)
+    return [
+        f"{tracks.describe(first)} is {tracks.describe(second)}, {distance:.2f} apart"
+        for first, second, distance in zip(pairs.first, pairs.second, pairs.distance, strict=True)
+    ]
+
+
+def main(crops: Path, out: Path, config: dict = CONFIG) -> dict:
+    """Leave `records`, `run` and `report.html` in `out`; returns the scores and the matches."""
+    writer.convert(crops, out / "records", source="folders")  # divides the people into train, query and gallery
+    run = kreid.train(config, out / "records", out / "run")
+    scores = evaluate_runs([run], out / "records" / "test", "test")
+    ranking = rank_records([kreid.load_model(run)], out / "records" / "test")
+    kreid.report(ranking, out / "records" / "test", out / "report.html", "own footage, test")
+    return {"scores": scores, "matches": match_tracks(run, crops)}
+
+
+if __name__ == "__main__":
+    out = Path(sys.argv[2] if sys.argv[2:] else "own_footage")
+    results = main(Path(sys.argv[1]) if sys.argv[1:] else draw_crops(out), out)
+    print(results["scores"])
+    print(*results["matches"][:10], sep="\n")
+    print(out / "report.html")
