@@ -105,7 +105,7 @@ newest: $(VENV)/bin/python
 	@touch $(VENV)/installed $(VENV)/installed-dev $(VENV)/installed-docs
 
 lock: $(VENV)/installed-dev $(VENV)/installed-docs
-	{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
+	{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable; } > constraints.new
 	mv constraints.new constraints.txt
 
 clean:

@@ -21,6 +21,7 @@ def scored(**changes):
         ],
         "ties": {"optimistic": {**row, "mAP": 0.625}},
         "paper": {"system": "paper", "mAP": 0.637},
+        "verification": None,
     }
     return {**metrics, **changes}
 
@@ -52,3 +53,13 @@ def test_a_result_is_shown_as_its_table_and_written_as_a_dict():
     assert repr(RunScores(metrics)) == run_table(metrics)
     assert json.dumps(RunScores(metrics)) == json.dumps(metrics)
     assert repr(RunScores(split="test")) == "{'split': 'test'}"
+
+
+def test_what_a_threshold_is_worth_stands_last():
+    found = {"positives": 3, "negatives": 1200, "metric": "euclidean", "threshold": 0.5, "eer": 0.25}
+    table = run_table(scored(verification={**found, "accepted": [{"far": 0.01, "tar": 0.5}]}))
+    assert table.splitlines()[-2:] == [
+        "same person or not: equal error rate 25.0 % at euclidean distance 0.500, "
+        "of 3 positive and 1,200 negative pairs",
+        "accepted of positive pairs (TAR): 50.0 % at FAR 1 %",
+    ]
