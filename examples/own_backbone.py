@@ -57,7 +57,7 @@ if __name__ == "__main__":
         if sys.argv[1:]:
             records = Path(sys.argv[1])
         else:
-            synthetic.draw(place / "tree", {"train": 12, "valid": 2, "test": 2}, seed=1)
+            synthetic.draw(place / "tree", {"train": 12, "valid": 2, "test": 8}, seed=1)
             writer.convert(place / "tree", place / "records")
             records = place / "records"
         print(main(records, place / "run"))

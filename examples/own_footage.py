@@ -3,7 +3,7 @@
     python examples/own_footage.py [CROPS] [OUT]
 
 CROPS holds a folder for each camera, in it one for each person, in it their crops: `left/anna/0001.jpg`. Without it,
-players are drawn, as two cameras see them. The commands do the same: docs/how_to/own_footage.md.
+players are drawn, as two cameras see them; a minute from random weights teaches little. The commands do the same: docs/how_to/own_footage.md.
 """
 
 import sys
@@ -23,15 +23,21 @@ CONFIG = {
     "model": {
         "embedder": "one_stream",
         "image_size": [64, 32],
-        "appearance": {"backbone": "osnet_x0_25", "weights": None},
+        "appearance": {
+            "backbone": "resnet50",
+            "variant": "torchvision",
+            "weights": None,
+            "layer": "conv3",
+            "width_divisor": 2,
+        },
     },
-    "data": {"persons": 4, "views": 4, "sampler": "persons"},  # one long action: batches out of the whole set
-    "loss": {"same_action": False},
-    "train": {"epochs": 3, "learning_rate": 1e-3, "schedule": "constant"},
+    "data": {"persons": 8, "views": 4, "sampler": "persons"},  # one long action: batches out of the whole set
+    "loss": {"same_action": False, "mining": "all"},  # from random weights; with pretrained ones "hard" is better
+    "train": {"epochs": 6, "learning_rate": 1e-3, "schedule": "constant"},
 }
 
 
-def draw_crops(folder: Path, actions: int = 8) -> Path:
+def draw_crops(folder: Path, actions: int = 24) -> Path:
     """Draw players and lay them out as one would own crops: `camera/person/frame.png`."""
     synthetic.draw(folder / "drawn", {"train": actions}, seed=3)
     for number, path in enumerate(sorted((folder / "drawn").rglob("*.png"))):

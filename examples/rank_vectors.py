@@ -47,7 +47,7 @@ def main(records: Path, out: Path) -> dict:
     return {
         "scores": scores,
         "interval": intervals(ranking)["mAP"],
-        "re-ranked": evaluate(rerank(first)),
+        "re-ranked": evaluate(rerank(first, metric="cosine")),
         "second against first": compare(ranking, better)["mAP"],
     }
 

@@ -24,7 +24,7 @@ SIZE = (64, 32)  # height and width in pixels
 
 def draw_records(folder: Path, actions: int = 12) -> Path:
     """Draw a set in SoccerNet's form and convert it; returns the folder of records."""
-    synthetic.draw(folder / "tree", {"train": actions, "valid": 2, "test": 2}, seed=1)
+    synthetic.draw(folder / "tree", {"train": actions, "valid": 2, "test": 8}, seed=1)
     writer.convert(folder / "tree", folder / "records")
     return folder / "records"
 

@@ -75,7 +75,8 @@ def test_own_footage(tmp_path):
     train = {**example.CONFIG["train"], "epochs": 1, "steps_per_epoch": 1}
     network = {"backbone": "resnet50", "weights": None, "layer": "conv1", "width_divisor": 8}
     model = {**example.CONFIG["model"], "image_size": [32, 32], "appearance": network}
-    found = example.main(crops, tmp_path / "out", {**example.CONFIG, "model": model, "train": train})
+    small = {"model": model, "train": train, "data": {**example.CONFIG["data"], "persons": 4}}
+    found = example.main(crops, tmp_path / "out", {**example.CONFIG, **small})
     check_scores(found["scores"])
     assert found["scores"]["protocol"] == "cross_camera"
     assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").startswith("<!")
