@@ -3,7 +3,8 @@
     python examples/own_footage.py [CROPS] [OUT]
 
 CROPS holds a folder for each camera, in it one for each person, in it their crops: `left/anna/0001.jpg`. Without it,
-players are drawn, as two cameras see them; a minute from random weights teaches little. The commands do the same: docs/how_to/own_footage.md.
+players are drawn, as two cameras see them; a minute from random weights teaches little.
+The commands do the same: docs/how_to/own_footage.md.
 """
 
 import sys
