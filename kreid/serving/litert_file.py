@@ -17,7 +17,7 @@ def write(network: keras.Model, path: Path, precision: str, calibration: np.ndar
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         options["target_spec"] = {"supported_types": [tf.float16]}
-    network.export(path, format="litert", verbose=False, **options)
+    network.export(str(path), format="litert", verbose=False, **options)
 
 
 def read(path: Path) -> Run:
