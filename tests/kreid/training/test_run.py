@@ -126,6 +126,9 @@ def test_a_valid_split_without_labels_is_noticed_before_the_first_step(records, 
     shutil.copytree(records, tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / "valid")
     shutil.copytree(records / "challenge", tmp_path / "data" / "valid")
+    info = json.loads((tmp_path / "data" / "info.json").read_text())
+    info["splits"]["valid"] = info["splits"]["challenge"]
+    (tmp_path / "data" / "info.json").write_text(json.dumps(info))
     message = r"data/valid: .* labels are withheld; give others, or set train.validate_every=0"
     with pytest.raises(ValueError, match=message):
         train(tiny_one, tmp_path / "data", tmp_path / "run", quiet=True)
