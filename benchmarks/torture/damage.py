@@ -93,10 +93,27 @@ def _images(image_format: str, bench: Bench, folder: Path) -> list[Path]:
 
 def _unfinished(bench: Bench, folder: Path) -> list[Path]:
     """A conversion that replaces two splits, killed between its moves, of which the first one writes the journal."""
+    _kill_conversion(bench, folder, _moves_before(bench))
+    return sorted(folder.glob(f"out/{PREFIX}*/{JOURNAL}"))
+
+
+@cache
+def _moves_before(bench: Bench) -> int:
+    """How many files a conversion renames until it has written its journal."""
+    for number in range(2, 30):
+        folder = bench.folder / f"journal {number}"
+        folder.mkdir()
+        _kill_conversion(bench, folder, number)
+        if list(folder.glob(f"out/{PREFIX}*/{JOURNAL}")):
+            return number
+    raise RuntimeError("a conversion has renamed 30 files without a journal")
+
+
+def _kill_conversion(bench: Bench, folder: Path, number: int) -> None:
+    """Kill a conversion that replaces two splits before it renames so many files."""
     shutil.copytree(bench.small_records, folder / "out")
     line = ["kreid-convert", bench.small_tree, "out", "--overwrite", "--resize", "16x8"]
-    run(line, folder, killed_before(2, "replace"))
-    return sorted(folder.glob(f"out/{PREFIX}*/{JOURNAL}"))
+    run(line, folder, killed_before(number, "replace"))
 
 
 def _embed(*images: str) -> Callable[[Bench], Line]:
