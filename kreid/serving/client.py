@@ -105,6 +105,7 @@ def check_server(server: str) -> str:
         or url.fragment
         or url.scheme not in ("http", "https", "grpc")
         or not url.host
+        or not (url.path or "").strip("/")
         or (url.scheme == "grpc" and not _MODEL.fullmatch(url.path or ""))
     ):
         raise ConfigError(f"server {one_line(server)}: {_EXPECTED}")

@@ -66,9 +66,11 @@ class Rest:
             finally:
                 reply.close()
         except urllib3.exceptions.DecodeError as error:
-            raise ValueError(f"no usable answer ({one_line(error)}); is TensorFlow Serving running there?") from None
+            raise ValueError(
+                f"gave no usable answer ({one_line(error)}); is TensorFlow Serving running there?"
+            ) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            message = f"no usable answer ({one_line(error)}); is TensorFlow Serving running there?"
+            message = f"gave no usable answer ({one_line(error)}); is TensorFlow Serving running there?"
             raise PassingError(message, reached) from None
         if 300 <= reply.status < 400:
             raise ValueError(f"is elsewhere, at {one_line(reply.headers.get('Location'))}; give that address")

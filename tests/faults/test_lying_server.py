@@ -211,7 +211,7 @@ def test_nobody_there(asked):
     [
         "", "localhost:8501", "ftp://h/v1/models/x", "http://", "http:///v1", "http://h:port/v1", "http://h:99999/v1",
         "http://h:8501/v1/models/a b", "http://a b/v1", "http://h/v1?x=1", "http://u:p@h/v1", "http://h\n/v1", "http://[::1/v1",
-        "http://h\udce9/v1", "http://h#x", "grpc://h:8500", "grpc://h:8500/kreid", "grpc://h:8500/v1/models/x/versions/two",
+        "http://h\udce9/v1", "http://h#x", "http://h:8501", "http://h/", "grpc://h:8500", "grpc://h:8500/kreid", "grpc://h:8500/v1/models/x/versions/two",
     ],
 )  # fmt: skip
 def test_an_address_that_is_none(asked, address):
