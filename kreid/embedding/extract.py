@@ -14,6 +14,7 @@ from kreid.config.sections import PLAIN, Evaluation
 from kreid.data.images import check_images, encoded_batches, file_batches
 from kreid.data.records import damage_named, read_labels, record_batches
 from kreid.embedding.views import Picture, cut, pictures
+from kreid.errors import ConfigError
 from kreid.models.embedders import layer_wise_heads
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings
@@ -127,12 +128,15 @@ def embed_files(
         settings: see `embed`.
 
     Raises:
+        ConfigError: for one path in the place of a list.
         ValueError: naming the first file that is missing or no image.
 
     Example:
         >>> vectors = kreid.embed_files(model, ["crops/left.png", "crops/right.png"])
         >>> cosine = vectors[0] @ vectors[1]  # of vectors of length one
     """
+    if isinstance(paths, str | Path):
+        raise ConfigError(f"paths: expected a list of files, received {str(paths)!r}; give [path] for one")
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         raise ValueError(f"{missing[0]}: no such image file")

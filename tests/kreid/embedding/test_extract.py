@@ -9,8 +9,9 @@ from tiny_runs import with_heads
 from kreid.config.sections import Evaluation
 from kreid.data.records import record_batches
 from kreid.embedding import extract as embedding
-from kreid.embedding.extract import embed, embed_each
+from kreid.embedding.extract import embed, embed_each, embed_files
 from kreid.embedding.views import cut, pictures
+from kreid.errors import ConfigError
 from kreid.models.embedders import build_model
 from kreid.ranking.truth import read_groundtruth
 from tfrecords_tools.writer import convert
@@ -138,3 +139,8 @@ def test_heads_that_the_embedding_holds_already_are_not_joined_again(tiny_one, r
 def test_a_model_without_heads_cannot_join_them(tiny_one, records):
     with pytest.raises(ValueError, match=r"has none \(model.heads.layers\)"):
         embed(build_model(tiny_one.model), records / "test", settings=Evaluation(embedding="concat"))
+
+
+def test_one_path_is_no_list_of_files():
+    with pytest.raises(ConfigError, match=r"paths: expected a list of files, received 'a.png'; give \[path\] for one"):
+        embed_files(None, "a.png")
