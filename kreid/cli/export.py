@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kreid.serving.written import Written
 
 app = make_app()
+SPLIT = "test"  # of --check
 
 
 class FormatName(StrEnum):
@@ -63,7 +64,7 @@ def export(
     check: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Records: print the mAP that the file costs.", parser=parse_path)
     ] = None,
-    split: Annotated[str, typer.Option(help="The split of --check: test or valid.")] = "test",
+    split: Annotated[str, typer.Option(help="The split of --check: test or valid.")] = SPLIT,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="saved_model: a larger image is refused before it is decoded.")
     ] = MAX_PIXELS,
@@ -75,6 +76,8 @@ def export(
     its name, and the largest cosine distance is printed.
     """
     check_run(run_folder)
+    if max_pixels != MAX_PIXELS and format_ != FormatName.saved_model:
+        raise ConfigError(f"--max-pixels: of a saved_model alone; leave it out with --format {format_}")
     records = _check_records(check, split)
     if format_ == FormatName.saved_model:
         model, exported = _export_versions(run_folder, out, input_, precision, max_pixels)
@@ -124,8 +127,10 @@ def _export_file(
 
 def _check_records(data: Path | None, split: str) -> Path | None:
     if data is None:
+        if split != SPLIT:
+            raise ConfigError(f"--split {split}: is of --check; give both, or neither")
         return None
-    records = check_split(data, split)
+    records = check_split(data, split, option="--check")
     from kreid.config.sections import PLAIN
 
     check_labels(records, PLAIN)

@@ -9,37 +9,38 @@ if TYPE_CHECKING:
     from kreid.config.sections import Evaluation
 
 
-def check_data(data: Path, split: str = "train") -> Path:
-    """Return the folder of a split's records; complain at once where they are not there."""
+def check_data(data: Path, split: str = "train", option: str = "--data") -> Path:
+    """Return the folder of a split's records; complain at once, naming the option, where they are not there."""
     from tfrecords_tools.index import INDEX_NAME, split_folder
 
     folder = split_folder(data, split)
     if not data.is_dir():
         what = "a file, expected a folder" if data.exists() else "no such folder"
-        raise ConfigError(f"--data {data}: {what}; give the one that kreid-convert wrote")
+        raise ConfigError(f"{option} {data}: {what}; give the one that kreid-convert wrote")
     if not (folder / INDEX_NAME).is_file():
         found = [data] if (data / INDEX_NAME).is_file() else _splits(data)
         if not found:
-            raise ConfigError(f"--data {data}: no records in this folder; give the one that kreid-convert wrote")
+            raise ConfigError(f"{option} {data}: no records in this folder; give the one that kreid-convert wrote")
         names = ", ".join(path.resolve().name for path in found)
-        raise ConfigError(f"--data {data}: no split {split!r}; found {names}")
+        raise ConfigError(f"{option} {data}: no split {split!r}; found {names}")
     return folder
 
 
-def check_split(data: Path, split: str, scored: bool = True) -> Path:
+def check_split(data: Path, split: str, scored: bool = True, option: str = "--data") -> Path:
     """Return the folder of a split's records; complain at once where it is not there, or holds no queries.
 
     Args:
         data: what kreid-convert wrote.
         split: its name.
         scored: whether labels are needed, which the challenge split withholds; decides what the advice names.
+        option: which named the records.
     """
     choices = "valid or test" if scored else "valid, test or challenge"
     if split == "train":
         raise ConfigError(f"--split train: the training set has no queries; choose {choices}")
     if not split or Path(split).name != split:
         raise ConfigError(f"--split {split!r}: expected {choices}")
-    return check_data(data, split)
+    return check_data(data, split, option)
 
 
 def check_labels(records: Path, settings: "Evaluation") -> str:

@@ -52,7 +52,8 @@ def export(
         The version's folder, or the file.
 
     Raises:
-        ConfigError: for a format, contract or precision that there is not, or whose package is missing.
+        ConfigError: for a format, contract or precision that there is not, or whose package is missing; for a model
+            without an embedding.
         ValueError: where what was written computes something else than the network; nothing is kept of it.
         OSError: where it cannot be written.
 

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kreid.errors import ConfigError
 from kreid.serving.contracts import CONTRACTS, Contract
 from kreid.serving.formats import FILES
 from kreid.serving.written import Crops, Written, check_distance
@@ -42,7 +43,8 @@ def export_file(
         about: what the run says of itself, `kreid.runs.about.describe_run`; into the file, where the format has room.
 
     Raises:
-        ConfigError: for a format whose package is missing or that does not know the precision, or another ending.
+        ConfigError: for a format whose package is missing or broken, or that does not know the precision, for another
+            ending, and for a model without an embedding.
         ValueError: where the format cannot hold the network, or computes something else; nothing is written then.
         OSError: where the file cannot be written.
 
@@ -62,6 +64,11 @@ def export_file(
             run = line.load().read(partial)
         except OSError as error:
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        except ImportError as error:  # it is there, and lacks a library of the system or another package
+            names = ", ".join(line.packages)
+            raise ConfigError(
+                f"--format {format}: of {names} one cannot be loaded ({one_line(error)}); install it again"
+            ) from error
         except Exception as error:  # of many types: converters say in their own ways what they do not know
             raise ValueError(f"--format {format}: cannot hold this network ({one_line(error)})") from error
         distance = crops.distance(lambda images: run(np.asarray(takes.feed(images))), any_size=not takes.fixed)

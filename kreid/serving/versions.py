@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kreid.errors import ConfigError
+from kreid.serving.formats import FILES
 from tfrecords_tools.locks import lock_folder
 
 _PARTIAL = ".partial-"
@@ -17,11 +18,15 @@ def check_versions(out: str | Path) -> Path:
     """Return a folder for versions; complain where there can be none, or TensorFlow could not load them from there.
 
     Raises:
-        ConfigError: where it is a file, or a name on the way to it has one of the characters of patterns.
+        ConfigError: where it is a file, or would be named as a file of another format; where a name on the way to it
+            has one of the characters of patterns.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file; give a folder for versions")
+    for line in FILES.values():
+        if out.suffix == line.suffix and not out.exists():
+            raise ConfigError(f"--out {out}: is a name of {line.name}; give that format, or a folder for versions")
     strange = [character for character in _PATTERN if character in str(out.resolve())]
     if strange:
         raise ConfigError(

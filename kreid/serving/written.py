@@ -1,6 +1,6 @@
 """What was written of a network, held against the network itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,9 @@ import keras
 import numpy as np
 
 from kreid.data.images import resize
+from kreid.errors import ConfigError
 from kreid.serving.crops import draw_crops
+from tfrecords_tools.errors import one_line
 
 Run = Callable[[np.ndarray], np.ndarray]
 LIMIT = 1e-4  # of the cosine distance, in float32
@@ -47,7 +49,17 @@ class Crops:
 
     @classmethod
     def draw(cls, model: keras.Model) -> "Crops":
-        """Draw them, and embed them by a model with an `embedding` output."""
+        """Draw them, and embed them by a model with an `embedding` output.
+
+        Raises:
+            ConfigError: for a model without one.
+        """
+        outputs = getattr(model, "output", None)
+        if not isinstance(outputs, Mapping) or "embedding" not in outputs:
+            raise ConfigError(
+                "model: expected a functional one whose outputs are a dict with `embedding`, as of build_model and "
+                f"load_model, received a {type(model).__name__} of {one_line(outputs)}"
+            )
         own = draw_crops()
         resized = np.stack([np.asarray(resize(crop, model.input_shape[1:3])) for crop in own])
         return cls(own, resized, np.asarray(model(resized, training=False)["embedding"]))

@@ -221,6 +221,25 @@ def test_what_cannot_be_is_told_before_the_work(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_broken_package_is_not_the_networks_fault(model, tmp_path, monkeypatch):
+    def read(path):
+        raise ImportError("libcore.so: cannot open\nshared object file")
+
+    monkeypatch.setattr(onnx_file, "write", lambda *arguments: None)
+    monkeypatch.setattr(onnx_file, "read", read)
+    with pytest.raises(ConfigError, match=r"onnxruntime one cannot be loaded \(libcore.so: cannot open shared object"):
+        export_file(model, tmp_path / "tiny.onnx", "onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_an_embedding_is_told_what_is_expected(tmp_path):
+    plain = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten()])
+    for path, format in ((tmp_path / "plain.onnx", "onnx"), (tmp_path / "serving", "saved_model")):
+        with pytest.raises(ConfigError, match="expected a functional one .* `embedding`, .* received a Sequential"):
+            export(plain, path, format)
+    assert not list(tmp_path.iterdir())
+
+
 def test_wrong_embeddings_are_no_embeddings(model):
     seen = written.Crops.draw(model)
     with pytest.raises(ValueError, match=r"gives embeddings \(20, 15\), expected finite ones \(20, 16\)"):
