@@ -65,6 +65,17 @@ class Images:
     def __len__(self) -> int:
         return len(self.is_query)
 
+    def __repr__(self) -> str:
+        return f"<Images: {self.counts()}>"
+
+    def counts(self) -> str:
+        """Return words for how many there are: "2 queries and 9 gallery images of 1 action"."""
+        queries, actions = int(self.is_query.sum()), len(np.unique(self.action))
+        return (
+            f"{queries} {'query' if queries == 1 else 'queries'} and {len(self) - queries} gallery "
+            f"image{'s' if len(self) - queries != 1 else ''} of {actions} action{'s' if actions != 1 else ''}"
+        )
+
     def actions(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield, per action in rising order, the rows of its queries and those of its gallery, each by bbox index."""
         order = np.lexsort((self.bbox, ~self.is_query, self.action))
@@ -135,6 +146,10 @@ class Embeddings:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def __repr__(self) -> str:
+        """What they are of: their numbers would be screens full."""
+        return f"<Embeddings: {len(self)} vectors of {self.vectors.shape[1]} numbers; {self.images.counts()}>"
 
     def save(self, path: str | Path) -> None:
         """Write everything to an uncompressed `.npz`, whole or not at all.

@@ -56,6 +56,11 @@ class Ranking:
     def __len__(self) -> int:
         return len(self.query)
 
+    def __repr__(self) -> str:
+        """What it is of: its lists would be screens full."""
+        cut = "" if self.nearest is None else f", the nearest {self.nearest} of each"
+        return f"<Ranking: {self.images.counts()}; protocol {self.protocol}{cut}>"
+
     @property
     def sizes(self) -> np.ndarray:
         """(Q,) int64, the number of gallery images in each query's list; 0 where its action has none."""

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 from ranking_cases import drawn
 
+from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
 from kreid.ranking.readable import Scores
 from kreid.ranking.scores import evaluate
@@ -40,3 +41,16 @@ def test_scores_are_a_dict_in_all_else():
 def test_what_keys_were_taken_from_is_shown_as_it_is():
     assert repr(Scores(mAP=0.5)) == "{'mAP': 0.5}"
     assert repr(Scores(mAP=None, queries=1, skipped=0)) == "{'mAP': None, 'queries': 1, 'skipped': 0}"
+
+
+def test_embeddings_and_rankings_say_what_they_are_of():
+    labels = {"person": [7, 7, 7, 8], "action": [2, 2, 2, 3], "bbox": [0, 0, 1, 2]}
+    found = Embeddings(np.eye(4, 3), **labels, is_query=[True, False, False, False])
+    counts = "1 query and 3 gallery images of 2 actions"
+    assert repr(found) == f"<Embeddings: 4 vectors of 3 numbers; {counts}>"
+    assert repr(found.images) == f"<Images: {counts}>"
+    ranking = rank(found)
+    assert repr(ranking) == f"<Ranking: {counts}; protocol action>"
+    assert repr(rank(found, nearest=1)) == f"<Ranking: {counts}; protocol action, the nearest 1 of each>"
+    one = Embeddings(np.eye(3), [1, 1, 1], [5, 5, 5], [0, 1, 0], is_query=[True, True, False])
+    assert repr(one.images) == "<Images: 2 queries and 1 gallery image of 1 action>"
