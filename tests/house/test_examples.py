@@ -27,6 +27,12 @@ def check_scores(scores):
     assert repr(scores).splitlines()[-1].startswith(("  ", f"{scores['queries']} queries", "trained"))
 
 
+def test_every_example_has_a_row_on_its_page():
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    lacking = [path.name for path in EXAMPLES.iterdir() if path.is_file() and f"\n| `{path.name}` |" not in page]
+    assert not lacking
+
+
 def test_every_example_is_run_and_says_how():
     found = {path.stem for path in EXAMPLES.glob("*.py")}
     assert found - ELSEWHERE == RUN
