@@ -91,7 +91,9 @@ def load_embedder(path: Path) -> Embed:
         import onnxruntime
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        height, width = session.get_inputs()[0].shape[2:]
+        name, (_, channels, height, width) = session.get_inputs()[0].name, session.get_inputs()[0].shape
+        if (name, channels) != ("images", 3) or not (isinstance(height, int) and isinstance(width, int)):
+            raise SystemExit(f"{path}: not what trackers feed; kreid-export RUN --format onnx --input tracker")
 
         def run(images: np.ndarray) -> np.ndarray:
             pixels = ((images / 255 - MEAN) / STD).transpose(0, 3, 1, 2).astype(np.float32)
@@ -106,6 +108,8 @@ def load_embedder(path: Path) -> Embed:
             return np.asarray(model(images, training=False)["embedding"])
 
     def embed(crops: list[np.ndarray]) -> np.ndarray:
+        if not crops:  # a frame without anybody
+            return np.empty((0, 0), np.float32)
         resized = [Image.fromarray(crop).resize((width, height), Image.Resampling.BILINEAR) for crop in crops]
         return run(np.stack([np.asarray(image, np.float32) for image in resized]))
 

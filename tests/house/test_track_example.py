@@ -74,9 +74,9 @@ def test_errors_by_hand():
     assert track.count_errors(people, found) == (1, 0.8)
 
 
-def test_an_onnx_file_is_fed_what_the_tracker_contract_says(tmp_path):
+def write_onnx(path, shape):
     onnx, _ = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
-    image = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, ["batch", 3, 8, 4])
+    image = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, shape)
     vector = onnx.helper.make_tensor_value_info("embedding", onnx.TensorProto.FLOAT, ["batch", 3])
     nodes = [
         onnx.helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
@@ -84,10 +84,27 @@ def test_an_onnx_file_is_fed_what_the_tracker_contract_says(tmp_path):
     ]
     graph = onnx.helper.make_graph(nodes, "colours", [image], [vector])
     model = onnx.helper.make_model(graph, ir_version=9, opset_imports=[onnx.helper.make_opsetid("", 17)])
-    onnx.save(model, tmp_path / "colours.onnx")
+    onnx.save(model, path)
+
+
+def test_an_onnx_file_is_fed_what_the_tracker_contract_says(tmp_path):
+    write_onnx(tmp_path / "colours.onnx", ["batch", 3, 8, 4])
     crop = np.full((20, 10, 3), (255, 0, 51), np.uint8)
     expected = [(1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0.2 - 0.406) / 0.225]
     np.testing.assert_allclose(track.load_embedder(tmp_path / "colours.onnx")([crop]), [expected], rtol=1e-5)
+
+
+def test_an_onnx_file_of_other_images_is_refused(tmp_path):
+    write_onnx(tmp_path / "colours.onnx", ["batch", "height", "width", 3])
+    with pytest.raises(SystemExit, match=r"colours.onnx: not what trackers feed; .* --input tracker"):
+        track.load_embedder(tmp_path / "colours.onnx")
+
+
+def test_one_player_out_of_sight_leaves_frames_without_boxes(run_folder):
+    frames = list(track.draw_sequence(6, 1))
+    assert min(len(frame.boxes) for frame in frames) == 0
+    found = list(track.track(iter(frames), track.load_embedder(run_folder), 0.5))
+    assert [len(numbers) for numbers in found] == [len(frame.boxes) for frame in frames]
 
 
 def test_drawn_players_are_tracked_through_a_run_itself(run_folder, monkeypatch, capsys):
