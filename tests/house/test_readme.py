@@ -47,7 +47,7 @@ def test_the_lines_that_need_no_download_run(tmp_path):
 def test_the_python_lines_use_names_that_exist():
     import kreid
 
-    (code,) = [block for block in blocks("python") if "load_config" in block]
+    (code,) = [block for block in blocks("python") if "import kreid" in block]
     for name in re.findall(r"kreid\.(\w+)", code):
         assert getattr(kreid, name)
 
