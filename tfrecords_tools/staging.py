@@ -9,8 +9,8 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,7 +80,9 @@ def stage(out: Path, begun: Path | None = None) -> Iterator[Path]:
         for leftover in find_begun(out):
             if leftover != begun:
                 shutil.rmtree(leftover, ignore_errors=True)
-        staged = begun or Path(tempfile.mkdtemp(prefix=PREFIX, dir=out))
+        # Named before it is made, so that a signal in between leaves nothing either.
+        staged = begun or out / f"{PREFIX}{secrets.token_hex(8)}"
+        staged.mkdir(mode=0o700, exist_ok=begun is not None)
         yield staged
     except OSError as error:
         if error.errno:

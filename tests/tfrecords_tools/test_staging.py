@@ -8,7 +8,17 @@ import pytest
 
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.locks import LOCK_NAME, lock_folder
-from tfrecords_tools.staging import JOURNAL, claim, complete, find_leftovers, is_unfinished, publish, recover, stage
+from tfrecords_tools.staging import (
+    JOURNAL,
+    PREFIX,
+    claim,
+    complete,
+    find_leftovers,
+    is_unfinished,
+    publish,
+    recover,
+    stage,
+)
 
 
 def fill(folder, files):
@@ -50,6 +60,20 @@ def test_error_leaves_nothing(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_right_after_the_hidden_folder_is_made_leaves_nothing(tmp_path, monkeypatch):
+    mkdir = Path.mkdir
+
+    def stop_after(path, *args, **kwargs):
+        mkdir(path, *args, **kwargs)
+        if path.name.startswith(PREFIX):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", stop_after)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, {"train/x": "1"}, ["train"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -172,6 +172,8 @@ class _Again:
     def __init__(self, other: Callable[["sys.UnraisableHookArgs"], object]) -> None:
         self._other = other
         self._timer: threading.Timer | None = None
+        self._over = False
+        self._lock = threading.Lock()
 
     def __call__(self, dropped: "sys.UnraisableHookArgs") -> None:
         error = dropped.exc_value
@@ -182,12 +184,21 @@ class _Again:
         else:
             self._other(dropped)
             return
-        self._timer = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
+        self._timer = threading.Timer(_MOMENT, self._send, (number,))
         self._timer.daemon = True
         self._timer.start()
 
+    def _send(self, number: int) -> None:
+        # To the main thread, which may wait in a call that no signal to another thread ends; and never once the handler
+        # may be gone, for it would then end the process.
+        with self._lock:
+            if not self._over:
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
+
     def cancel(self) -> None:
         """Send nothing any more."""
+        with self._lock:
+            self._over = True
         if self._timer is not None:
             self._timer.cancel()
 
