@@ -43,7 +43,8 @@ def ask(bench: Bench, rng: random.Random, folder: Path) -> Outcome:
     vectors = _unit(rng, len(images))
     answer, right, name = _answer(rng, vectors)
     out = folder / "embedded.npz"
-    out.unlink(missing_ok=True)
+    for left in (out, out.with_name(f"{out.name}.journal")):  # of the question before, which would be gone on with
+        left.unlink(missing_ok=True)
     with _serving(answer) as address:
         ended = invoke("kreid-embed", bench.run, *images, "--out", out, "--server", address, "--patience", 0)
     if broken := fault_of(ended):
