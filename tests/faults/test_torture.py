@@ -83,7 +83,7 @@ def test_full_disks(bench, monkeypatch):
 def test_servers(bench, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     assert set(tried(servers.ask, bench)) == {NOTICED, RIGHT}
-    monkeypatch.setattr(client, "_vectors", lambda answer, count, width: np.ones((count, 8), np.float32))
+    monkeypatch.setattr(client, "checked_vectors", lambda vectors, count, width: np.ones((count, 8), np.float32))
     assert SILENT in tried(servers.ask, bench)
 
 
