@@ -1,11 +1,16 @@
 """OpenVINO, for Intel's processors: an `.xml` file with the graph and a `.bin` file beside it with the weights."""
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
-import openvino
+
+# OpenVINO would report that it is used, by a process that it forks: without this package it does not.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
 
 Run = Callable[[np.ndarray], np.ndarray]
 

@@ -4,12 +4,12 @@ import errno
 import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import onnx
-import openvino
 import pytest
 from keras import layers
 
@@ -24,6 +24,7 @@ from kreid.serving.contracts import CONTRACTS
 from kreid.serving.export import export
 from kreid.serving.export_file import export_file
 from kreid.serving.formats import FILES
+from kreid.serving.openvino_file import openvino
 
 ABOUT = {
     "name": "tiny",
@@ -279,3 +280,7 @@ def test_export_says_what_there_is(model, tmp_path, asked, words):
 def test_export_writes_a_file_as_export_file_does(model, tmp_path, monkeypatch):
     monkeypatch.setattr("kreid.serving.export.export_file", lambda *given: written.Written(given[1], 0.0, given))
     assert export(model, tmp_path / "a.onnx", "onnx", "tracker", "float16") == tmp_path / "a.onnx"
+
+
+def test_openvino_reports_to_nobody():
+    assert sys.modules["openvino_telemetry"] is None
