@@ -1,9 +1,12 @@
 """Files for other programs, run by those programs' own libraries."""
 
+import ctypes
 import errno
+import gc
 import importlib.util
 import json
 import shutil
+import struct
 import sys
 from pathlib import Path
 
@@ -24,7 +27,8 @@ from kreid.serving.contracts import CONTRACTS
 from kreid.serving.export import export
 from kreid.serving.export_file import export_file
 from kreid.serving.formats import FILES
-from kreid.serving.openvino_file import openvino
+from kreid.serving.openvino_file import core
+from kreid.serving.openvino_file import read as read_openvino
 
 ABOUT = {
     "name": "tiny",
@@ -114,7 +118,7 @@ def test_images_of_any_size_in_any_number(model, tmp_path, name):
     beside = {".bin"} if name == "openvino" else set()
     assert {path.suffix for path in tmp_path.iterdir()} == {exported.path.suffix, *beside}
     if name == "openvino":
-        assert openvino.Core().read_model(exported.path).get_rt_info(["kreid", "name"]).astype(str) == "tiny"
+        assert core().read_model(exported.path).get_rt_info(["kreid", "name"]).astype(str) == "tiny"
 
 
 @pytest.mark.parametrize(
@@ -284,3 +288,19 @@ def test_export_writes_a_file_as_export_file_does(model, tmp_path, monkeypatch):
 
 def test_openvino_reports_to_nobody():
     assert sys.modules["openvino_telemetry"] is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells which memory a process has")
+def test_signals_have_a_stack_after_openvino(model, tmp_path):
+    """Two networks were open and are closed in the order of their opening, which took the memory of the second away."""
+    path = export_file(model, tmp_path / "tiny.xml", "openvino").path
+    first, second = read_openvino(path), read_openvino(path)
+    del first
+    gc.collect()
+    del second
+    gc.collect()
+    stack = ctypes.create_string_buffer(24)  # stack_t: a pointer, an int padded to eight bytes, a size
+    assert ctypes.CDLL(None).sigaltstack(None, stack) == 0
+    at, flags, size = struct.unpack("PixxxxN", stack.raw)
+    spans = [line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines()]
+    assert flags or any(int(start, 16) <= at and at + size <= int(end, 16) for start, end in spans)
