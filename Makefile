@@ -25,10 +25,11 @@ demo: $(VENV)/installed
 
 # The whole suite, on TensorFlow; then what runs on any backend again, on JAX, also where the first half has failed.
 # Files come in the order of their names: xdist would keep those of few tests, which are the slow ones, for the end.
-PYTEST := $(BIN)/python -m pytest -n auto
+# A worker that crashes ends the run: xdist would replace it, and then wait for ever for a last test that nobody has.
+PYTEST := $(BIN)/python -m pytest -n auto --max-worker-restart 0
 HALVES = failed=0; \
   $(PYTEST) $(1) || failed=1; \
-  KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist worksteal -m backend $(2) || failed=1; \
+  KERAS_BACKEND=jax $(PYTEST) --dist worksteal -m backend $(2) || failed=1; \
   exit $$failed
 test: $(VENV)/installed-dev
 	@$(call HALVES,--dist loadfile --no-loadscope-reorder)
@@ -50,7 +51,7 @@ test-beam: $(BEAM)/installed
 $(BEAM)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BEAM)
 	grep -vE '^(protobuf|pillow|python-dateutil|pyarrow)==' constraints.txt > $(BEAM)/constraints.txt
-	$(BEAM)/bin/python -m pip install --quiet --constraint $(BEAM)/constraints.txt --editable '.[beam]' pytest
+	$(BEAM)/bin/python -m pip install --quiet --constraint $(BEAM)/constraints.txt --editable '.[beam]' pytest pytest-timeout
 	@touch $@
 
 lint: $(VENV)/installed-dev
