@@ -116,9 +116,7 @@ def check_model(
         resting: names of layers which a training step may leave as they are.
     """
     model = make()
-    exact = infer(model, images)
-    _check_shapes(model, exact, lambda batch: [(batch, *images.shape[1:])])
-    _check_names(model)
+    exact = check_outputs(model, images)
     eagerly = keras.backend.backend() == "tensorflow"
     if eagerly:
         _check_batches(model, [images], exact)
@@ -135,6 +133,14 @@ def check_model(
         learners = [layer for layer in _leaves(model) if layer.name not in resting]
         named = losses(model.output)
         _check_moved(learners, lambda: _fit(model, images, dict.fromkeys(named, labels), named, run_eagerly=eagerly))
+
+
+def check_outputs(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Check the shapes that a model of named outputs states, and its layers' names. Returns the outputs."""
+    exact = infer(model, images)
+    _check_shapes(model, exact, lambda batch: [(batch, *images.shape[1:])])
+    _check_names(model)
+    return exact
 
 
 def infer(model: keras.Model, *inputs: np.ndarray) -> dict[str, np.ndarray]:
