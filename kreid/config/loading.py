@@ -98,11 +98,10 @@ def as_config(given: Config | Mapping[str, Any] | str | Path) -> Config:
         return check(dict(given))
     if isinstance(given, str) and ("\n" in given or ": " in given):
         return check(_keys(given, "configuration", "`model:`"))
-    if isinstance(given, str | Path):
+    if isinstance(given, Path) or (isinstance(given, str) and given.strip()):
         return load_config(given)
-    raise ConfigError(
-        f"config: expected a Config, a dict, YAML or the path of a YAML file, received {type(given).__name__}"
-    )
+    received = "an empty text" if isinstance(given, str) else type(given).__name__
+    raise ConfigError(f"config: expected a Config, a dict, YAML or the path of a YAML file, received {received}")
 
 
 def read_yaml(path: str | Path, what: str, such_as: str, kind: str = "") -> dict:

@@ -33,10 +33,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
 class _Report(ModuleType):
     """This package, which can be called: a function of its name beside it would be whichever was asked for last."""
 
-    def __call__(self, *arguments: Any, **named: Any) -> Path:
+    def __call__(
+        self, ranking: Any, records: str | Path, path: str | Path, title: str = "Ranking", **options: Any
+    ) -> Path:
+        """Write a ranking, from `kreid.rank`, as one HTML file: `kreid.report.write_report`, which knows the options."""
         from kreid.report.write import write_report
 
-        return write_report(*arguments, **named)
+        return write_report(ranking, records, path, title, **options)
 
 
 sys.modules[__name__].__class__ = _Report

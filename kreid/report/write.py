@@ -26,7 +26,7 @@ def write_report(
     ranking: Ranking,
     records: str | Path,
     path: str | Path,
-    title: str,
+    title: str = "Ranking",
     *,
     figures: QueryFigures | None = None,
     limit: int | None = None,

@@ -1,5 +1,6 @@
 """Embeddings of records, plain, averaged over pictures, and with layer-wise heads, against the model called by hand."""
 
+import keras
 import numpy as np
 import pytest
 from configurations import changed
@@ -144,3 +145,14 @@ def test_a_model_without_heads_cannot_join_them(tiny_one, records):
 def test_one_path_is_no_list_of_files():
     with pytest.raises(ConfigError, match=r"paths: expected a list of files, received 'a.png'; give \[path\] for one"):
         embed_files(None, "a.png")
+
+
+@pytest.mark.parametrize(("named", "received"), [(False, "one without names"), (True, "outputs maps, logits")])
+def test_a_network_without_an_embedding_is_told_what_to_put_out(records, tmp_path, named, received):
+    image = keras.Input((32, 16, 3))
+    network = keras.Sequential([keras.layers.Flatten(name="flat")])
+    if named:
+        network = keras.Model(image, {"maps": image, "logits": network(image)})
+    for embedded in (lambda: embed(network, records / "test"), lambda: embed_files(network, [records / "info.json"])):
+        with pytest.raises(ValueError, match=f"model: expected .* an output named embedding, .* received {received}"):
+            embedded()
