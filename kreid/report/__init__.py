@@ -36,7 +36,7 @@ class _Report(ModuleType):
     def __call__(
         self, ranking: Any, records: str | Path, path: str | Path, title: str = "Ranking", **options: Any
     ) -> Path:
-        """Write a ranking, from `kreid.rank`, as one HTML file: `kreid.report.write_report`, which knows the options."""
+        """Write a ranking, from `kreid.rank`, as one HTML file: see `kreid.report.write_report`."""
         from kreid.report.write import write_report
 
         return write_report(ranking, records, path, title, **options)
