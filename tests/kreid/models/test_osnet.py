@@ -38,9 +38,9 @@ def test_equals_torchreids(name):
     torchreid.check_against(name, NETWORKS[name](), head, STAGES)
 
 
+# JAX compiles the step for 5 s, of four times the width 11 s.
 @pytest.mark.slow
-@pytest.mark.backend
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["osnet_x1_0", pytest.param("osnet_x0_25", marks=pytest.mark.backend)])
 @unfilled()
 def test_training_step_equals_torchreids(name):
     golden, tensors = torchreid.read(name)
