@@ -55,8 +55,8 @@ def backbones_of(path):
 CONFIGURED = set().union(*map(backbones_of, CONFIGS))
 
 
-# Configurations that go to the other backend too: streams, fusion, heads and a Transformer. What the others are made of,
-# these and tests of parity take there.
+# Configurations that go to the other backend too: streams, fusion, heads and a Transformer. What the others are made
+# of, these and tests of parity take there.
 ON_JAX = ("two_stream", "layerwise", "clip_vit_b16")
 # JAX takes 15 s to compile a training step of one of these. This one has both streams and the fusion; what the others
 # are made of are Keras's own layers and heads, which train there in test_objective and test_osnet.
