@@ -9,11 +9,13 @@ import random
 import signal
 import sys
 
+import xla_flags
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("JAX_THREEFRY_PARTITIONABLE", "0")  # JAX on a CPU compiles some random draws for half a minute
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compiling small networks takes longer than running them
-if os.environ.get("KERAS_BACKEND") == "jax":  # XLA's older code generator, in one piece: it compiles in half the time
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
+if os.environ.get("KERAS_BACKEND") == "jax":
+    os.environ.setdefault("XLA_FLAGS", xla_flags.known_flags())
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the suite is for the CPU, and equal everywhere
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell's background jobs have it, and pass on to commands
     signal.signal(signal.SIGINT, signal.default_int_handler)
