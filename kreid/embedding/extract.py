@@ -102,7 +102,7 @@ def embed_each(
     index = read_index(records)
     chosen = np.arange(len(index)) if rows is None else np.asarray(rows)
     images = read_labels(index, chosen)  # complains before the network works
-    batches = record_batches(records, image_size_of(model), batch_size, rows)
+    batches = record_batches(records, _image_size(model), batch_size, rows)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     with damage_named(index, chosen):
         found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)))
@@ -140,7 +140,7 @@ def embed_files(
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         raise ValueError(f"{missing[0]}: no such image file")
-    batches = file_batches(paths, image_size_of(model), batch_size)
+    batches = file_batches(paths, _image_size(model), batch_size)
     recipe = _Recipe(pictures(settings), settings.embedding == "concat")
     try:
         return _vectors(model, batches, len(paths), progress, [recipe])[recipe][0]
@@ -181,7 +181,7 @@ def embed_encoded(
 
     recipe = _Recipe(pictures(settings), settings.embedding == "concat")
     try:
-        batches = encoded_batches(watched, image_size_of(model), batch_size)
+        batches = encoded_batches(watched, _image_size(model), batch_size)
         return _vectors(model, batches, total, progress, [recipe])[recipe][0]
     except tf.errors.OpError as error:
         if raised:
@@ -200,7 +200,7 @@ def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Ca
     return compiled[tuple(outputs)]
 
 
-def image_size_of(model: keras.Model) -> tuple[int, int]:
+def _image_size(model: keras.Model) -> tuple[int, int]:
     """Return height and width of the images that a network takes.
 
     Raises:

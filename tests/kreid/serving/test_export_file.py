@@ -28,7 +28,6 @@ from kreid.serving.export import export
 from kreid.serving.export_file import export_file
 from kreid.serving.formats import FILES
 from kreid.serving.openvino_file import core
-from kreid.serving.openvino_file import read as read_openvino
 
 ABOUT = {
     "name": "tiny",
@@ -294,7 +293,8 @@ def test_openvino_reports_to_nobody():
 def test_signals_have_a_stack_after_openvino(model, tmp_path):
     """Two networks were open and are closed in the order of their opening, which took the memory of the second away."""
     path = export_file(model, tmp_path / "tiny.xml", "openvino").path
-    first, second = read_openvino(path), read_openvino(path)
+    read = FILES["openvino"].load().read
+    first, second = read(path), read(path)
     del first
     gc.collect()
     del second
