@@ -13,7 +13,8 @@ from tfrecords_tools.decoding import Decoder
 from tfrecords_tools.errors import one_line
 from tfrecords_tools.example import FIELDS
 from tfrecords_tools.formats import read_whole
-from tfrecords_tools.index import INDEX_NAME, Index, Info, SplitInfo, read_index, read_info
+from tfrecords_tools.index import INDEX_NAME, Index, read_index, read_info
+from tfrecords_tools.info import Info, SplitInfo
 from tfrecords_tools.naming import parse_name
 from tfrecords_tools.sources.assembly import NOBODY
 

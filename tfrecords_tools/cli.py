@@ -25,7 +25,7 @@ from tfrecords_tools.sources.source import Options
 from tfrecords_tools.sources.table import SOURCES, find_source
 
 if TYPE_CHECKING:
-    from tfrecords_tools.index import SplitInfo
+    from tfrecords_tools.info import SplitInfo
     from tfrecords_tools.settings import Settings
 
 app = console.make_app()

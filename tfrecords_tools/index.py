@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypedDict, cast
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,13 +19,10 @@ from numpy.typing import ArrayLike
 from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.fraction import limit_actions
-from tfrecords_tools.json_text import load_json
+from tfrecords_tools.info import AGAIN, INFO_NAME, Info, SplitInfo, parse_info
 from tfrecords_tools.records import FOOTER, HEADER, checksum_in, unframe
 from tfrecords_tools.staging import recover
 
-VERSION = 2  # of the records and their index that are written
-READABLE = (1, 2)  # the versions that are read: 1 knew neither cameras nor tracks nor sources
-INFO_NAME = "info.json"
 INDEX_NAME = "index.npz"
 
 # Array of the index -> its type, for the arrays with one value per record.
@@ -45,39 +42,6 @@ COLUMNS: dict[str, type[np.generic]] = {
 _SINCE_2 = ("camera", "track")  # columns that version 1 lacks: everywhere unknown
 _LATER = "checksum"  # a column that earlier indexes of either version lack: unknown too
 NAMES = ("cameras", "tracks", "people")  # further arrays: names by number, or by position in the column "track"
-AGAIN = "run kreid-convert again (with --overwrite if the folder stays)"
-
-
-class SplitInfo(TypedDict):
-    """What `info.json` says of one split: how much there is, and how the records were made."""
-
-    images: int
-    queries: int
-    gallery: int
-    identities: int | None  # None where they are withheld
-    actions: int
-    shards: int
-    bytes: int
-    fraction: float
-    resize: list[int] | None
-    image_format: str
-    source: str  # as `kreid-convert --source` calls it
-    protocol: str  # how a query is scored by default: "action" or "cross_camera"
-    cameras: int  # those that are known
-    tracks: int
-    notes: dict[str, int]  # what is to know, and of how many: images left out, people without a second view
-    skipped: int  # bad images, named in problems.csv
-
-
-# What a split of version 1 does not say of itself.
-_BEFORE = {"source": "soccernet", "protocol": "action", "cameras": 0, "tracks": 0, "notes": {}, "skipped": 0}
-
-
-class Info(TypedDict):
-    """What `info.json` holds."""
-
-    schema_version: int
-    splits: dict[str, SplitInfo]
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,19 +196,7 @@ def read_info(out: str | os.PathLike) -> Info:
     path = Path(out) / INFO_NAME
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {Path(out)}")
-    try:
-        info: Info = load_json(path.read_bytes())
-        version = info["schema_version"]
-        splits = {name: {**_BEFORE, **split} for name, split in info["splits"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not readable, {type(error).__name__}: {error}; {AGAIN}") from error
-    if type(version) is not int or version not in READABLE:
-        raise ValueError(
-            f"{path}: the records have schema version {version}, this program reads versions "
-            f"{' and '.join(map(str, READABLE))}; run kreid-convert again, into a new folder"
-        )
-    info["splits"] = cast(dict[str, SplitInfo], splits)
-    return info
+    return parse_info(path)
 
 
 def split_folder(data: str | os.PathLike, split: str) -> Path:

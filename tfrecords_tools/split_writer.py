@@ -15,7 +15,8 @@ from tfrecords_tools.example import serialize
 from tfrecords_tools.finished import Digest, Finished
 from tfrecords_tools.fraction import actions_of
 from tfrecords_tools.images import load_images
-from tfrecords_tools.index import SplitInfo, write_index
+from tfrecords_tools.index import write_index
+from tfrecords_tools.info import SplitInfo
 from tfrecords_tools.problems import PROBLEMS_NAME, Problem, write_problems
 from tfrecords_tools.records import RecordFile, checksum
 from tfrecords_tools.settings import Settings

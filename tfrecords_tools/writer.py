@@ -18,7 +18,8 @@ from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.finished import Finished, begin, find_resumable
 from tfrecords_tools.fraction import keep_fraction
 from tfrecords_tools.images import MAX_PIXELS
-from tfrecords_tools.index import INDEX_NAME, INFO_NAME, VERSION, Info, SplitInfo, read_info
+from tfrecords_tools.index import INDEX_NAME, read_info
+from tfrecords_tools.info import INFO_NAME, VERSION, Info, SplitInfo
 from tfrecords_tools.problems import PROBLEMS_NAME
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.sources.source import Listing, Options, Source

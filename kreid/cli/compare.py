@@ -104,7 +104,6 @@ def _scored(run_folder: Path, records: Path | None, split: str, protocol: switch
 
 def _is_current(path: Path, run_folder: Path, records: Path | None, settings: "Evaluation | None") -> bool:
     """Return whether metrics are of the run's network and of `records`; without these a bad file is an error."""
-    from kreid.data.protocol import chosen_protocol
     from kreid.evaluation.comparison import of_same_queries, read_metrics
     from kreid.ranking.truth import read_groundtruth
     from kreid.runs.folder import network_digest
@@ -120,7 +119,7 @@ def _is_current(path: Path, run_folder: Path, records: Path | None, settings: "E
     same = metrics["weights"] == [weights_digest(run_folder)] and metrics.get("networks", network) == network
     if not same or not records or not settings:
         return same
-    return of_same_queries(metrics, read_groundtruth(records), chosen_protocol(records, settings.protocol))
+    return of_same_queries(metrics, read_groundtruth(records), settings.protocol)
 
 
 def main() -> None:

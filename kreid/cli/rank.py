@@ -1,5 +1,6 @@
 """kreid-rank: from a run to ranked galleries."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from kreid.config.sections import Evaluation
     from kreid.ranking.figures import QueryFigures
     from kreid.ranking.lists import Ranking
+    from kreid.ranking.verification import Curve
 
 app = make_app()
 # What kreid-search takes, which was a second way of this command.
@@ -85,21 +87,23 @@ def rank(
         note(f"no ranking file: SoccerNet's form holds all of an action, and protocol {by!r} leaves some of it out")
     check_output(result_path(runs, f"report_{split}.html"))
     load_tensorflow()
-    from kreid.evaluation.records import embed_records, figures_by_settings, ranked
+    from kreid.evaluation.records import curve_by_settings, embed_records, figures_by_settings, ranked
     from kreid.ranking import files as ranking_files
     from tfrecords_tools.console.progress import counted
 
     models = [load_model(folder) for folder in runs]
     with counted("embedding") as progress:
         embeddings = embed_records(models, records, settings, join, progress)
-    ranking, figures = ranked(embeddings, settings, metric, by, None if written else _SHOWN), None
+    figures = curve = None
+    ranking = ranked(embeddings, settings, metric, None if written else _SHOWN)
     if written:
         if alone := int((ranking.sizes == 0).sum()):
             warn(f"{alone} queries have no gallery image in their action; SoccerNet's scorer refuses such a set")
         print(ranking_files.write(ranking, written))
     else:
-        figures = figures_by_settings(embeddings, settings, metric, by, ("order",))["order"]
-    report = _write_report(runs, models[0], ranking, figures, records, split, settings, look)
+        figures = figures_by_settings(embeddings, settings, metric, ("order",))["order"]
+        curve = curve_by_settings(embeddings, settings, metric)
+    report = _write_report(runs, models[0], ranking, figures, curve, records, split, settings, look)
     if not written and (former := result_path(runs, f"ranking_{split}.json")).is_file():
         kept = former.replace(former.with_suffix(".former.json"))
         note(f"{former} is of another ranking than the page beside it, and is called {kept.name} now")
@@ -130,6 +134,7 @@ def _write_report(
     model: "keras.Model",
     ranking: "Ranking",
     figures: "QueryFigures | None",
+    curve: "Curve | None",
     records: Path,
     split: str,
     settings: "Evaluation",
@@ -151,10 +156,9 @@ def _write_report(
     row = paper_row(config, split, ranking.protocol) if len(runs) == 1 else None
     explained = f"Explained is the plain embedding of {names[0]}." if ways or len(runs) > 1 else ""
     looker = pair_looks(Viewer(model, config.model), ranking, records, explained) if look else None
+    write = functools.partial(write_report, figures=figures, curve=curve, paper_row=row, look=looker)
     with counted("report") as progress:
-        return write_report(
-            ranking, records, report, title, figures=figures, paper_row=row, look=looker, progress=progress
-        )
+        return write(ranking, records, report, title, progress=progress)
 
 
 def main() -> None:

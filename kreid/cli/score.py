@@ -51,12 +51,13 @@ def score(
         raise ConfigError(f"FILE {file}: expected a ranking file, received a folder; the split's folder comes second")
     if out:
         check_output(out)
-    from kreid.data.protocol import chosen_protocol
     from kreid.files.atomic import write_json
     from kreid.ranking import files as ranking_files
+    from kreid.ranking.truth import read_groundtruth
 
-    chosen = chosen_protocol(groundtruth, protocol)
-    metrics = ranking_files.score(file, groundtruth, protocol=chosen)
+    images = read_groundtruth(groundtruth)
+    chosen = protocol or images.protocol
+    metrics = ranking_files.score(file, images, protocol=chosen)
     named = f", protocol {chosen}" if chosen != "action" else ""
     skipped = f", {metrics['skipped']:,} without a match left out" if metrics["skipped"] else ""
     print(f"{file}: {metrics['queries']:,} queries{named}{skipped}")

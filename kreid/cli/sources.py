@@ -64,16 +64,15 @@ def check_labels(records: Path, settings: "Evaluation") -> str:
 
 def check_protocol(records: Path, settings: "Evaluation") -> str:
     """Return the protocol that a split is ranked by; complain at once about records that it cannot be ranked by."""
-    from kreid.data.protocol import chosen_protocol
     from kreid.ranking.protocols import protocol_of
     from kreid.ranking.reranking import check_rerankable
     from kreid.ranking.truth import read_groundtruth
 
-    protocol, images = chosen_protocol(records, settings.protocol), read_groundtruth(records)
-    protocol_of(protocol, images)
+    images = read_groundtruth(records)
+    protocol_of(settings.protocol, images)
     if settings.rerank:
         check_rerankable(images)
-    return protocol
+    return settings.protocol or images.protocol
 
 
 def image_files(paths: list[Path]) -> list[Path]:

@@ -9,10 +9,12 @@ import tensorflow as tf
 
 from kreid.data.images import decode_and_resize
 from kreid.ranking.embeddings import Images
+from kreid.ranking.truth import protocol_of_records
 from kreid.types import Tensor
 from tfrecords_tools import schema
 from tfrecords_tools.decoding import decode
-from tfrecords_tools.index import AGAIN, Index, read_index
+from tfrecords_tools.index import Index, read_index
+from tfrecords_tools.info import AGAIN
 
 # What TensorFlow raises for a record that it cannot parse or decode; the latter where it quotes bytes that are no text.
 UNREADABLE = (tf.errors.OpError, UnicodeDecodeError)
@@ -20,11 +22,14 @@ _CHUNK = 128  # records parsed at a time
 
 
 def read_labels(index: Index, rows: np.ndarray | None = None) -> Images:
-    """Return the labels of some records, with the cameras where any is known.
+    """Return the labels of some records, with the cameras where any is known and the protocol that they name.
 
     Args:
         index: of the records.
         rows: their positions in it; all by default.
+
+    Raises:
+        ValueError: as `kreid.ranking.truth.protocol_of_records`.
     """
     chosen = np.arange(len(index)) if rows is None else rows
     camera = index.known_camera
@@ -34,6 +39,7 @@ def read_labels(index: Index, rows: np.ndarray | None = None) -> Images:
         bbox=index.bbox[chosen],
         is_query=index.is_query[chosen],
         camera=None if camera is None else camera[chosen],
+        protocol=protocol_of_records(index.folder),
     )
 
 

@@ -62,7 +62,7 @@ def embed(
 
     Returns:
         Vectors and labels, in the order of the records or of `rows`; the person is -1 in the challenge split, the
-        camera there where the records know it.
+        camera there where the records know it, and the protocol the one that the records name.
 
     Raises:
         ValueError: where the folder holds no readable records, or the model lacks the heads that are asked for.
@@ -106,7 +106,7 @@ def embed_each(
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     with damage_named(index, chosen):
         found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)))
-    labels = {name: getattr(images, name) for name in ("person", "action", "bbox", "is_query", "camera")}
+    labels = {name: getattr(images, name) for name in ("person", "action", "bbox", "is_query", "camera", "protocol")}
     embedded = {recipe: Embedded(Embeddings(vectors, **labels), cost) for recipe, (vectors, cost) in found.items()}
     return [embedded[recipe] for recipe in recipes]
 

@@ -20,7 +20,7 @@ def untrained(run: str | Path) -> keras.Model:
     return build_model(config.model, pretrained=False)
 
 
-def random_ranking(embeddings: Embeddings, draws: int = 20, seed: int = 0, protocol: str = "action") -> Fractions:
+def random_ranking(embeddings: Embeddings, draws: int = 20, seed: int = 0, protocol: str | None = None) -> Fractions:
     """Scores of ranking each gallery at random: the mean over `draws` drawings.
 
     Args:

@@ -62,9 +62,9 @@ def system_name(metrics: Measured) -> str:
     return " + ".join(metrics["runs"]) + (f" ({', '.join(words)})" if words else "")
 
 
-def of_same_queries(metrics: Measured, images: Images, protocol: str = "action") -> bool:
+def of_same_queries(metrics: Measured, images: Images, protocol: str | None = None) -> bool:
     """Return whether a score is of these images by this protocol: the same queries, each with a gallery as large."""
-    if protocol_of_score(metrics) != protocol:
+    if protocol_of_score(metrics) != (protocol or images.protocol):
         return False
     rows = np.flatnonzero(images.is_query)
     rows = rows[np.argsort(images.bbox[rows], kind="stable")]
@@ -135,11 +135,13 @@ def to_markdown(comparison: Compared) -> str:
         head += ["mAP against the first", "rank-1 against the first"]
     table = markdown([head, *(_cells(row, len(rows) > 1) for row in rows)])
     units, protocol = comparison["units"], comparison["protocol"]
-    named = f" of {comparison['actions']} actions" if protocol == "action" else f", protocol {protocol}"
-    note = (
-        f"{comparison['split']}: {comparison['queries']} queries{named}. In percent; in brackets 95 % intervals over "
-        f"{units}; p of the paired test over {units}."
-    )
+    actions = comparison["actions"]
+    named = f" of {actions} action{'s' * (actions != 1)}" if protocol == "action" else f", protocol {protocol}"
+    note = f"{comparison['split']}: {comparison['queries']} queries{named}. In percent"
+    if any(row["intervals"] for row in rows):
+        note += f"; in brackets 95 % intervals over {units}; p of the paired test over {units}."
+    else:
+        note += f"; without intervals, which one of the {units} alone does not tell."
     if any(row["paper"] for row in rows):
         note += " The paper's figures are of SoccerNet-v3 ReID's test split."
     return f"{table}\n{note}\n"
@@ -155,6 +157,8 @@ def _figures(metrics: Measured) -> QueryFigures:
 def _against(first: QueryFigures, other: QueryFigures, names: tuple[str, str]) -> dict[str, Change]:
     return {
         score: {"difference": one.difference, "low": one.low, "high": one.high, "p_value": one.p_value}
+        if first.scored_units > 1
+        else {"difference": one.difference, "low": None, "high": None, "p_value": None}
         for score, one in compare(first, other, names=names).items()
     }
 
@@ -172,7 +176,9 @@ def _cells(row: System, several: bool) -> list[str]:
     return cells
 
 
-def _change(difference: float, low: float, high: float, p_value: float) -> str:
+def _change(difference: float, low: float | None, high: float | None, p_value: float | None) -> str:
+    if low is None or high is None:
+        return f"{100 * difference:+.1f}"
     return f"{100 * difference:+.1f} [{_percent([low, high])}], p {p_value:.2g}"
 
 

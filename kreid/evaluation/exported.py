@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kreid.data.protocol import chosen_protocol
 from kreid.embedding.extract import embed
 from kreid.ranking.ordering import figures_of
 from kreid.ranking.scores import Metrics, evaluate
@@ -48,9 +47,5 @@ def score_exported(
     """
     images = keras.Input(model.input_shape[1:])
     written = keras.Model(images, {"embedding": _Computed(run, model.output["embedding"].shape[-1])(images)})
-    protocol = chosen_protocol(records, None)
-    before, after = (
-        evaluate(figures_of(embed(network, records, progress=progress), protocol=protocol))
-        for network in (model, written)
-    )
+    before, after = (evaluate(figures_of(embed(network, records, progress=progress))) for network in (model, written))
     return before, after

@@ -79,12 +79,15 @@ class Measured(TypedDict):
 
 
 class Change(TypedDict):
-    """How much a system's score is above the first one's, its 95 % interval, and p of the paired test."""
+    """How much a system's score is above the first one's, its 95 % interval, and p of the paired test.
+
+    The last three are None where they say nothing, as in `Surety`.
+    """
 
     difference: float
-    low: float
-    high: float
-    p_value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
 
 
 class System(TypedDict):

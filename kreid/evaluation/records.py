@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.data.protocol import chosen_protocol
 from kreid.embedding.extract import Embedded, embed_each
 from kreid.errors import ConfigError
 from kreid.ranking.embeddings import Embeddings
@@ -14,6 +13,7 @@ from kreid.ranking.figures import TIES, QueryFigures
 from kreid.ranking.lists import Ranking
 from kreid.ranking.ordering import figures_by_ties, rank
 from kreid.ranking.reranking import combine, expand_queries, rerank
+from kreid.ranking.verification import Curve, roc, roc_of_ranking
 from kreid.types import Progress
 
 
@@ -42,7 +42,7 @@ def rank_records(
         >>> rank_records([load_model("runs/a"), load_model("runs/b")], "records/test", config.evaluation)
     """
     embeddings = embed_records(models, records, settings, join, progress)
-    return ranked(embeddings, settings, metric, chosen_protocol(records, settings.protocol))
+    return ranked(embeddings, settings, metric)
 
 
 def embed_records(
@@ -62,37 +62,42 @@ def ranked(
     embeddings: Embeddings,
     settings: Evaluation,
     metric: str = "euclidean",
-    protocol: str = "action",
     nearest: int | None = None,
 ) -> Ranking:
     """Rank embeddings with the settings that come after the network: query expansion, then re-ranking.
 
     Args:
         embeddings: the vectors and labels.
-        settings: `expand` and `rerank` of them count.
-        metric: see `kreid.ranking.rank`, as the next two.
-        protocol: `settings` do not decide it here: see `kreid.data.protocol.chosen_protocol`.
+        settings: `expand`, `rerank` and `protocol` of them count.
+        metric: see `kreid.ranking.rank`.
         nearest: how many images of each list to keep; all by default.
     """
     embeddings = _expanded(embeddings, settings)
     if settings.rerank:
         options = settings.rerank
-        return rerank(embeddings, options.k1, options.k2, options.weight, metric, protocol=protocol, nearest=nearest)
-    return rank(embeddings, metric, protocol, nearest)
+        reranking = (options.k1, options.k2, options.weight)
+        return rerank(embeddings, *reranking, metric, protocol=settings.protocol, nearest=nearest)
+    return rank(embeddings, metric, settings.protocol, nearest)
 
 
 def figures_by_settings(
     embeddings: Embeddings,
     settings: Evaluation,
     metric: str = "euclidean",
-    protocol: str = "action",
     ties: Sequence[str] = TIES,
 ) -> dict[str, QueryFigures]:
     """Return the figures of what `ranked` gives, for each way of breaking ties; without re-ranking no list is kept."""
     if settings.rerank:
-        ranking = ranked(embeddings, settings, metric, protocol)
+        ranking = ranked(embeddings, settings, metric)
         return {how: QueryFigures.of(ranking, how) for how in ties}
-    return figures_by_ties(_expanded(embeddings, settings), metric, protocol, ties)
+    return figures_by_ties(_expanded(embeddings, settings), metric, settings.protocol, ties)
+
+
+def curve_by_settings(embeddings: Embeddings, settings: Evaluation, metric: str = "euclidean") -> Curve:
+    """Return what the distances by which `ranked` orders say of pairs; without re-ranking no list is kept."""
+    if settings.rerank:
+        return roc_of_ranking(ranked(embeddings, settings, metric))
+    return roc(_expanded(embeddings, settings), metric, settings.protocol)
 
 
 def _expanded(embeddings: Embeddings, settings: Evaluation) -> Embeddings:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import cast
 
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.data.protocol import chosen_protocol
 from kreid.embedding.extract import Embedded, embed, embed_each
 from kreid.evaluation.baselines import random_ranking, untrained
 from kreid.evaluation.metrics import PerAction, Row, RunMetrics, Seconds, Surety
@@ -59,18 +58,19 @@ def evaluate_runs(
     digests, networks = [weights_digest(run) for run in runs], [network_digest(run) for run in runs]
     models = [load_model(run) for run in runs]
     check_widths(models, join)
-    wanted, protocol = variants(settings), chosen_protocol(records, settings.protocol)
+    wanted = variants(settings)
     members = [embed_each(model, records, list(wanted.values()), progress=progress) for model in models]
     names, first = run_names(runs), None
     rows: list[Row] = []
     for name, embedded, one in _entries(names, members, wanted, join):
         start = time.perf_counter()
-        by_ties = figures_by_settings(embedded.embeddings, one, metric, protocol)
+        by_ties = figures_by_settings(embedded.embeddings, one, metric)
         seconds: Seconds = {"embedding": embedded.seconds, "ranking": time.perf_counter() - start}
         figures = by_ties["order"]
         metrics = evaluate(figures)
         first = figures if first is None else first
         rows.append({"name": name, **_fractions(metrics), **_surety(figures, first), "seconds": seconds})
+    protocol = settings.protocol or embedded.embeddings.protocol
     found: RunMetrics = {
         "split": split,
         "metric": str(metric),
@@ -99,7 +99,7 @@ def score_baselines(
     records: str | Path,
     metric: str = "euclidean",
     progress: Progress | None = None,
-    protocol: str = "action",
+    protocol: str | None = None,
 ) -> dict[str, Fractions]:
     """Score what a run has to beat: its network "untrained", ranked plainly, and a "random" ranking."""
     embeddings = embed(untrained(run), records, progress=progress)
@@ -139,7 +139,7 @@ def _fractions(metrics: Metrics) -> Fractions:
 
 def _surety(figures: QueryFigures, first: QueryFigures) -> Surety:
     """Return the scores' intervals and the p value of the mAP against the first row's, None where they say nothing."""
-    several = figures.scored_units > 1  # one action (or person) alone has an interval of no width
+    several = figures.scored_units > 1
     sure = {name: [one.low, one.high] for name, one in intervals(figures).items()} if several else None
     p_value = compare(first, figures)["mAP"].p_value if several and figures is not first else None
     return {"intervals": sure, "p_value": p_value}

@@ -22,7 +22,11 @@ def _others(options: Rerank | None) -> str:
 
 
 def variants(settings: Evaluation) -> dict[str, Evaluation]:
-    """Take settings apart: nothing of them ("plain"), each alone, and all "together" where there are several."""
+    """Take settings apart: nothing of them ("plain"), each alone, and all "together" where there are several.
+
+    All of them score by the same protocol.
+    """
     words = describe(settings)
-    alone = {text: PLAIN.model_copy(update={key: getattr(settings, key)}) for key, text in words.items()}
-    return {"plain": PLAIN, **alone} | ({"together": settings} if len(words) > 1 else {})
+    plain = PLAIN.model_copy(update={"protocol": settings.protocol})
+    alone = {text: plain.model_copy(update={key: getattr(settings, key)}) for key, text in words.items()}
+    return {"plain": plain, **alone} | ({"together": settings} if len(words) > 1 else {})

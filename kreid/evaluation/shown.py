@@ -26,7 +26,8 @@ def run_table(metrics: "RunMetrics", ties: bool = False) -> str:
         metrics: what `evaluate_runs` gave, with or without "baselines".
         ties: with the scores that equal distances, broken for and against the run, would give.
     """
-    named = f" of {len(metrics['per_action']['action'])} actions"
+    actions = len(metrics["per_action"]["action"])
+    named = f" of {actions} action{'s' * (actions != 1)}"
     if metrics["protocol"] != "action":
         named = f", protocol {metrics['protocol']}"
     rows = [_row(scores["name"], scores) for scores in metrics["rows"]]
@@ -38,6 +39,8 @@ def run_table(metrics: "RunMetrics", ties: bool = False) -> str:
     known = [column for column in zip(*rows, strict=True) if any(column[1:])]
     table = aligned(list(zip(*known, strict=True)))
     lines = [f"{metrics['split']}: {metrics['queries']} queries{named}{skipped(dict(metrics))}", table]
+    if not metrics["intervals"]:
+        lines.append("no intervals: one action or person alone does not tell how sure a score is")
     return "\n".join([*lines, *(_verified(metrics["verification"]) if metrics["verification"] else [])])
 
 

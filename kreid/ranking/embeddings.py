@@ -13,6 +13,7 @@ from tfrecords_tools.arrays import read_arrays, write_arrays
 
 _ARRAYS = ("vectors", "person", "action", "bbox", "is_query")
 _CAMERA = "camera"  # in files whose images have one
+_PROTOCOL = "protocol"  # in files whose images are scored otherwise than by "action"
 _RECORD = "records/"
 
 
@@ -28,6 +29,8 @@ class Images:
         is_query: (M,) bool, True for a query and False for a gallery image.
         records: further arrays of M values for reports, such as role, height, width, game.
         camera: (M,) integers, -1 for an image whose camera is unknown; None (the default) where all are.
+        protocol: what they are ranked and scored by where nothing else is asked for, one of `kreid.ranking.PROTOCOLS`;
+            that of their records, "action" (the default) where these name none.
 
     Raises:
         ValueError: an array has another length or dtype, or an index occurs twice in one list; it names a row.
@@ -39,8 +42,11 @@ class Images:
     is_query: np.ndarray
     records: Mapping[str, np.ndarray] = field(default_factory=dict)
     camera: np.ndarray | None = None
+    protocol: str = "action"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.protocol, str):
+            raise ValueError(f"protocol: expected a name, such as 'action', received {self.protocol!r}")
         is_query = np.asarray(self.is_query)
         if is_query.ndim != 1 or (is_query.size and is_query.dtype != bool):
             raise ValueError(f"is_query: expected (M,) booleans, received {is_query.dtype} of shape {is_query.shape}")
@@ -99,6 +105,7 @@ class Embeddings:
         is_query: (M,) bool.
         records: further arrays of M values for reports (role, height, width, game, ...).
         camera: (M,) integers, -1 where unknown; None (the default) where all are.
+        protocol: what `kreid.rank` takes where nothing else is asked for, as `kreid.ranking.Images` has it.
 
     The same labels stand in `images`, an `Images`, without the vectors.
 
@@ -120,10 +127,11 @@ class Embeddings:
     is_query: np.ndarray
     records: Mapping[str, np.ndarray] = field(default_factory=dict)
     camera: np.ndarray | None = None
+    protocol: str = "action"
     images: Images = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        images = Images(self.person, self.action, self.bbox, self.is_query, self.records, self.camera)
+        images = Images(self.person, self.action, self.bbox, self.is_query, self.records, self.camera, self.protocol)
         object.__setattr__(self, "images", images)
         for name in ("person", "action", "bbox", "is_query", "records", "camera"):
             object.__setattr__(self, name, getattr(images, name))
@@ -155,11 +163,12 @@ class Embeddings:
         """Write everything to an uncompressed `.npz`, whole or not at all.
 
         Args:
-            path: the file; it gets `vectors`, `person`, `action`, `bbox`, `is_query`, `camera` where known, and
-                `records/<name>` per record.
+            path: the file; it gets `vectors`, `person`, `action`, `bbox`, `is_query`, `camera` where known,
+                `protocol` where it is not "action", and `records/<name>` per record.
         """
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {} if self.camera is None else {_CAMERA: self.camera}
+        arrays |= {} if self.protocol == "action" else {_PROTOCOL: np.array(self.protocol)}
         arrays |= {_RECORD + name: values for name, values in self.records.items()}
         with atomic_file(path) as file:
             write_arrays(file, arrays)
@@ -177,9 +186,18 @@ class Embeddings:
         arrays = read_arrays(path, _ARRAYS)
         records = {name[len(_RECORD) :]: values for name, values in arrays.items() if name.startswith(_RECORD)}
         try:
-            return cls(**{name: arrays[name] for name in _ARRAYS}, records=records, camera=arrays.get(_CAMERA))
+            labels = {name: arrays[name] for name in _ARRAYS}
+            return cls(**labels, records=records, camera=arrays.get(_CAMERA), protocol=protocol_in(arrays))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def protocol_in(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the protocol that the arrays of an `Embeddings` file name; ValueError where that is no text."""
+    named = arrays.get(_PROTOCOL, np.array("action"))
+    if named.ndim or named.dtype.kind != "U":
+        raise ValueError(f"protocol: expected one text, received {named.dtype} of shape {named.shape}")
+    return str(named)
 
 
 def describe(images: Images, row: int) -> str:

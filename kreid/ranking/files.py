@@ -66,7 +66,8 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
         groundtruth: the images: an `Images`, an `Embeddings`, or a file that `read_groundtruth` reads.
 
     Returns:
-        The ranking; the distances are the places 0, 1, 2, ... in each list, since the file holds none.
+        The ranking as the file holds it, of all of an action: what another protocol counts, `under` leaves of it. The
+        distances are the places 0, 1, 2, ... in each list, since the file holds none.
 
     Raises:
         ValueError: the file is larger than any ranking of these images, is not JSON, or is not a complete ranking. One
@@ -95,16 +96,18 @@ def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ran
 
 
 @overload
-def score(path: str | Path, groundtruth: Images | Embeddings | str | Path, *, protocol: str = "action") -> Metrics: ...
+def score(
+    path: str | Path, groundtruth: Images | Embeddings | str | Path, *, protocol: str | None = None
+) -> Metrics: ...
 @overload
 def score(
-    path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int], protocol: str = "action"
+    path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int], protocol: str | None = None
 ) -> MetricsOf: ...
 def score(
     path: str | Path,
     groundtruth: Images | Embeddings | str | Path,
     ranks: Sequence[int] = (1, 5, 10),
-    protocol: str = "action",
+    protocol: str | None = None,
 ) -> Metrics | MetricsOf:
     """Return what `evaluate` gives for a ranking file.
 
@@ -115,7 +118,7 @@ def score(
         path: the ranking file, from any program.
         groundtruth: the labelled images: an `Images`, an `Embeddings`, or a file that `read_groundtruth` reads.
         ranks: the k of the rank-k figures.
-        protocol: which of the images in the lists count, as in `rank`.
+        protocol: which of the images in the lists count, as in `rank`; None (default) for what the images say.
 
     Raises:
         ValueError: as `read`, or labels are withheld, or others lack that the protocol needs; by then the file is known
@@ -125,7 +128,9 @@ def score(
     person = ranking.images.person
     withheld = (person[ranking.query] < 0).any()
     if not withheld:
-        ranking = ranking.under(protocol)  # which may leave out gallery images that nobody knows
+        ranking = ranking.under(
+            protocol or ranking.images.protocol
+        )  # which may leave out gallery images that nobody knows
     if withheld or (person[ranking.gallery] < 0).any():
         raise ValueError(
             f"{path}: a complete ranking of {len(ranking):,} queries, but their labels are withheld, as in the "

@@ -26,7 +26,7 @@ _Sort: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray | None], Sorted]
 def rank(
     embeddings: Embeddings,
     metric: str = "euclidean",
-    protocol: str = "action",
+    protocol: str | None = None,
     nearest: int | None = None,
     memory: int = MEMORY,
 ) -> Ranking:
@@ -35,8 +35,9 @@ def rank(
     Args:
         embeddings: the vectors and labels; the order of their rows does not matter.
         metric: "euclidean" (default; plain L2), "squared_euclidean" (its square) or "cosine" (1 - cosine).
-        protocol: which gallery images count, one of `kreid.ranking.PROTOCOLS`: "action" (default), all of the action,
-            or "cross_camera", Market-1501's, without those of the query's person on its own camera.
+        protocol: which gallery images count, one of `kreid.ranking.PROTOCOLS`: "action", all of the action, or
+            "cross_camera", Market-1501's, without those of the query's person on its own camera. None (default) for
+            what the embeddings say, which have it from their records.
         nearest: how many images of each list to keep; None (default) for all. Of large actions take a few to show, and
             `figures_of` for the scores.
         memory: bytes for the pairs looked at at once (default 256 MiB), at least one query's; a copy of an action's
@@ -64,13 +65,13 @@ def rank(
     lists = _joined(_blocks(images, _by_vectors(vectors, metric), protocol, memory), nearest)
     query = np.repeat(lists.query, np.diff(lists.offsets))
     exact = paired_rows(vectors, vectors, query, lists.gallery, metric)
-    return Ranking(images, lists.query, lists.offsets, lists.gallery, exact, protocol, nearest)
+    return Ranking(images, lists.query, lists.offsets, lists.gallery, exact, protocol or images.protocol, nearest)
 
 
 def rank_by(
     images: Images,
     distances: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    protocol: str = "action",
+    protocol: str | None = None,
     nearest: int | None = None,
     memory: int | None = None,
 ) -> Ranking:
@@ -96,13 +97,13 @@ def rank_by(
         return sort_rows(near, counted)
 
     blocks = _blocks(images, sort, protocol, memory)
-    return Ranking(images, *_joined(blocks, nearest), protocol, nearest)
+    return Ranking(images, *_joined(blocks, nearest), protocol or images.protocol, nearest)
 
 
 def figures_of(
     embeddings: Embeddings,
     metric: str = "euclidean",
-    protocol: str = "action",
+    protocol: str | None = None,
     ties: str = "order",
     memory: int = MEMORY,
 ) -> QueryFigures:
@@ -127,7 +128,7 @@ def figures_of(
 def figures_by_ties(
     embeddings: Embeddings,
     metric: str = "euclidean",
-    protocol: str = "action",
+    protocol: str | None = None,
     ties: Sequence[str] = TIES,
     memory: int = MEMORY,
 ) -> dict[str, QueryFigures]:
@@ -168,7 +169,7 @@ def _by_vectors(vectors: np.ndarray, metric: str) -> _Sort:
     return lambda query, gallery, counted: nearest_first(vectors[query], vectors[gallery], metric, counted)
 
 
-def _blocks(images: Images, sort: _Sort, protocol: str, memory: int | None) -> Iterator[Lists]:
+def _blocks(images: Images, sort: _Sort, protocol: str | None, memory: int | None) -> Iterator[Lists]:
     """Yield the lists of all queries, as many at a time as memory allows."""
     if memory is not None and memory < 1:
         raise ValueError(f"memory: expected a number of bytes, such as {MEMORY:,}, received {memory}")

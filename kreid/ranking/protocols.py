@@ -28,16 +28,17 @@ class Protocol:
     by_camera: bool = False
 
 
-def protocol_of(name: str, images: Images) -> Protocol:
+def protocol_of(name: str | None, images: Images) -> Protocol:
     """Return a protocol of the table, sure that these images have the labels it needs.
 
     Args:
-        name: one of `PROTOCOLS`.
+        name: one of `PROTOCOLS`; None for the labels' own.
         images: the labels.
 
     Raises:
         ValueError: the protocol is unknown, or labels that it needs are; names an image.
     """
+    name = name or images.protocol
     if name not in PROTOCOLS:
         raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)}, received {name!r}")
     protocol = PROTOCOLS[name]
@@ -47,12 +48,12 @@ def protocol_of(name: str, images: Images) -> Protocol:
     return protocol
 
 
-def gallery_sizes(images: Images, name: str = "action") -> np.ndarray:
+def gallery_sizes(images: Images, name: str | None = None) -> np.ndarray:
     """Return how many gallery images every query is held against.
 
     Args:
         images: the labels.
-        name: the protocol.
+        name: the protocol; None (default) for the labels' own.
 
     Returns:
         (M,) int64; 0 in the rows of gallery images.
@@ -66,12 +67,12 @@ def gallery_sizes(images: Images, name: str = "action") -> np.ndarray:
     return sizes
 
 
-def matchable(images: Images, name: str = "action") -> np.ndarray:
+def matchable(images: Images, name: str | None = None) -> np.ndarray:
     """Return which queries have a match that counts, and so will be scored, from the labels alone.
 
     Args:
         images: the labels.
-        name: the protocol.
+        name: the protocol; None (default) for the labels' own.
 
     Returns:
         (M,) bool; False in the rows of gallery images.
@@ -94,13 +95,13 @@ def parts(rows: np.ndarray, width: int, most: int) -> list[np.ndarray]:
 
 
 def blocks(
-    images: Images, name: str, pairs: int = _PAIRS
+    images: Images, name: str | None, pairs: int = _PAIRS
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """Yield rows of queries (q,), rows of their gallery (g,) and which of it counts (q, g), None where all does.
 
     Args:
         images: the labels.
-        name: the protocol.
+        name: the protocol; None for the labels' own.
         pairs: how many a block has at most, but at least those of one query.
 
     Raises:

@@ -25,7 +25,7 @@ def rerank(
     weight: float = 0.3,
     metric: str = "euclidean",
     limit: float = 0.25,
-    protocol: str = "action",
+    protocol: str | None = None,
     nearest: int | None = None,
 ) -> Ranking:
     """Rank every query's gallery by k-reciprocal re-ranking within its action.

@@ -18,7 +18,7 @@ _BLOCK = 1 << 20  # draws held at once (8 MiB)
 
 
 class Interval(NamedTuple):
-    """A mean over queries and its confidence interval, as fractions."""
+    """A mean over queries and its confidence interval, as fractions; NaN where one group alone tells no interval."""
 
     mean: float
     low: float
@@ -26,7 +26,10 @@ class Interval(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Two runs on the same queries: their means, second - first with its confidence interval, and a p value."""
+    """Two runs on the same queries: their means, second - first with its confidence interval, and a p value.
+
+    The last three are NaN where one group alone tells none.
+    """
 
     first: float
     second: float
@@ -53,7 +56,8 @@ def intervals(
         seed: of the draws; equal seeds give equal intervals.
 
     Returns:
-        "mAP" and "rank<k>", as `evaluate` names them.
+        "mAP" and "rank<k>", as `evaluate` names them; low and high are NaN where all queries that count are of one
+        action (or person).
 
     Raises:
         ValueError: as `bootstrap`.
@@ -72,7 +76,7 @@ def bootstrap(
     """Return the mean of some values and its percentile interval, by drawing whole groups with replacement.
 
     A resample's mean is taken over its values: a large group counts more than a small one, as in the score itself. One
-    group alone gives an interval of no width, which says nothing.
+    group alone, of which every resample is the same, says nothing of how sure the mean is: low and high are NaN.
 
     Args:
         values: (Q,) one figure per query; NaN (a skipped query) is left out.
@@ -88,6 +92,8 @@ def bootstrap(
     """
     total, count = _sums(values, groups)
     _check(level, resamples)
+    if len(count) == 1:
+        return Interval(float(total.sum() / count.sum()), np.nan, np.nan)
     means = np.empty(resamples)
     for part, draws in _draws(resamples, seed, lambda rng, n: rng.integers(len(count), size=(n, len(count)))):
         means[part] = total[draws].sum(axis=1) / count[draws].sum(axis=1)
@@ -120,7 +126,8 @@ def compare(
         names: what to call the two in an error.
 
     Returns:
-        "mAP" and "rank<k>". The smallest possible p value is 1 / (resamples + 1).
+        "mAP" and "rank<k>". The smallest possible p value is 1 / (resamples + 1); interval and p value are NaN where
+        all queries that count are of one action (or person).
 
     Raises:
         ValueError: the two are of different images, queries or labels; or as `bootstrap`.
@@ -155,7 +162,7 @@ def paired(
     """
     change = np.asarray(second, dtype=np.float64) - first
     interval = bootstrap(change, groups, level, resamples, seed)
-    p_value = _sign_flips(change, groups, resamples, seed)
+    p_value = np.nan if np.isnan(interval.low) else _sign_flips(change, groups, resamples, seed)
     return Comparison(float(np.nanmean(first)), float(np.nanmean(second)), *interval, p_value)
 
 

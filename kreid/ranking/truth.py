@@ -5,13 +5,17 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from kreid.ranking.embeddings import Images
+from kreid.ranking.embeddings import Images, protocol_in
+from kreid.ranking.protocols import PROTOCOLS
 from tfrecords_tools.arrays import read_arrays
+from tfrecords_tools.info import AGAIN, INFO_NAME, parse_info
 from tfrecords_tools.json_text import load_json
 from tfrecords_tools.sources.soccernet import scan
 
-_NAMES = ("index.npz", "bbox_info.json", "test_bbox_info.json")
+_INDEX = "index.npz"  # of records
+_NAMES = (_INDEX, "bbox_info.json", "test_bbox_info.json")
 _SUBSETS = ("query", "gallery")
+_LABELS = ("person", "action", "bbox", "is_query")
 _NUMBERS = ("action_idx", "bbox_idx")
 
 
@@ -23,7 +27,8 @@ def read_groundtruth(path: str | Path) -> Images:
             folder: of records, or of SoccerNet's tree, whose file names say the labels where it has no such list.
 
     Returns:
-        The labels; person is -1 where they are withheld, camera None where the file tells none.
+        The labels; person is -1 where they are withheld, camera None where the file tells none. Their protocol is the
+        one that the records' `info.json` or the `Embeddings` file names, else "action".
 
     Raises:
         ValueError: the file or folder is something else or an entry is wrong; names it and the entry.
@@ -34,22 +39,40 @@ def read_groundtruth(path: str | Path) -> Images:
         if not found and all((path / subset).is_dir() for subset in _SUBSETS):
             return _scan(path)
         path = found[0] if found else _refuse(path)
-    if path.suffix == ".npz":
-        arrays = read_arrays(path, ("person", "action", "bbox", "is_query"))
-        person, action, bbox, is_query = (arrays[name] for name in ("person", "action", "bbox", "is_query"))
-        camera = arrays.get("camera")
-        if camera is not None and np.all(camera == -1):  # as records have it that tell none
-            camera = None
-    else:
-        person, action, bbox, is_query = _read_bbox_info(path)
+    arrays = read_arrays(path, _LABELS) if path.suffix == ".npz" else _read_bbox_info(path)
+    named = protocol_of_records(path.parent) if path.name == _INDEX else None
+    camera = arrays.get("camera")
+    if camera is not None and np.all(camera == -1):  # as records have it that tell none
         camera = None
     try:
-        images = Images(person, action, bbox, is_query, camera=camera)
+        protocol = named or protocol_in(arrays)
+        person, action, bbox, is_query = (arrays[name] for name in _LABELS)
+        images = Images(person, action, bbox, is_query, camera=camera, protocol=protocol)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not images.is_query.any():
         raise ValueError(f"{path}: no queries, as in the training set; give the labels of valid, test or challenge")
     return images
+
+
+def protocol_of_records(folder: Path) -> str:
+    """Return what a split of records is ranked and scored by where nothing else is asked for.
+
+    "action" for an index alone, without the `info.json` of its set.
+
+    Raises:
+        ValueError: `info.json` is unreadable, or names a protocol that is none of `PROTOCOLS`.
+    """
+    folder = folder.resolve()
+    told = folder.parent / INFO_NAME
+    split = parse_info(told)["splits"].get(folder.name) if told.is_file() else None
+    named = "action" if split is None else split["protocol"]
+    if not isinstance(named, str) or named not in PROTOCOLS:
+        raise ValueError(
+            f"{told}: protocol of {folder.name}: expected one of {', '.join(PROTOCOLS)}, "
+            f"received {named!r:.40}; {AGAIN}"
+        )
+    return named
 
 
 def _refuse(folder: Path) -> NoReturn:
@@ -93,7 +116,7 @@ def parse_json(data: bytes) -> tuple[Any, list[str]]:
         raise ValueError(f"{error!s:.100}") from error
 
 
-def _read_bbox_info(path: Path) -> list[np.ndarray]:
+def _read_bbox_info(path: Path) -> dict[str, np.ndarray]:
     try:
         info, repeated = parse_json(path.read_bytes())
     except ValueError as error:
@@ -109,7 +132,7 @@ def _read_bbox_info(path: Path) -> list[np.ndarray]:
             )
         rows += [(*_numbers(path, subset, key, entry), subset == "query") for key, entry in entries.items()]
     table = np.array(rows, dtype=np.int64).reshape(-1, 4)
-    return [table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(bool)]
+    return dict(zip(_LABELS, (table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(bool)), strict=True))
 
 
 def _numbers(path: Path, subset: str, key: str, entry: Any) -> tuple[int, int, int]:

@@ -60,7 +60,7 @@ class Curve(NamedTuple):
     negatives: int
 
 
-def verify(embeddings: Embeddings, metric: str = "euclidean", protocol: str = "action") -> Verification | None:
+def verify(embeddings: Embeddings, metric: str = "euclidean", protocol: str | None = None) -> Verification | None:
     """Return equal error rate and TAR at usual FARs, None where there are no positives or no negatives.
 
     Exact, in one pass over all pairs, a block at a time; what grows with the set are the distances of positives.
@@ -103,7 +103,7 @@ def accepted(curve: Curve, fars: Sequence[float] = FARS) -> list[Accepted]:
     return found
 
 
-def roc(embeddings: Embeddings, metric: str = "euclidean", protocol: str = "action") -> Curve:
+def roc(embeddings: Embeddings, metric: str = "euclidean", protocol: str | None = None) -> Curve:
     """Return FAR and TAR at the distance of every positive; arguments as in `verify`."""
     vectors, images = checked_vectors(embeddings, metric), embeddings.images
     check_labelled(images, np.flatnonzero(images.is_query))
@@ -141,7 +141,9 @@ def _curve(threshold: np.ndarray, blocks_of_negatives: Iterable[np.ndarray]) -> 
     return Curve(threshold, far, reached / max(len(threshold), 1), negatives)
 
 
-def _pairs(embeddings: Embeddings, protocol: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+def _pairs(
+    embeddings: Embeddings, protocol: str | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield rows of queries (q,) and gallery images (g,), which pairs (q, g) are positive and which are negative."""
     images = embeddings.images
     for query, gallery, counted in blocks(images, protocol, _PAIRS):

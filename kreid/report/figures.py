@@ -10,7 +10,7 @@ from kreid.ranking.figures import GroupMeans, QueryFigures
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import Metrics, evaluate
 from kreid.ranking.statistics import intervals
-from kreid.ranking.verification import Accepted, accepted, roc_of_ranking
+from kreid.ranking.verification import Accepted, Curve, accepted
 from kreid.types import PaperRow
 
 Name: TypeAlias = Literal["mAP", "rank1", "rank5"]
@@ -45,7 +45,7 @@ class Scores(NamedTuple):
     """What the page shows of a ranking's scores.
 
     `groups` are the charts' bars, by "precision", "role", "height" ...; intervals are over `units`, "actions" or
-    "people". `accepted` are the shares of positive pairs at rising false accept rates, empty where lists were cut.
+    "people". `accepted` are the shares of positive pairs at rising false accept rates, empty where they are not known.
     """
 
     headline: list[Headline]
@@ -71,7 +71,7 @@ def score(
     figures: QueryFigures,
     fields: Mapping[str, np.ndarray],
     paper_row: PaperRow | None = None,
-    ranking: Ranking | None = None,
+    curve: Curve | None = None,
 ) -> Scores:
     """Gather every figure of the page.
 
@@ -79,7 +79,7 @@ def score(
         figures: of the ranking, with at least one match.
         fields: "role" (text) and "height" (pixels), one value per query in the order of `figures`.
         paper_row: see `check_paper_row`.
-        ranking: what the figures are of, for what its distances say of pairs; its lists may have been cut.
+        curve: what their distances say of pairs, see `kreid.ranking.roc`; None leaves it out.
 
     Raises:
         ValueError: as `evaluate`.
@@ -91,7 +91,7 @@ def score(
         "height": by_size(figures, fields["height"], "height", step=10),
         "gallery": by_size(figures, figures.gallery_size, "gallery"),
     }
-    pairs = accepted(roc_of_ranking(ranking), _FARS) if ranking is not None and ranking.nearest is None else []
+    pairs = accepted(curve, _FARS) if curve else []
     headline = list(_headline(figures, metrics, paper_row or {}))
     return Scores(headline, metrics["cmc"], metrics["skipped"], groups, figures.units, pairs)
 

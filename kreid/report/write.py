@@ -14,6 +14,7 @@ from kreid.files.atomic import atomic_file
 from kreid.pages.markup import BUDGET
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.lists import Ranking
+from kreid.ranking.verification import Curve, roc_of_ranking
 from kreid.report.data import Looker, looks, page_data
 from kreid.report.figures import check_paper_row, hardest_first, score
 from kreid.report.images import choose_height, collect
@@ -29,6 +30,7 @@ def write_report(
     title: str = "Ranking",
     *,
     figures: QueryFigures | None = None,
+    curve: Curve | None = None,
     limit: int | None = None,
     paper_row: PaperRow | None = None,
     look: Looker | None = None,
@@ -46,6 +48,8 @@ def write_report(
         title: the page's heading, such as the run and the split.
         figures: of the same queries, in the same order, from `figures_of`; needed, where labels are known, beside lists
             that were cut, and computed here from whole ones.
+        curve: what the distances of all pairs say, from `kreid.ranking.roc`, for a chart that a page of lists that were
+            cut lacks without it; computed here from whole ones.
         limit: list at most so many queries, the hardest; the figures always count all. None (default): as many as
             `budget` has room for.
         paper_row: figures to stand beside, as fractions: {"system": "...", "mAP": 0.637, "rank1": 0.528, "rank5": ...},
@@ -71,6 +75,8 @@ def write_report(
     labelled = bool((ranking.images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
     if figures is None and labelled:
         figures = QueryFigures.of(ranking)
+    if curve is None and labelled and ranking.nearest is None:
+        curve = roc_of_ranking(ranking)
     order = hardest_first(ranking, figures)
 
     with read_index(records) as index:
@@ -81,7 +87,7 @@ def write_report(
 
     scores = None
     if figures is not None and figures.matched.any():
-        scores = score(figures, _of_queries(ranking, rows, fields), paper_row, ranking)
+        scores = score(figures, _of_queries(ranking, rows, fields), paper_row, curve)
     shown_fields = {name: values[shown] for name, values in fields.items()}
     data = page_data(ranking, listed, rows[shown], shown_fields, sheets, figures)
     maps, data["looks"] = looks(ranking, listed, rows[shown], figures, look) if look else ({}, None)

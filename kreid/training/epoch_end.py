@@ -6,7 +6,6 @@ import numpy as np
 
 from kreid import runs
 from kreid.config.sections import Config
-from kreid.data.protocol import chosen_protocol
 from kreid.pictures.galleries import PLACES, gallery_picture
 from kreid.ranking.ordering import rank
 from kreid.training.collapse import CollapseWatch
@@ -62,7 +61,7 @@ class EpochEnd:
     def _validate(self, valid: Path) -> tuple[Logs, np.ndarray | None]:
         """Scores, and a picture of some queries and their best gallery images."""
         settings = self.config.train
-        protocol = chosen_protocol(valid, self.config.evaluation.protocol)
+        protocol = self.config.evaluation.protocol
         scores, embeddings = validate(self.step.model, valid, settings.validate_actions, self.held_out, protocol)
         if not settings.pictures or self.held_out is not None:
             return scores, None

@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kreid.data.protocol import chosen_protocol
 from kreid.data.records import read_labels
 from kreid.embedding.extract import embed
 from kreid.ranking.distances import pairwise
@@ -41,7 +40,6 @@ def validate(
         queries and the galleries of their actions (of evenly chosen queries, where there are more than 4 million): near
         0 the embedding has collapsed; and the embeddings, with the queries that were scored.
     """
-    protocol = chosen_protocol(records, protocol)
     with read_index(records) as index:
         kept = _scored(index, actions, rows)
     embeddings = embed(model, records, rows=kept)
@@ -59,7 +57,6 @@ def check_scorable(
     protocol: str | None = None,
 ) -> None:
     """Raise ValueError, naming the folder, where `validate` of these arguments would find nothing to score."""
-    protocol = chosen_protocol(records, protocol)
     with read_index(records) as index:
         images = read_labels(index, _scored(index, actions, rows))
     try:
@@ -90,7 +87,7 @@ def _scored(index: Index, actions: int | None, rows: Sequence[int] | np.ndarray 
     return kept if actions is None else kept[np.isin(index.action[kept], np.unique(index.action[kept])[:actions])]
 
 
-def first_views(images: Embeddings | Images, protocol: str = "action") -> np.ndarray:
+def first_views(images: Embeddings | Images, protocol: str | None = None) -> np.ndarray:
     """Choose queries among training images, which are told apart by no folder: `(M,)` bool.
 
     As in the other splits a query is a person of an action who is seen again in it: the first of the images, by bbox

@@ -61,7 +61,7 @@ ARROWS = {
     "kreid.bulk": ("config", "embedding", "errors", "files", "runs"),
     "kreid.pictures": ("config", "data", "errors", "ranking"),
     "kreid.serving": ("data", "errors", "files", "layers", "types"),
-    "kreid.evaluation": ("config", "data", "embedding", "errors", "models", "ranking", "runs", "types"),
+    "kreid.evaluation": ("config", "embedding", "errors", "models", "ranking", "runs", "types"),
     "kreid.look": ("data", "errors", "models", "pictures", "types"),
     "kreid.search": ("config", "embedding", "errors", "files", "pages", "pictures", "ranking", "types"),
     "kreid.tracks": ("data", "embedding", "errors", "files", "pages", "pictures", "ranking", "search", "types"),

@@ -10,7 +10,8 @@ from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
 from tfrecords_tools.entry import Entry
 from tfrecords_tools.example import serialize
-from tfrecords_tools.index import COLUMNS, VERSION, write_index
+from tfrecords_tools.index import COLUMNS, write_index
+from tfrecords_tools.info import VERSION
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.records import RecordFile
 

@@ -11,7 +11,8 @@ from tiny_tree import LISTS, make_image, write_tree
 
 from tfrecords_tools import cli
 from tfrecords_tools.images import IMAGE_FORMATS
-from tfrecords_tools.index import VERSION, read_index, read_info
+from tfrecords_tools.index import read_index, read_info
+from tfrecords_tools.info import VERSION
 from tfrecords_tools.sources.soccernet import SPLITS, scan
 
 

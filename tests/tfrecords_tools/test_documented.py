@@ -6,7 +6,8 @@ from paths import ROOT
 from sets import write_images
 
 from tfrecords_tools.example import FIELDS
-from tfrecords_tools.index import COLUMNS, NAMES, SplitInfo
+from tfrecords_tools.index import COLUMNS, NAMES
+from tfrecords_tools.info import SplitInfo
 from tfrecords_tools.sources.table import SOURCES
 from tfrecords_tools.writer import convert
 

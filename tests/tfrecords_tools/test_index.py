@@ -14,7 +14,8 @@ import tensorflow as tf
 from tiny_tree import make_image, write_tree
 
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.index import COLUMNS, NAMES, VERSION, read_index, read_info
+from tfrecords_tools.index import COLUMNS, NAMES, read_index, read_info
+from tfrecords_tools.info import VERSION
 from tfrecords_tools.schema import parse
 from tfrecords_tools.writer import convert
 

@@ -7,7 +7,7 @@ from tiny_tree import make_image
 
 from tfrecords_tools.entry import Entry
 from tfrecords_tools.example import FIELDS, serialize
-from tfrecords_tools.index import VERSION
+from tfrecords_tools.info import VERSION
 from tfrecords_tools.naming import parse_name
 from tfrecords_tools.schema import parse
 

@@ -6,7 +6,8 @@ from tiny_tree import LISTS, make_image, write_tree
 
 from tfrecords_tools import staging
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.index import VERSION, read_index, read_info
+from tfrecords_tools.index import read_index, read_info
+from tfrecords_tools.info import VERSION
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.sources.soccernet import SPLITS, scan
 from tfrecords_tools.split_writer import write_split

@@ -20,7 +20,8 @@ from tfrecords_tools.columns import Columns
 from tfrecords_tools.disk_space import check_space
 from tfrecords_tools.entry import SPLITS, Box, Entry
 from tfrecords_tools.errors import ConfigError
-from tfrecords_tools.index import INFO_NAME, VERSION, Info, SplitInfo, read_info
+from tfrecords_tools.index import read_info
+from tfrecords_tools.info import INFO_NAME, VERSION, Info, SplitInfo
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.pipelines.addresses import exists, is_remote, place_of, read, tree_of, write
 from tfrecords_tools.pipelines.run import run_each

@@ -133,6 +133,7 @@ def test_the_page_shows_the_first_of_each_list(filmed, run, capsys, kept, monkey
     sizes = gallery_sizes(embeddings.images, "cross_camera")[embeddings.is_query]
     assert sorted(data["queries"]["size"]) == sorted(sizes.tolist())
     assert max(data["queries"]["first"]) > 3  # further than what is listed
+    assert "Same person or not" in page  # of all pairs, not of those listed
 
 
 def test_a_ranking_file_of_the_whole_action_is_scored_by_the_records_protocol(filmed, run, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Comparing scores: the numbers against the rankings they come from, and scores that cannot be compared."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,20 @@ def test_tables_say_what_intervals_are_over():
     table = to_markdown(compare_metrics({"a": scored(found, protocol="cross_camera")}))
     assert people in table
     assert " queries, protocol cross_camera. In percent" in table
+
+
+def test_one_action_alone_has_scores_without_intervals(tmp_path):
+    one, two = rank(drawn(2, actions=1)), rank(replace(drawn(2, actions=1), vectors=drawn(2, actions=1).vectors[::-1]))
+    systems = {name: scored(ranking, intervals=None) for name, ranking in (("a", one), ("b", two))}
+    comparison = compare_metrics(systems)
+    change = comparison["systems"][1]["against_first"]["mAP"]
+    assert change["difference"] == pytest.approx(systems["b"]["mAP"] - systems["a"]["mAP"])
+    assert (change["low"], change["high"], change["p_value"]) == (None, None, None)
+    table = to_markdown(comparison)
+    assert "nan" not in table
+    assert "[" not in table
+    assert table.endswith("of 1 action. In percent; without intervals, which one of the actions alone does not tell.\n")
+    json.dumps(comparison, allow_nan=False)
 
 
 @pytest.fixture

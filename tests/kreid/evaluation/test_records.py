@@ -37,16 +37,16 @@ def test_settings_after_the_network(metric):
 @pytest.mark.parametrize("settings", [{}, {"expand": 2}, {"rerank": True}, {"expand": 1, "rerank": {"k1": 5}}], ids=str)
 @pytest.mark.parametrize("protocol", ["action", "cross_camera"])
 def test_figures_are_those_of_the_ranking(settings, protocol):
-    embeddings, settings = filmed(3, levels=2, junk=0.1), Evaluation(**settings)
-    ranking = ranked(embeddings, settings, "euclidean", protocol)
-    first = ranked(embeddings, settings, "euclidean", protocol, nearest=2)
+    embeddings, settings = filmed(3, levels=2, junk=0.1), Evaluation(protocol=protocol, **settings)
+    ranking = ranked(embeddings, settings, "euclidean")
+    first = ranked(embeddings, settings, "euclidean", nearest=2)
     assert ranking.protocol == first.protocol == protocol
     assert first.sizes.tolist() == np.minimum(ranking.sizes, 2).tolist()
     np.testing.assert_array_equal(first.gallery[first.offsets[:-1]], ranking.gallery[ranking.offsets[:-1]])
     if protocol == "action":
         embeddings = filmed(3, levels=2)  # junk has no label, which only the other protocol does without
         ranking = ranked(embeddings, settings)
-    found = figures_by_settings(embeddings, settings, "euclidean", protocol)
+    found = figures_by_settings(embeddings, settings, "euclidean")
     assert list(found) == list(TIES)
     for ties, figures in found.items():
         assert figures.to_json() == QueryFigures.of(ranking, ties).to_json()

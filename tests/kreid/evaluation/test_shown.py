@@ -14,6 +14,7 @@ def scored(**changes):
         "queries": 8,
         "skipped": 1,
         "protocol": "action",
+        "intervals": intervals,
         "per_action": {"action": [3, 4]},
         "rows": [
             {"name": "trained", **row, "intervals": None, "p_value": None, "seconds": seconds},
@@ -34,6 +35,13 @@ def test_rows_line_up_with_intervals_and_seconds():
     assert "50.0 [10.0 90.0]" in rows[1]
     assert "0.034" in rows[1]
     assert rows[2].split() == ["paper", "63.7"]
+
+
+def test_scores_without_intervals_say_why():
+    text = run_table(scored(intervals=None, per_action={"action": [3]}))
+    assert text.startswith("test: 8 queries of 1 action, 1 without")
+    assert text.endswith("\nno intervals: one action or person alone does not tell how sure a score is")
+    assert "no intervals" not in run_table(scored())
 
 
 def test_what_no_row_knows_has_no_column():

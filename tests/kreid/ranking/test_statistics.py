@@ -10,7 +10,7 @@ from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import rank, rank_by
 from kreid.ranking.scores import average_precision, evaluate
-from kreid.ranking.statistics import bootstrap, compare, intervals
+from kreid.ranking.statistics import bootstrap, compare, intervals, paired
 
 
 def noisy(seed, noise, actions=60):
@@ -54,8 +54,16 @@ def test_two_groups_by_hand():
     assert bootstrap(values, groups, level=0.95) == (0.75, 0.0, 1.0)
 
 
-def test_one_group_has_no_width():
-    assert bootstrap(np.array([0.0, 1.0]), np.array([4, 4])) == (0.5, 0.5, 0.5)
+def test_one_group_tells_no_interval_and_no_p_value():
+    values, groups = np.array([0.0, 1.0]), np.array([4, 4])
+    mean, low, high = bootstrap(values, groups)
+    assert mean == 0.5
+    assert np.isnan([low, high]).all()
+    found = paired(values, values + 0.25, groups)
+    assert found[:3] == (0.5, 0.75, 0.25)
+    assert np.isnan(found[3:]).all()
+    skipped = bootstrap(np.array([0.0, 1.0, np.nan]), np.array([4, 4, 5]))  # of the second group nothing counts
+    assert np.isnan(skipped.low)
 
 
 def test_queries_of_one_action_do_not_make_an_interval_narrower():

@@ -16,6 +16,7 @@ from kreid.ranking.figures import QueryFigures
 from kreid.ranking.files import to_json
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import average_precision, evaluate
+from kreid.ranking.verification import roc_of_ranking
 from kreid.report.data import Look
 from kreid.report.write import write_report
 from tfrecords_tools.index import read_index
@@ -40,6 +41,12 @@ def lists(data):
         base = max(start for start in starts if start <= image)
         entries = slice(*data["queries"]["start"][query : query + 2])
         found[str(images["bbox"][image])] = [images["bbox"][base + one] for one in data["entries"]["image"][entries]]
+    return found
+
+
+def chart(page, title):
+    """What a page has of a chart, its drawing and its table."""
+    (found,) = re.findall(rf"<figure[^>]*>(?:(?!</figure>).)*{title}.*?</figure>", page, re.DOTALL)
     return found
 
 
@@ -146,6 +153,11 @@ def test_the_first_of_large_galleries_are_shown_with_the_figures_of_all(tmp_path
     assert "7 queries · 152 gallery images · 2 actions" in text
     assert "Of each query the nearest 30 gallery images are listed; the figures count all." in text
     assert f"{100 * evaluate(whole)['mAP']:.1f}" in text
+    assert "Same person or not" not in text  # which the lists' beginnings do not tell
+    write_report(short, records, path, "A run", figures=figures, curve=roc_of_ranking(whole))
+    told = path.read_text()
+    write_report(whole, records, path, "A run")
+    assert chart(told, "Same person or not") == chart(path.read_text(), "Same person or not")
 
     with pytest.raises(ValueError, match="holds the nearest 30 images of each query, and scores need all"):
         write_report(short, records, path, "A run")
