@@ -100,10 +100,14 @@ def load(side, folder):
                 return model(images).numpy()
 
         return lambda images: torch.from_numpy(as_trackers_feed(images)), run
-    if side == "torch_onnx":
-        from kreid.serving.onnx_file import read
+    if side in ("onnx", "torch_onnx"):
+        import onnxruntime
 
-        return as_trackers_feed, read(folder / "torch.onnx")
+        options = onnxruntime.SessionOptions()  # of itself it would pin its threads to cores beyond this process's
+        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        path = folder / {"onnx": "network.onnx", "torch_onnx": "torch.onnx"}[side]
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return as_trackers_feed, lambda images: session.run(["embedding"], {"images": images})[0]
     if side == "saved_model":
         sys.path.insert(0, str(ROOT / "tests/support"))
         from c_api import SavedModel
