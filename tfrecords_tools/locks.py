@@ -72,7 +72,7 @@ def _acquire(lock: FileLock, folder: Path, wait: bool) -> bool:
                     f"{folder}: another {_holder(folder)} is at work in this folder; wait for it, or give another"
                 ) from None
             _LOG.warning("%s: waiting for another %s, which is at work in this folder", folder, _holder(folder))
-            lock.acquire(poll_interval=_POLL)
+            _wait(lock, folder)
     except Timeout:
         raise
     except OSError as error:
@@ -86,6 +86,18 @@ def _acquire(lock: FileLock, folder: Path, wait: bool) -> bool:
             error.filename = str(folder)
         raise
     return True
+
+
+def _wait(lock: FileLock, folder: Path) -> None:
+    """Take the lock when the other lets go of it, who may have removed the folder with it."""
+    while True:
+        try:
+            lock.acquire(poll_interval=_POLL)
+        except FileNotFoundError:
+            if folder.is_dir():
+                raise
+        else:
+            return
 
 
 class _Signature:

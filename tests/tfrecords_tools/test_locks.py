@@ -6,6 +6,7 @@ import socket
 import threading
 
 import pytest
+from filelock import FileLock, Timeout
 
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.locks import LOCK_NAME, lock_folder
@@ -72,6 +73,29 @@ def test_one_who_waits_says_so_and_comes_next(tmp_path, monkeypatch, caplog):
     thread.join()
     assert order == ["%s: waiting for another %s, which is at work in this folder", "first", "second"]
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_one_who_waits_tries_again_where_the_folder_went_with_the_other(tmp_path, monkeypatch, gone):
+    folder, acquire, tries = tmp_path / "staging", FileLock.acquire, []
+
+    def refuse_once(lock, timeout=None, **options):
+        tries.append(timeout)
+        if len(tries) == 1:  # another holds it, and by the next look
+            raise Timeout(lock.lock_file)
+        if len(tries) == 2:  # has removed its folder, or that is there
+            if not gone:
+                folder.mkdir()
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), lock.lock_file)
+        return acquire(lock, timeout, **options)
+
+    monkeypatch.setattr(FileLock, "acquire", refuse_once)
+    if gone:
+        with lock_folder(folder, "kreid-export", wait=True) as held:
+            assert (held, names(folder)) == (True, [LOCK_NAME])
+    else:  # not a folder that went: tried again, it would never end
+        with pytest.raises(FileNotFoundError), lock_folder(folder, "kreid-export", wait=True):
+            pass
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
