@@ -67,6 +67,7 @@ def train(
     config, out, cluster = as_config(config), Path(out), read_cluster()
     training_set = load_training_set(config, data, held_out)
     valid = _find_valid(data, config, training_set)
+    _warn_of_test(data, config, training_set)
     _check_length(config, training_set)
     config = resolve(config, training_set)
     _check_out(out, config, resume)
@@ -167,6 +168,17 @@ def _find_valid(data: str | Path, config: Config, training_set: TrainingSet) -> 
         advice = "" if training_set.held_out is not None else "; give others, or set train.validate_every=0"
         raise ValueError(f"{error}{advice}") from None
     return folder
+
+
+def _warn_of_test(data: str | Path, config: Config, training_set: TrainingSet) -> None:
+    """Say before the first step that what is trained could not be scored; the training itself needs no test split."""
+    folder = split_folder(data, "test")
+    if training_set.held_out is not None or not folder.is_dir():
+        return
+    try:
+        check_scorable(folder, protocol=config.evaluation.protocol)
+    except ValueError as error:
+        log.warning("%s; training goes on, and kreid-evaluate will refuse this split", error)
 
 
 def _check_length(config: Config, training_set: TrainingSet) -> None:
