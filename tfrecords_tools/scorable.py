@@ -23,4 +23,4 @@ def why_unscorable(queries: int, matched: int, protocol: str, where: str = "") -
     if matched:
         return ""
     found = f"none of its {queries:,} queries{where} has a match" if queries else f"it has no queries{where}"
-    return f"{found} to score: {_NEEDED[protocol]}"
+    return f"{found} to score: {_NEEDED.get(protocol, _NEEDED['action'])}"
