@@ -18,7 +18,13 @@ def check_data(data: Path, split: str = "train", option: str = "--data") -> Path
         what = "a file, expected a folder" if data.exists() else "no such folder"
         raise ConfigError(f"{option} {data}: {what}; give the one that kreid-convert wrote")
     if not (folder / INDEX_NAME).is_file():
-        found = [data] if (data / INDEX_NAME).is_file() else _splits(data)
+        if (data / INDEX_NAME).is_file():
+            own = data.resolve()
+            raise ConfigError(
+                f"{option} {data}: the split {own.name} alone, expected {split!r}; give the folder that holds it, "
+                f"{own.parent}"
+            )
+        found = _splits(data)
         if not found:
             raise ConfigError(f"{option} {data}: no records in this folder; give the one that kreid-convert wrote")
         names = ", ".join(path.resolve().name for path in found)

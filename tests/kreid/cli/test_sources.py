@@ -28,6 +28,8 @@ def test_no_records_are_told_alike(command, run_folder, records, tmp_path, monke
     module = importlib.import_module(f"kreid.cli.{command}")
     monkeypatch.setattr(module, "load_tensorflow", None, raising=False)  # calling it would fail
     (tmp_path / "empty" / "train").mkdir(parents=True)
+    (tmp_path / "filmed").mkdir()
+    (tmp_path / "filmed" / "valid").symlink_to(records / "valid")
     (tmp_path / "file").touch()
     other, split = ("test", "train") if command in ("train", "batch", "tune") else ("train", "test")
     arguments = [one.format(config=run_folder / "config.yaml", run=run_folder) for one in COMMANDS[command]]
@@ -35,11 +37,12 @@ def test_no_records_are_told_alike(command, run_folder, records, tmp_path, monke
         ("nowhere", "no such folder; give the one that kreid-convert wrote"),
         ("file", "a file, expected a folder; give the one that kreid-convert wrote"),
         ("empty", "no records in this folder; give the one that kreid-convert wrote"),
-        (records / other, f"no split '{split}'; found {other}"),
+        (records / other, f"the split {other} alone, expected '{split}'; give the folder that holds it, {records}"),
+        ("filmed", f"no split '{split}'; found valid"),
     ):
         code, lines, err = invoke(capsys, module.app, *arguments, "--data", data)
         assert (code, lines, err) == (2, [], f"error: --data {data}: {message}\n")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "filmed"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -297,3 +298,22 @@ def test_a_test_split_that_cannot_be_scored_is_told_before_the_first_step(
         ]
         assert bool(said) == told
         assert not told or said[0].endswith("; training goes on, and kreid-evaluate will refuse this split")
+
+
+def test_the_train_split_s_own_folder_stands_for_its_set(tiny_one, records, tmp_path, monkeypatch, caplog):
+    validated = []
+    monkeypatch.setattr("kreid.training.run._start", lambda *_: SimpleNamespace(write_config=lambda: None, run=ran))
+
+    def ran(valid, *_):
+        validated.append(valid.resolve())
+
+    (tmp_path / "linked").symlink_to(records / "train")
+    monkeypatch.chdir(records / "train")
+    for data in (records, records / "train", tmp_path / "linked", "."):
+        train(tiny_one, data, tmp_path / "run", quiet=True)
+    assert validated == [(records / "valid").resolve()] * 4
+    assert caplog.messages == []
+    with pytest.raises(
+        ValueError, match=f"no such folder of records; .*; {records}/test is one split, give the folder"
+    ):
+        train(tiny_one, records / "test", tmp_path / "run", quiet=True)
