@@ -94,7 +94,12 @@ def match(
     ] = False,
     most: Annotated[
         float | None,
-        typer.Option(metavar="DISTANCE", min=0, help="No match beyond this distance.", show_default="none"),
+        typer.Option(
+            metavar="DISTANCE",
+            min=0,
+            help="No match beyond this distance. One to begin with: kreid-evaluate's at the equal error rate.",
+            show_default="none",
+        ),
     ] = None,
     top: Annotated[
         int | None,
