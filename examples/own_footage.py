@@ -1,13 +1,14 @@
 """From folders of own crops to a trained, scored network, a report, and tracks that are matched across cameras.
 
-    python examples/own_footage.py [CROPS] [OUT]
+    python examples/own_footage.py [CROPS] [OUT] [--identities TRACKS.csv]
 
-CROPS holds a folder for each camera, in it one for each person, in it their crops: `left/anna/0001.jpg`. Without it,
-players are drawn, as two cameras see them; a minute from random weights teaches little.
+CROPS holds a folder for each camera, in it one for each person, in it their crops: `left/anna/0001.jpg`. Folders that a
+tracker has named, `left/0007/0001.jpg`, need a table of who is who, TRACKS.csv with the columns camera, track, person.
+Without CROPS, players are drawn, as two cameras see them; a minute from random weights teaches little.
 The commands do the same: docs/how_to/own_footage.md.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from kreid.evaluation import evaluate_runs, rank_records
 from kreid.tracks import distances, match, never_matched, pool
 from kreid.tracks.crops import crops_of_files
 from kreid.tracks.folders import tracks_of_paths
+from kreid.training.validation import check_scorable
 from tfrecords_tools import synthetic, writer
 from tfrecords_tools.naming import parse_name
+from tfrecords_tools.sources.source import Options
 
 CONFIG = {
     "model": {
@@ -64,9 +67,11 @@ def match_tracks(run: Path, crops: Path) -> list[str]:
     ]
 
 
-def main(crops: Path, out: Path, config: dict = CONFIG) -> dict:
+def main(crops: Path, out: Path, config: dict = CONFIG, identities: Path | None = None) -> dict:
     """Leave `records`, `run` and `report.html` in `out`; returns the scores and the matches."""
-    writer.convert(crops, out / "records", source="folders")  # divides the people into train, query and gallery
+    told = Options(identities=identities)
+    writer.convert(crops, out / "records", source="folders", options=told)  # divides people into train, query, gallery
+    check_scorable(out / "records" / "test")  # before the training, not after it
     run = kreid.train(config, out / "records", out / "run")
     scores = evaluate_runs([run], out / "records" / "test", "test")
     ranking = rank_records([kreid.load_model(run)], out / "records" / "test")
@@ -75,8 +80,15 @@ def main(crops: Path, out: Path, config: dict = CONFIG) -> dict:
 
 
 if __name__ == "__main__":
-    out = Path(sys.argv[2] if sys.argv[2:] else "own_footage")
-    results = main(Path(sys.argv[1]) if sys.argv[1:] else draw_crops(out), out)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("crops", nargs="?", type=Path)
+    parser.add_argument("out", nargs="?", type=Path, default=Path("own_footage"))
+    parser.add_argument("--identities", type=Path, help="CSV with the columns camera, track, person")
+    given = parser.parse_args()
+    try:
+        results = main(given.crops or draw_crops(given.out), given.out, identities=given.identities)
+    except ValueError as error:  # says what is wrong, and what to do
+        parser.exit(1, f"error: {error}\n")
     print(results["scores"])
     print(*results["matches"][:10], sep="\n")
-    print(out / "report.html")
+    print(given.out / "report.html")

@@ -16,6 +16,7 @@ from tfrecords_tools.formats import read_whole
 from tfrecords_tools.index import INDEX_NAME, Index, read_index, read_info
 from tfrecords_tools.info import Info, SplitInfo
 from tfrecords_tools.naming import parse_name
+from tfrecords_tools.scorable import why_unscorable
 from tfrecords_tools.sources.assembly import NOBODY
 
 _COLUMNS = ("bbox", "action", "person", "camera")  # numbers that stand in the index and in the record
@@ -40,7 +41,8 @@ def check_records(out: Path, advance: Callable[[str, int], Callable[[], None]] |
 
     Checksums, fields and images of every record; the record against the index, the index against `info.json`; a stored
     image against the size that record and file name say. That a person stands in one action, and outside of
-    SoccerNet's sets in one split; that every query has a match under the set's protocol.
+    SoccerNet's sets in one split; that every query has a match under the set's protocol, and that there is a query
+    where people are known, but for the training set.
 
     Args:
         out: the folder.
@@ -194,9 +196,12 @@ def _check_people(index: Index, split: str, told: SplitInfo) -> list[str]:
         cameras = seen.get((int(index.action[row]), int(index.person[row])), set())
         if not (cameras - {int(index.camera[row])} if across else cameras):
             lonely.append(row)
-    if lonely:
+    queries = int(index.is_query.sum())
+    labelled = split != "train" and bool((index.person >= 0).all())
+    if labelled and (why := why_unscorable(queries, queries - len(lonely), told["protocol"])):
+        problems.append(f"{index.folder}: {why}")
+    elif lonely:
         problems.append(
-            f"{index.folder}: {len(lonely)} of {int(index.is_query.sum())} queries have no match, the first: "
-            f"{index.name(int(lonely[0]))}"
+            f"{index.folder}: {len(lonely)} of {queries} queries have no match, the first: {index.name(int(lonely[0]))}"
         )
     return problems

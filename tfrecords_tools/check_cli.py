@@ -27,7 +27,7 @@ def check(
     """Read everything back that kreid-convert wrote, and list what is wrong; exit code 1 if anything is.
 
     Checksums, fields and images of every record, counts, sizes that names say, people in two actions
-    or two splits, queries without a match.
+    or two splits, queries without a match, splits of which nothing can be scored.
 
     A folder of images that is called "check" is converted by `kreid-convert ./check OUT`.
     """

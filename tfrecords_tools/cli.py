@@ -143,7 +143,8 @@ Identities = Annotated[
     typer.Option(
         parser=console.parse_path,
         metavar="FILE",
-        help="CSV with the columns camera, track, person: joins tracks to people (folders, mot, soccernet-gsr).",
+        help="CSV whose first line is camera,track,person: joins tracks to people (folders, mot, soccernet-gsr). "
+        "Tracks that it does not name are left out.",
     ),
 ]
 Tracks = Annotated[

@@ -207,7 +207,11 @@ def split_folder(data: str | os.PathLike, split: str) -> Path:
     """
     recover(data)
     data = Path(data)
-    return data if data.name == split and (data / INDEX_NAME).exists() else data / split
+    if (data / INDEX_NAME).exists():
+        for own in (data, data.resolve()):  # which have different names where it is "." or a link
+            if own.name == split:
+                return own
+    return data / split
 
 
 def read_index(folder: str | os.PathLike) -> Index:
@@ -228,7 +232,9 @@ def read_index(folder: str | os.PathLike) -> Index:
     recover(folder)
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder of records; kreid-convert writes it")
+        above = folder.parent.resolve()
+        hint = f"; {above} is one split, give the folder that holds it" if (above / INDEX_NAME).is_file() else ""
+        raise ValueError(f"{folder}: no such folder of records; kreid-convert writes it{hint}")
     path = folder / INDEX_NAME
     if not path.is_file():
         inner = sorted(one.parent.name for one in folder.glob(f"*/{INDEX_NAME}"))

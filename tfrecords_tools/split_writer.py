@@ -19,6 +19,7 @@ from tfrecords_tools.index import write_index
 from tfrecords_tools.info import SplitInfo
 from tfrecords_tools.problems import PROBLEMS_NAME, Problem, write_problems
 from tfrecords_tools.records import RecordFile, checksum
+from tfrecords_tools.scorable import why_unscorable
 from tfrecords_tools.settings import Settings
 from tfrecords_tools.sources.assembly import UNMATCHED, find_matches
 from tfrecords_tools.sources.source import Listing
@@ -142,6 +143,8 @@ def finish_split(
 ) -> SplitInfo:
     """Write what stands beside the records of a split, and return its part of `info.json`.
 
+    A split that cannot be scored is warned of, unless it is the training set or its labels are withheld.
+
     Args:
         folder: the split's.
         files: names and sizes in bytes of its files of records.
@@ -166,6 +169,9 @@ def finish_split(
     write_index(folder, files, table.columns, list(table.games), settings.fraction, last_action, known)
     people, cameras = table.values("person"), table.values("camera")
     queries = sum(table.columns["is_query"])
+    why = why_unscorable(queries, queries - notes.get(UNMATCHED, 0), listing.protocol)
+    if why and folder.name != "train" and -1 not in people:
+        _LOG.warning("%s: %s", folder.name, why)
     return {
         "images": len(table),
         "queries": queries,

@@ -8,7 +8,7 @@ from kreid.cli import switches
 from kreid.cli.common import DataFolder, Metric, RunFolder, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, run
+from tfrecords_tools.console.command import finish, make_app, note, run
 
 app = make_app()
 
@@ -52,8 +52,12 @@ def evaluate(
 
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight, protocol)
     records = check_split(data, split)
-    check_labels(records, settings)
+    by = check_labels(records, settings)
     out = check_output(result_path(runs, f"metrics_{split}.json"))
+    from kreid.evaluation.comparison import what_else
+    from kreid.ranking.truth import read_groundtruth
+
+    former = what_else(out, read_groundtruth(records), by)
     load_tensorflow()
     from kreid.evaluation.scoring import evaluate_runs, score_baselines
     from kreid.evaluation.shown import run_table
@@ -67,6 +71,8 @@ def evaluate(
             metrics["baselines"] = score_baselines(run_folder, records, metric, progress, metrics["protocol"])
     try:
         write_json(out, metrics)
+        if former:
+            note(f"{out}: the scores that stood there were {former}, and are replaced")
     finally:  # what took hours is shown, whatever has become of the disk
         print(run_table(metrics, ties))
     finish(out)

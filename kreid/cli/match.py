@@ -1,5 +1,6 @@
 """kreid-match: from crops of tracks to which tracks of other cameras, or of other times, show the same player."""
 
+from dataclasses import replace
 from enum import StrEnum
 from math import inf, isnan
 from pathlib import Path
@@ -64,6 +65,15 @@ def match(
         typer.Option(metavar="DIR", help="Records that tell tracks, which kreid-convert wrote.", parser=parse_path),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Of --data.", show_default="test")] = None,
+    identities: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Who is who among CROPS, to score the matches: a CSV whose first line is camera,track,person, as "
+            "kreid-convert --identities takes it.",
+            parser=parse_path,
+        ),
+    ] = None,
     pool: Annotated[
         Pool, typer.Option(help="One vector of a track's: the mean, or large and typical crops counting for more.")
     ] = Pool.mean,
@@ -84,7 +94,12 @@ def match(
     ] = False,
     most: Annotated[
         float | None,
-        typer.Option(metavar="DISTANCE", min=0, help="No match beyond this distance.", show_default="none"),
+        typer.Option(
+            metavar="DISTANCE",
+            min=0,
+            help="No match beyond this distance. One to begin with: kreid-evaluate's at the equal error rate.",
+            show_default="none",
+        ),
     ] = None,
     top: Annotated[
         int | None,
@@ -97,7 +112,8 @@ def match(
 ) -> None:
     """Match tracks: which of another camera, or of another time, show the same player.
 
-    Writes DIR/matches.csv, matches.html (a page to look at), distances.npz and, where people are known, metrics.json.
+    Writes DIR/matches.csv, matches.html (a page to look at), distances.npz and, where people are known (from records,
+    or by --identities), metrics.json.
     Tracks that overlap in time on one camera cannot be one person: they are counted, and never matched.
     """
     check_run(run_folder)
@@ -108,12 +124,16 @@ def match(
     if most is not None and isnan(most):
         raise ConfigError("--most: expected a distance, received nan")
     source = _source(crops or [], data, split)
+    if identities and isinstance(source, Path) and source.is_dir():
+        raise ConfigError(
+            "--identities: is for folders of crops; records hold who is who, as kreid-convert --identities tells it"
+        )
     out = _check_out(out or run_folder / "matches")
     rules = _Rules(one_to_one, within_camera, across_actions, top or 1, inf if most is None else most)
     from tfrecords_tools.console.progress import counted
 
     with logged(once=True), counted("embedding") as progress:
-        found = _open(run_folder, source, rules, progress)
+        found = _open(run_folder, source, rules, identities, progress)
         results = _results(f"{run_folder.resolve().name}, matches", found, pool, metric, rules)
     _write(results, out)
     finish(out)
@@ -143,9 +163,12 @@ def _source(crops: list[Path], data: Path | None, split: str | None) -> list[Pat
     return list({file.absolute(): file for file in source}.values())  # a folder and one inside it may both be given
 
 
-def _open(run_folder: Path, source: list[Path] | Path, rules: _Rules, progress: "Progress") -> "TrackedCrops":
+def _open(
+    run_folder: Path, source: list[Path] | Path, rules: _Rules, identities: Path | None, progress: "Progress"
+) -> "TrackedCrops":
     """The crops with their tracks; what is wrong with these is told before TensorFlow loads."""
     from kreid.tracks import crops
+    from kreid.tracks.identities import identify
 
     if isinstance(source, Path) and not source.is_dir():
         from kreid.search.crops import crops_of_embeddings
@@ -154,12 +177,13 @@ def _open(run_folder: Path, source: list[Path] | Path, rules: _Rules, progress: 
         warn_of_another_network(embeddings, run_network(run_folder), run_folder, str(source))
         found = crops.crops_of_embeddings(embeddings, source)
         _check(found.tracks, rules)
-        return found
+        return replace(found, tracks=identify(found.tracks, identities)) if identities else found
     if isinstance(source, Path):
         _check(crops.tracks_of_records(source), rules, timed=False)
     else:
         tracks = crops.tracks_of_paths(source)
         _check(tracks, rules)
+        tracks = identify(tracks, identities) if identities else tracks
     load_tensorflow()
     from kreid.runs.folder import load_model
 

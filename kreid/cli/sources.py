@@ -18,7 +18,13 @@ def check_data(data: Path, split: str = "train", option: str = "--data") -> Path
         what = "a file, expected a folder" if data.exists() else "no such folder"
         raise ConfigError(f"{option} {data}: {what}; give the one that kreid-convert wrote")
     if not (folder / INDEX_NAME).is_file():
-        found = [data] if (data / INDEX_NAME).is_file() else _splits(data)
+        if (data / INDEX_NAME).is_file():
+            own = data.resolve()
+            raise ConfigError(
+                f"{option} {data}: the split {own.name} alone, expected {split!r}; give the folder that holds it, "
+                f"{own.parent}"
+            )
+        found = _splits(data)
         if not found:
             raise ConfigError(f"{option} {data}: no records in this folder; give the one that kreid-convert wrote")
         names = ", ".join(path.resolve().name for path in found)
@@ -40,25 +46,42 @@ def check_split(data: Path, split: str, scored: bool = True, option: str = "--da
         raise ConfigError(f"--split train: the training set has no queries; choose {choices}")
     if not split or Path(split).name != split:
         raise ConfigError(f"--split {split!r}: expected {choices}")
-    return check_data(data, split, option)
+    folder = check_data(data, split, option)
+    _check_queries(folder)
+    return folder
+
+
+def _check_queries(records: Path) -> None:
+    from kreid.ranking.truth import protocol_of_records
+    from tfrecords_tools.arrays import read_arrays
+    from tfrecords_tools.index import INDEX_NAME
+    from tfrecords_tools.scorable import why_unscorable
+
+    if not read_arrays(records / INDEX_NAME, ("is_query",))["is_query"].any():
+        raise ValueError(f"{records}: {why_unscorable(0, 0, protocol_of_records(records))}")
 
 
 def check_labels(records: Path, settings: "Evaluation") -> str:
     """Return the protocol of a split's scores; complain at once, not after hours of a network's work, about its labels.
 
     Args:
-        records: the split's folder. Labels that are withheld or wrong, or unknown to the protocol, are complained of.
+        records: the split's folder. Labels that are withheld or wrong, or unknown to the protocol, are complained of,
+            and that no query has a match.
         settings: what is asked for.
     """
     import numpy as np
 
     from kreid.ranking.embeddings import check_labelled
-    from kreid.ranking.protocols import protocol_of
+    from kreid.ranking.protocols import matchable, protocol_of
     from kreid.ranking.truth import read_groundtruth
+    from tfrecords_tools.scorable import why_unscorable
 
     protocol, images = check_protocol(records, settings), read_groundtruth(records)
     if not protocol_of(protocol, images).by_camera:  # which does without the labels of junk
         check_labelled(images, np.arange(len(images)))
+    matched = int(matchable(images, protocol).sum())
+    if why := why_unscorable(int(images.is_query.sum()), matched, protocol):
+        raise ValueError(f"{records}: {why}")
     return protocol
 
 

@@ -74,6 +74,20 @@ def of_same_queries(metrics: Measured, images: Images, protocol: str | None = No
     return all(np.array_equal(one, other) for one, other in pairs)
 
 
+def what_else(path: str | Path, images: Images, protocol: str) -> str:
+    """Say of what else than these images by this protocol the scores in a file are; "" where of nothing else, or none.
+
+    Records of other images whose queries and galleries have the same sizes are not told apart.
+    """
+    try:
+        metrics = read_metrics(path)
+    except (OSError, ValueError):  # no scores that anybody could miss
+        return ""
+    if (before := protocol_of_score(metrics)) != protocol:
+        return f"by protocol {before!r}"
+    return "" if of_same_queries(metrics, images, protocol) else "of other records"
+
+
 def protocol_of_score(metrics: Measured) -> str:
     """Return the protocol of a score; earlier versions knew one and did not name it."""
     return metrics.get("protocol", "action")

@@ -42,7 +42,7 @@ def train(
     Args:
         config: the whole configuration: checked, as a dict, as text of YAML, as the path of a YAML file, or the name of
             one that comes with kreid; see `kreid.config.as_config`.
-        data: what `kreid-convert` wrote.
+        data: what `kreid-convert` wrote; the train split's own folder stands for the one that holds it.
         out: the run folder; new or empty, unless `resume`. With several machines, one that all of them see.
         resume: go on from the newest checkpoint of `out`.
         quiet: no progress lines.
@@ -66,7 +66,8 @@ def train(
     """
     config, out, cluster = as_config(config), Path(out), read_cluster()
     training_set = load_training_set(config, data, held_out)
-    valid = _find_valid(data, config, training_set)
+    valid = _find_valid(config, training_set)
+    _warn_of_test(config, training_set)
     _check_length(config, training_set)
     config = resolve(config, training_set)
     _check_out(out, config, resume)
@@ -150,9 +151,11 @@ def _facts(config: Config, training_set: TrainingSet, out: Path) -> dict[str, An
     }
 
 
-def _find_valid(data: str | Path, config: Config, training_set: TrainingSet) -> Path | None:
+def _find_valid(config: Config, training_set: TrainingSet) -> Path | None:
     """The records to validate on, if any; complain about such as cannot be scored before the first step."""
-    folder = split_folder(data, "valid" if training_set.held_out is None else "train")
+    folder = training_set.index.folder
+    if training_set.held_out is None:
+        folder = split_folder(folder.parent, "valid")
     if not config.train.validate_every:
         return None
     if not folder.is_dir():
@@ -167,6 +170,17 @@ def _find_valid(data: str | Path, config: Config, training_set: TrainingSet) -> 
         advice = "" if training_set.held_out is not None else "; give others, or set train.validate_every=0"
         raise ValueError(f"{error}{advice}") from None
     return folder
+
+
+def _warn_of_test(config: Config, training_set: TrainingSet) -> None:
+    """Say before the first step that what is trained could not be scored; the training itself needs no test split."""
+    folder = split_folder(training_set.index.folder.parent, "test")
+    if training_set.held_out is not None or not folder.is_dir():
+        return
+    try:
+        check_scorable(folder, protocol=config.evaluation.protocol)
+    except ValueError as error:
+        log.warning("%s; training goes on, and kreid-evaluate will refuse this split", error)
 
 
 def _check_length(config: Config, training_set: TrainingSet) -> None:

@@ -15,6 +15,7 @@ from kreid.ranking.ordering import figures_of
 from kreid.ranking.protocols import matchable, protocol_of
 from kreid.ranking.scores import evaluate
 from tfrecords_tools.index import Index, read_index
+from tfrecords_tools.scorable import why_unscorable
 
 _PAIRS = 1 << 22  # distances whose spread is looked at (32 MiB); SoccerNet's valid split has 268,804
 
@@ -67,9 +68,10 @@ def check_scorable(
         raise ValueError(f"{records}: nothing can be validated on records whose labels are withheld")
     if rows is not None:
         images = replace(images, is_query=first_views(images, protocol))
-    if not matchable(images, protocol).any():
-        where = "" if actions is None else f" in its first {actions} actions (train.validate_actions)"
-        raise ValueError(f"{records}: none of its {images.is_query.sum()} queries{where} has a match to validate on")
+    where = "" if actions is None else f" in its first {actions} actions (train.validate_actions)"
+    matched = int(matchable(images, protocol).sum())
+    if why := why_unscorable(int(images.is_query.sum()), matched, protocol or images.protocol, where):
+        raise ValueError(f"{records}: {why}")
 
 
 def _spread(embeddings: Embeddings) -> float:

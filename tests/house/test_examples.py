@@ -7,6 +7,7 @@ import keras  # noqa: F401 - draws random numbers where it is imported
 import numpy as np
 import pytest
 from paths import ROOT
+from sets import write_tracks
 
 import kreid
 
@@ -89,6 +90,22 @@ def test_own_footage(tmp_path):
     assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").startswith("<!")
     assert all(" is " in line and "left" in line and "right" in line for line in found["matches"])
     assert found["matches"]
+
+
+def test_own_footage_says_before_training_what_cannot_be_scored(tmp_path, monkeypatch):
+    """Folders that a tracker named make nobody a person of two cameras; a table of who is who does."""
+    example = load("own_footage")
+    crops, table = write_tracks(tmp_path)
+    monkeypatch.setattr(kreid, "train", lambda *_: pytest.fail("trains"))
+    with pytest.raises(ValueError, match="test: it has no queries to score: a person must be on two cameras .*--ident"):
+        example.main(crops, tmp_path / "out")
+
+    class TrainingBeginsError(Exception):
+        pass
+
+    monkeypatch.setattr(kreid, "train", lambda *_: (_ for _ in ()).throw(TrainingBeginsError))
+    with pytest.raises(TrainingBeginsError):
+        example.main(crops, tmp_path / "joined", identities=table)
 
 
 def test_rank_vectors(records, tmp_path):

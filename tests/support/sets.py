@@ -33,3 +33,16 @@ def write_sequence(folder, lines, frames=6, size=(40, 60), truth="gt/gt.txt", su
         (folder / truth).parent.mkdir(parents=True, exist_ok=True)
         (folder / truth).write_text("\n".join(lines) + "\n")
     return pixels
+
+
+def write_tracks(root, tracks=6, views=2):
+    """Write crops as a tracker leaves them, and a table of who is who: no track's name stands on both cameras.
+
+    Returns:
+        The folder of crops, and the table, by which track n of one camera and n + 100 of the other are one person.
+    """
+    names = [f"{camera}/{100 * place + track:04}" for place, camera in enumerate(("a", "b")) for track in range(tracks)]
+    write_images(root / "crops", [f"{name}/{view}.png" for name in names for view in range(views)])
+    rows = [f"{camera},{track},p{int(track) % 100}" for camera, track in (name.split("/") for name in names)]
+    (root / "tracks.csv").write_text("\n".join(["camera,track,person", *rows]) + "\n")
+    return root / "crops", root / "tracks.csv"

@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from sets import write_images
+from sets import write_images, write_tracks
 from tiny_tree import make_image, write_tree
 
 from tfrecords_tools import cli
@@ -11,6 +11,7 @@ from tfrecords_tools.check import check_records
 from tfrecords_tools.index import NAMES, read_index, read_info
 from tfrecords_tools.records import FOOTER, HEADER, checksum, frame
 from tfrecords_tools.sources.soccernet import scan
+from tfrecords_tools.sources.source import Options
 from tfrecords_tools.writer import convert
 
 SET = [
@@ -117,6 +118,25 @@ def test_people_in_two_splits_and_queries_without_a_match(tmp_path):
     assert len(found) == 2
     assert "1 of 2 queries have no match, the first: " in found[0]
     assert found[1] == f"{tmp_path}/out: 1 people stand in train and in test, the first: 1"
+
+
+def test_a_split_that_cannot_be_scored(tmp_path):
+    crops, table = write_tracks(tmp_path)
+    why = "to score: a person must be on two cameras or more, by one name on each or by a table of tracks and people"
+    convert(crops, tmp_path / "out")
+    assert problems(tmp_path / "out") == [f"{tmp_path}/out/test: it has no queries {why} (kreid-convert --identities)"]
+    convert(crops, tmp_path / "joined", options=Options(identities=table))
+    assert problems(tmp_path / "joined") == []
+    write_images(tmp_path / "set", [*SET[:3], "bounding_box_test/0003_c5s1_001051_00.png"])
+    convert(tmp_path / "set", tmp_path / "lonely")
+    (problem,) = problems(tmp_path / "lonely")
+    assert problem.startswith(f"{tmp_path}/lonely/test: none of its 1 queries has a match {why}")
+
+
+def test_a_challenge_and_a_training_set_are_not_to_be_scored(tree, tmp_path):
+    images = {"train": [("train", 0, 5)], "challenge": [("query", 0, 5), ("gallery", 0, 6)]}
+    convert(write_tree(tmp_path / "tree", images), tmp_path / "out")
+    assert problems(tmp_path / "out") == []
 
 
 def test_a_person_in_two_actions(tmp_path):

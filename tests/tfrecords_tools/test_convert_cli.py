@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from sets import write_tracks
 from tiny_tree import LISTS, make_image, write_tree
 
 from tfrecords_tools import cli
@@ -242,6 +243,16 @@ def test_bad_images_can_be_skipped_and_are_listed(convert, tree, tmp_path):
     assert (info["test"]["skipped"], info["valid"]["skipped"]) == (1, 0)
     assert not (tmp_path / "out/valid/problems.csv").exists()
     assert convert(tree, tmp_path / "out", "--on-error", "skip", "--overwrite")[0] == 0
+
+
+def test_a_split_that_cannot_be_scored_is_warned_of(convert, tree, tmp_path):
+    crops, table = write_tracks(tmp_path)
+    why = "warning: test: it has no queries to score: a person must be on two cameras or more"
+    code, _, err = convert(crops, tmp_path / "out")
+    assert (code, err.count("warning: "), why in err) == (0, 1, True)
+    for root, options in ((crops, ["--identities", table]), (tree, [])):  # SoccerNet's, with train and challenge
+        code, _, err = convert(root, tmp_path / "out", "--overwrite", *options)
+        assert (code, "warning: " in err) == (0, False)
 
 
 def test_a_split_whose_images_are_all_bad_is_an_error(convert, tree, tmp_path):

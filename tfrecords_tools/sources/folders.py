@@ -6,7 +6,6 @@ A track's name is the person's, so that one person has it on every camera, unles
 people. The last number in an image's name is its frame. What is not divided is divided as `division` says.
 """
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ from tfrecords_tools.given_names import frame_of, same_form
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
-from tfrecords_tools.sources.rows import read_identities
+from tfrecords_tools.sources.rows import read_identities, warn_of_absent
 from tfrecords_tools.sources.source import Listing, Options, Source, first_image
 from tfrecords_tools.walk import describe, walk, warn_of_skipped
 
 SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 _LAYOUT = "camera/track/*.jpg (or .png), below train, valid or test, and query or gallery, where it is divided"
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,8 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
         raise ValueError(
             f"{options.identities}: joins no track of {root} to a person; camera and track are folders there"
         )
-    _warn_of_absent(options.identities, joined, {(same_form(place.camera), same_form(place.track)) for place in places})
+    if joined is not None:
+        warn_of_absent(options.identities, joined, {_key(place) for place in places})
     check_alike("cameras", (place.camera for place in places))
     check_alike("people", (person or "" for person in persons.values()), case=False)
     cameras, camera_names = number_names((place.camera for place in places), first=0)
@@ -143,18 +142,11 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
 
 def _person(place: _Place, joined: Mapping[tuple[str, str], str] | None) -> str | None:
     """The name of the person, "" for nobody in particular, None where it is not known who that is."""
-    return place.track if joined is None else joined.get((same_form(place.camera), same_form(place.track)))
+    return place.track if joined is None else joined.get(_key(place))
 
 
-def _warn_of_absent(
-    path: Path | None, joined: Mapping[tuple[str, str], str] | None, there: set[tuple[str, str]]
-) -> None:
-    absent = sorted(set(joined or ()) - there)
-    if absent:
-        _LOG.warning(
-            "%s: %d of %d tracks have no images, the first: track %r of camera %r",
-            path, len(absent), len(joined or ()), absent[0][1], absent[0][0],
-        )  # fmt: skip
+def _key(place: _Place) -> tuple[str, str]:
+    return same_form(place.camera), same_form(place.track)
 
 
 SOURCE = Source(

@@ -3,13 +3,17 @@
 import codecs
 import csv
 import io
+import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords_tools.errors import one_line
 from tfrecords_tools.given_names import same_form
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +146,15 @@ def read_identities(path: Path) -> dict[tuple[str, str], str]:
             raise row.error(f"track {key[1]!r} of camera {key[0]!r} stands in line {found[key][1]} too; remove one")
         found[key] = (row["person"], row.line)
     return {key: person for key, (person, _) in found.items()}
+
+
+def warn_of_absent(
+    path: Path | None, joined: Mapping[tuple[str, str], str], there: AbstractSet[tuple[str, str]]
+) -> None:
+    """Say how many tracks of a file of identities are not among those that are there, and the first of them."""
+    absent = sorted(set(joined) - there)
+    if absent:
+        _LOG.warning(
+            "%s: %d of %d tracks have no images, the first: track %r of camera %r",
+            path, len(absent), len(joined), absent[0][1], absent[0][0],
+        )  # fmt: skip

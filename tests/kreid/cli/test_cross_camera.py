@@ -85,6 +85,17 @@ def test_scores_are_those_of_plain_loops(filmed, run, capsys, kept, blocks):
     assert 0 < metrics["baselines"]["random"]["mAP"] < 0.5
 
 
+def test_scores_of_something_else_are_said_to_be_replaced(filmed, run, capsys):
+    said = []
+    for protocol in ("cross_camera", "cross_camera", "action"):
+        line = [run, "--data", filmed, "--split", "valid", "--protocol", protocol]
+        code, _, err = invoke(capsys, evaluate_app, *line)
+        assert code == 0
+        said.append(err)
+    replaced = "the scores that stood there were by protocol 'cross_camera', and are replaced\n"
+    assert said == ["", "", f"{run}/metrics_valid.json: {replaced}"]
+
+
 def test_comparison_is_by_one_protocol(filmed, run, tmp_path, capsys):
     out = tmp_path / "table.md"
     other = shutil.copytree(run, tmp_path / "other")

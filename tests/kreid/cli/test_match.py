@@ -1,6 +1,7 @@
 """kreid-match: tracks as folders, and as embeddings of them."""
 
 import csv
+import json
 import shutil
 
 import numpy as np
@@ -89,6 +90,30 @@ def test_embeddings_of_folders_match_alike(run_folder, folder, tmp_path, monkeyp
     )
 
 
+def test_a_table_of_who_is_who_scores_the_matches(run_folder, folder, tmp_path, monkeypatch, capsys):
+    """p2 of the right camera is called another person than p2 of the left one, and nothing is said of its p1."""
+    people = {("left", 0): "a", ("right", 0): "a", ("left", 1): "b", ("left", 2): "c", ("right", 2): "d"}
+    rows = [f"{camera},p{track},{person}" for (camera, track), person in people.items()]
+    (tmp_path / "tracks.csv").write_text("\n".join(["camera,track,person", *rows]))
+    monkeypatch.chdir(folder.parent)
+    assert invoke(capsys, embed_app, run_folder, folder.name, "--out", tmp_path / "x.npz")[0] == 0
+    for source, out in ((folder, tmp_path / "files"), (tmp_path / "x.npz", tmp_path / "stored")):
+        code, lines, err = invoke(
+            capsys, app, run_folder, source, "--identities", tmp_path / "tracks.csv", "--out", out
+        )
+        assert (code, err) == (
+            0,
+            f"warning: {tmp_path}/tracks.csv: tells no person of 1 of 6 tracks, which are matched but not scored, the "
+            "first: right/p1\n",
+        )
+        assert [line.split()[-1] for line in lines if line.startswith(("right, of 4 ", "mAP "))] == ["2", "100.0"]
+        metrics = json.loads((out / "metrics.json").read_text())
+        assert (metrics["queries"], metrics["skipped"]) == (5, 3)
+        assert (metrics["labelled_matches"], metrics["right_matches"]) == (4, 0.5)
+        with np.load(out / "distances.npz") as arrays:
+            assert arrays["person"].tolist() == [1, 2, 3, 1, -1, 4]
+
+
 def test_sizes_of_files_that_are_gone_are_said_not_to_count(run_folder, tmp_path, capsys):
     paths = np.array([f"{camera}/p/{frame}.png" for camera in CAMERAS for frame in range(3)])
     np.savez(tmp_path / "x.npz", vectors=np.eye(6), path=paths)
@@ -122,6 +147,7 @@ def places(folder, records, tmp_path):
         places[name] = tmp_path / f"{name}.npz"
         np.savez(places[name], **({"vectors": np.eye(2)} | arrays))
     (tmp_path / "file").touch()
+    (tmp_path / "other.csv").write_text("camera,track,person\nl,b,p\n")
     (tmp_path / "taken" / "matches.html").mkdir(parents=True)
     return places
 
@@ -150,6 +176,9 @@ def test_no_match_is_a_result(run_folder, places, tmp_path, capsys):
         (["{plain}"], 1, "plain.npz: holds no paths of image files, which tell the tracks"),
         (["{nan}"], 1, "track r/b: a vector is not finite"),
         (["{zero}"], 1, "track r/b: the vectors of its crops are all zeros or cancel out"),
+        (["{paths}", "--identities", "{tmp}/no.csv"], 1, "no.csv"),
+        (["{paths}", "--identities", "{tmp}/other.csv"], 2, "other.csv: joins none of the 2 tracks to a person; its "),
+        (["--data", "{records}", "--identities", "{tmp}/other.csv"], 2, "--identities: is for folders of crops; recor"),
         (["{paths}", "--most", "nan"], 2, "--most"),
         (["{paths}", "--most", "-1"], 2, "--most"),
         (["{paths}", "--top", "0"], 2, "--top"),

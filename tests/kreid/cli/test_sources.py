@@ -4,11 +4,13 @@ import importlib
 import os
 
 import pytest
+from sets import write_images
 from tiny_runs import invoke
 
-from kreid.cli import embed
+from kreid.cli import embed, evaluate
 from kreid.cli.sources import image_files
 from kreid.errors import ConfigError
+from tfrecords_tools.writer import convert
 
 COMMANDS = {
     "train": ["{config}", "--out", "new"],
@@ -26,6 +28,8 @@ def test_no_records_are_told_alike(command, run_folder, records, tmp_path, monke
     module = importlib.import_module(f"kreid.cli.{command}")
     monkeypatch.setattr(module, "load_tensorflow", None, raising=False)  # calling it would fail
     (tmp_path / "empty" / "train").mkdir(parents=True)
+    (tmp_path / "filmed").mkdir()
+    (tmp_path / "filmed" / "valid").symlink_to(records / "valid")
     (tmp_path / "file").touch()
     other, split = ("test", "train") if command in ("train", "batch", "tune") else ("train", "test")
     arguments = [one.format(config=run_folder / "config.yaml", run=run_folder) for one in COMMANDS[command]]
@@ -33,11 +37,29 @@ def test_no_records_are_told_alike(command, run_folder, records, tmp_path, monke
         ("nowhere", "no such folder; give the one that kreid-convert wrote"),
         ("file", "a file, expected a folder; give the one that kreid-convert wrote"),
         ("empty", "no records in this folder; give the one that kreid-convert wrote"),
-        (records / other, f"no split '{split}'; found {other}"),
+        (records / other, f"the split {other} alone, expected '{split}'; give the folder that holds it, {records}"),
+        ("filmed", f"no split '{split}'; found valid"),
     ):
         code, lines, err = invoke(capsys, module.app, *arguments, "--data", data)
         assert (code, lines, err) == (2, [], f"error: --data {data}: {message}\n")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "filmed"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (["1.png,p,a,test,gallery", "2.png,q,b,test,gallery"], "it has no queries to score: a person must be on two"),
+        (["1.png,p,a,test,query", "2.png,q,b,test,gallery"], "none of its 1 queries has a match to score: a person"),
+    ],
+)
+def test_what_cannot_be_scored_is_told_before_the_network_loads(rows, why, run_folder, tmp_path, monkeypatch, capsys):
+    write_images(tmp_path, ["1.png", "2.png"])
+    (tmp_path / "set.csv").write_text("\n".join(["path,person,camera,split,subset", *rows]))
+    convert(tmp_path / "set.csv", tmp_path / "records")
+    monkeypatch.setattr(evaluate, "load_tensorflow", None)
+    code, lines, err = invoke(capsys, evaluate.app, run_folder, "--data", tmp_path / "records")
+    assert (code, lines, err.count("\n")) == (1, [], 1)
+    assert err.startswith(f"error: {tmp_path}/records/test: {why}")
 
 
 @pytest.mark.parametrize(

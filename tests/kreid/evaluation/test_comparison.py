@@ -8,7 +8,14 @@ import pytest
 from ranking_cases import drawn, filmed
 
 from kreid.config.sections import Evaluation
-from kreid.evaluation.comparison import compare_metrics, of_same_queries, read_metrics, system_name, to_markdown
+from kreid.evaluation.comparison import (
+    compare_metrics,
+    of_same_queries,
+    read_metrics,
+    system_name,
+    to_markdown,
+    what_else,
+)
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.ordering import figures_of, rank
@@ -49,6 +56,18 @@ def test_scores_by_different_protocols_are_not_compared():
         compare_metrics({"old": old, "other": other})
     assert of_same_queries(old, ranking.images)
     assert not of_same_queries(other, ranking.images)
+
+
+def test_what_else_a_file_of_scores_is_of(tmp_path):
+    ranking, path = rankings()[0], tmp_path / "metrics_test.json"
+    assert what_else(path, ranking.images, "action") == ""
+    path.write_text(json.dumps(scored(ranking)))
+    assert what_else(path, ranking.images, "action") == ""
+    assert what_else(path, drawn(0, actions=3).images, "action") == "of other records"
+    path.write_text(json.dumps(scored(ranking, protocol="cross_camera")))
+    assert what_else(path, ranking.images, "action") == "by protocol 'cross_camera'"
+    path.write_text("no scores")
+    assert what_else(path, ranking.images, "action") == ""
 
 
 def test_tables_say_what_intervals_are_over():

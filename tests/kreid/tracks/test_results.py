@@ -209,6 +209,16 @@ def test_who_has_no_match_is_counted_and_what_the_budget_leaves_out_is_said():
     assert "<article" not in nothing
 
 
+def test_a_margin_below_0_is_explained_where_there_is_one():
+    """One to one c is given f, the last of its three, since a suits d better."""
+    found = results(one_to_one=True)
+    assert (found.matches.margin < 0).tolist() == [False, False, True]
+    said = "A margin below 0: one of the two has a nearer track on the other&#39;s camera."
+    assert said in "".join(matches_page(found))
+    assert said in "".join(matches_page(results(top=2)))
+    assert said not in "".join(matches_page(results()))
+
+
 def test_a_long_track_shows_crops_over_its_time():
     from kreid.tracks.folders import tracks_of_paths
 

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 from configurations import changed
 from PIL import Image
 from run_files import log_of, weights_of
+from sets import write_tracks
 from tensorboard.backend.event_processing import event_accumulator
 from tiny_runs import make_run
 
@@ -24,6 +26,7 @@ from kreid.training.run import load_training_set, train
 from kreid.training.step import make_strategy
 from kreid.training.validation import validate
 from tfrecords_tools.index import read_index
+from tfrecords_tools.writer import convert
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
 
@@ -277,3 +280,40 @@ def test_plain_compile_and_fit_works(records, tiny_one):
     )
     assert np.isfinite(history.history["loss"][0])
     assert isinstance(model, keras.Model)
+
+
+def test_a_test_split_that_cannot_be_scored_is_told_before_the_first_step(
+    tiny_one, filmed, tmp_path, monkeypatch, caplog
+):
+    crops, _ = write_tracks(tmp_path)
+    convert(crops, tmp_path / "records")
+    monkeypatch.setattr("kreid.training.run._start", lambda *_: (_ for _ in ()).throw(InterruptedError))
+    config = changed(tiny_one, data={"persons": 3, "views": 2, "sampler": "persons"}, loss={"same_action": False})
+    for data, told in ((tmp_path / "records", True), (filmed, False)):
+        caplog.clear()
+        with pytest.raises(InterruptedError):
+            train(config, data, tmp_path / "run", quiet=True)
+        said = [
+            message for message in caplog.messages if message.startswith(f"{data}/test: it has no queries to score")
+        ]
+        assert bool(said) == told
+        assert not told or said[0].endswith("; training goes on, and kreid-evaluate will refuse this split")
+
+
+def test_the_train_split_s_own_folder_stands_for_its_set(tiny_one, records, tmp_path, monkeypatch, caplog):
+    validated = []
+    monkeypatch.setattr("kreid.training.run._start", lambda *_: SimpleNamespace(write_config=lambda: None, run=ran))
+
+    def ran(valid, *_):
+        validated.append(valid.resolve())
+
+    (tmp_path / "linked").symlink_to(records / "train")
+    monkeypatch.chdir(records / "train")
+    for data in (records, records / "train", tmp_path / "linked", "."):
+        train(tiny_one, data, tmp_path / "run", quiet=True)
+    assert validated == [(records / "valid").resolve()] * 4
+    assert caplog.messages == []
+    with pytest.raises(
+        ValueError, match=f"no such folder of records; .*; {records}/test is one split, give the folder"
+    ):
+        train(tiny_one, records / "test", tmp_path / "run", quiet=True)
