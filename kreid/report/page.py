@@ -75,13 +75,17 @@ def assemble(
 
 def _charts(scores: Scores, paper: PaperRow) -> list[Chart]:
     overall, groups = scores.headline[0].value, scores.groups
+    kinds = (
+        ("role", "mAP by role", "Who the person of the query is."),
+        ("height", "mAP by image height", "Pixels of the query's picture."),
+        ("gallery", "mAP by gallery", "How many pictures the query is compared with."),
+    )
     return [
         cmc_curve(scores.cmc, paper),
         count_bars(scores.groups["precision"]),
         *([roc_curve(scores.accepted)] if scores.accepted else []),
-        mean_bars("mAP by role", "Who the person of the query is.", groups["role"], overall),
-        mean_bars("mAP by image height", "Pixels of the query's picture.", groups["height"], overall),
-        mean_bars("mAP by gallery", "How many pictures the query is compared with.", groups["gallery"], overall),
+        # A single bar would say the mAP once more.
+        *(mean_bars(title, about, groups[key], overall) for key, title, about in kinds if len(groups[key]) > 1),
     ]
 
 

@@ -69,6 +69,16 @@ def test_figures_are_computed_once_for_a_report(tmp_path, monkeypatch, withheld)
     assert found == ([] if withheld else [ranking] * 2)  # for scores and for pairs; the ranking keeps its answer
 
 
+def test_charts_of_one_bar_are_left_out(tmp_path):
+    titles = {}
+    for role, actions in ((None, ((2, 5), (3, 8))), ("", ((2, 5), (3, 5)))):
+        fields = {} if role is None else {"role": role}
+        ranking, records = make_ranking(tmp_path / f"records-{role}", actions=actions, **fields)
+        page = write_report(ranking, records, tmp_path / "report.html", "A run").read_text(encoding="utf-8")
+        titles[role] = re.findall("<h3>(mAP by .*?)</h3>", page)
+    assert titles == {None: ["mAP by role", "mAP by image height", "mAP by gallery"], "": ["mAP by image height"]}
+
+
 def test_hardest_queries_come_first(tiny):
     ranking, records, path = tiny
     write_report(ranking, records, path, "A run")
