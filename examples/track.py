@@ -67,7 +67,8 @@ def track(frames: Iterator[Frame], embed: Embed, most: float, patience: int = 30
             overlap = overlaps(boxes, np.stack([one.box for one in tracks]))
             overlap *= [one.seen == now - 1 for one in tracks]  # who was away may be anywhere
             likely = (distance < most) | (overlap > 0.3)
-            for row, place in zip(*linear_sum_assignment(np.where(likely, distance - overlap, 9)), strict=True):
+            pairs = linear_sum_assignment(np.where(likely, distance - overlap, 9))
+            for row, place in zip(*pairs, strict=True):
                 if likely[row, place]:
                     tracks[place].update(vectors[row], boxes[row], now)
                     numbers[row] = tracks[place].number

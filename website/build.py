@@ -18,6 +18,9 @@ from website.paths import PAGES, ROOT, SITE, STAGED
 
 # What Zensical's offline mode would fetch to search a page that was opened as a file; ours stands in its place.
 SHIM = "https://unpkg.com/iframe-worker/shim"
+# Code in running text, which in blocks ends with the block; and words of it with a hyphen that fit a phone's line.
+_IN_LINE = re.compile(r"(?<=<code>)[^<]+(?=</code>(?!</pre>))")
+_HYPHENED = re.compile(r"(?<!\S)(?=\S*-)\S{2,36}(?!\S)")
 _FIGURE = re.compile(r"^!\[[^\]]*\]\((?:\.\./)*figures/(\w+)\.svg\)$", re.M)
 
 
@@ -86,11 +89,17 @@ def with_figures(text: str) -> str:
 
 
 def bring_home(site: Path) -> None:
-    """Put our own script where a page would fetch one from elsewhere."""
+    """Put our own script where a page would fetch one from elsewhere, and keep names in one line."""
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         up = "../" * (len(path.relative_to(site).parts) - 1)
-        path.write_text(text.replace(f'"{SHIM}"', f'"{up}assets/file_worker.js"'), encoding="utf-8")
+        text = with_whole_names(text.replace(f'"{SHIM}"', f'"{up}assets/file_worker.js"'))
+        path.write_text(text, encoding="utf-8")
+
+
+def with_whole_names(html: str) -> str:
+    """A page whose lines do not end behind a hyphen of `--option` or `kreid-train` in running text."""
+    return _IN_LINE.sub(lambda found: _HYPHENED.sub(r'<span class="whole">\g<0></span>', found[0]), html)
 
 
 if __name__ == "__main__":

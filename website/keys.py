@@ -16,6 +16,7 @@ from website.tables import cell, table
 
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "`true` or `false`"}
 _UNIONS = (typing.Union, types.UnionType)
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Key(NamedTuple):
@@ -163,5 +164,5 @@ def _ranges(annotation: Any, metadata: Any) -> Iterator[str]:
 def _power(number: Any) -> str:
     """Large powers of two as such."""
     if isinstance(number, int) and number >= 2**14 and number & (number - 1) == 0:
-        return f"2^{number.bit_length() - 1}"
+        return "2" + str(number.bit_length() - 1).translate(_RAISED)
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"

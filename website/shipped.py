@@ -16,7 +16,7 @@ def page() -> str:
     lines = [
         "# Shipped configurations",
         "",
-        "Parameters and 10^9 multiply-accumulates (GMACs) are of one image of 256 x 128 (`demo`: 64 x 32), without "
+        "Parameters and 10⁹ multiply-accumulates (GMACs) are of one image of 256 x 128 (`demo`: 64 x 32), without "
         "classifier. The paper's columns are mAP / rank-1 on SoccerNet-v3's test split after training on 10 % and on "
         "2 % of the actions; nothing here was trained on SoccerNet by us.",
         "",

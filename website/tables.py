@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+_PARTS = re.compile(r"(`[^`]*`)|((?<![\w/-])(?:--[a-z][\w-]*|kreid-[a-z]+\b(?!-)))|([<*_])")
 _SIGNS = {"<": "&lt;", "*": r"\*", "_": r"\_"}
 
 
@@ -18,5 +19,10 @@ def cell(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text that holds the signs of Markdown and HTML as themselves, but for its `code`."""
-    return re.sub(r"(`[^`]*`)|([<*_])", lambda found: found[1] or _SIGNS[found[2]], text)
+    """A text that holds the signs of Markdown and HTML as themselves, but for its `code`; options are such, too."""
+
+    def shown(found: re.Match[str]) -> str:
+        code, name, sign = found.groups()
+        return code or (f"`{name}`" if name else _SIGNS[sign])
+
+    return _PARTS.sub(shown, text)

@@ -7,6 +7,7 @@ A mark (`class="mark"`) carries its value in `data-tip` for the pointer, the arr
 from collections.abc import Sequence
 from math import isnan, log10
 from typing import NamedTuple
+from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
@@ -22,6 +23,10 @@ _EQUAL = 1e-6  # two powers of ten that are one but for rounding
 _QUARTERS = [(number / 4, f"{25 * number}") for number in range(5)]  # of a scale in percent, with their names
 _ROW = 28  # of a bar
 _BAR_END, _MEAN, _COUNT = 308, 362, 416  # where 100 % is, and where the columns beside the bars end
+_LABEL = 160  # the widest label of a bar; what is longer is cut
+# Widths of letters where fonts are wide (DejaVu Sans, Verdana), since nobody knows the reader's.
+_NARROW, _USUAL, _WIDE = 5.2, 8.1, 12.5
+_NARROW_ONES = frozenset(" !'(),.:;I[]fijlrt|")
 
 
 class Chart(NamedTuple):
@@ -124,7 +129,7 @@ def count_bars(groups: Sequence[Group]) -> Chart:
     """
     most = max(group.count for group in groups)
     top = _round_up(most)
-    begin = max(_LEFT, 14 + 7.2 * len(f"{top:,}"))
+    begin = max(_LEFT, 10 + _wide(f"{top:,}"))
     parts = _grid([(share, f"{top * share:,.0f}") for share in ((0, 0.5, 1) if top > 1 else (0, 1))], begin)
     step = (_RIGHT - begin) / len(groups)
     for number, group in enumerate(groups):
@@ -157,7 +162,7 @@ def mean_bars(title: str, about: str, groups: Sequence[Group], overall: float) -
         overall: the mAP of all queries, a fraction.
     """
     height = _ROW * len(groups)
-    begin = 14 + 6.8 * max(6, *(len(_short(group.label)) for group in groups))
+    begin = 12 + max(_LEFT, *(_wide(_short(group.label)) for group in groups))
     middle = begin + (_BAR_END - begin) * overall
     parts = []
     for share in (0, 0.25, 0.5, 0.75, 1):
@@ -226,5 +231,20 @@ def _queries(count: int) -> str:
     return f"{count:,} {'query' if count == 1 else 'queries'}"
 
 
-def _short(label: str, most: int = 22) -> str:
-    return label if len(label) <= most else label[: most - 1] + "…"
+def _wide(text: str) -> float:
+    """Return how wide a label is at most, in units of a drawing."""
+    return sum(map(_width, text))
+
+
+def _width(letter: str) -> float:
+    if letter in _NARROW_ONES:
+        return _NARROW
+    return _WIDE if letter in "%@mw…—" or letter.isupper() or east_asian_width(letter) in "WF" else _USUAL
+
+
+def _short(label: str) -> str:
+    """Return the beginning of a label that is too wide, with what says so."""
+    if _wide(label) <= _LABEL:
+        return label
+    kept = next(end for end in range(len(label) - 1, -1, -1) if _wide(label[:end].rstrip() + "…") <= _LABEL)
+    return label[:kept].rstrip() + "…"

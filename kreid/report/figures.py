@@ -18,6 +18,7 @@ Name: TypeAlias = Literal["mAP", "rank1", "rank5"]
 HEADLINE: dict[Name, str] = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5"}
 _ROLES = 8  # bars of a chart; rarer roles are counted together
 _BINS = 6
+_ALIKE = 1.1  # sizes of which the largest is no more than so many times the smallest do not tell queries apart
 _FARS = [10.0 ** (step / 8) for step in range(-32, 1)]  # from 0.01 to 100 %
 
 
@@ -124,7 +125,7 @@ def by_role(figures: QueryFigures, role: np.ndarray) -> list[Group]:
 
 
 def by_size(figures: QueryFigures, size: np.ndarray, key: str, step: int = 1) -> list[Group]:
-    """Return the mean in ranges of a whole number, each holding about as many queries.
+    """Return the mean in ranges of a whole number, each holding about as many queries; in one where all are alike.
 
     Args:
         figures: of the queries; those without a match are left out.
@@ -133,8 +134,7 @@ def by_size(figures: QueryFigures, size: np.ndarray, key: str, step: int = 1) ->
         step: where ranges may begin: at its multiples.
     """
     known = np.asarray(size)[figures.matched]
-    inner = np.quantile(known, np.arange(1, _BINS) / _BINS)
-    cuts = np.unique((np.round(inner / step) * step).astype(int))
+    cuts = _cuts(known, step) if known.max() > _ALIKE * known.min() else np.array([], int)
     means = figures.means(np.searchsorted(cuts, size, side="right"))
     groups = []
     for which, mean, count in _rows(means, np.flatnonzero(means.count)):
@@ -143,6 +143,18 @@ def by_size(figures: QueryFigures, size: np.ndarray, key: str, step: int = 1) ->
         label = str(low) if low == high else f"{low}–{high}"
         groups.append(Group(label, f"{key}:{low}-{high}", mean, count))
     return groups
+
+
+def _cuts(known: np.ndarray, step: int) -> np.ndarray:
+    """Return where ranges begin, but the first; none holds less than half of its share."""
+    inner = np.quantile(known, np.arange(1, _BINS) / _BINS)
+    cuts = np.unique((np.round(inner / step) * step).astype(int))
+    kept, before, least = [], 0, len(known) / _BINS / 2
+    for cut, below in zip(cuts, np.searchsorted(np.sort(known), cuts), strict=True):
+        if min(below - before, len(known) - below) >= least:
+            kept.append(cut)
+            before = below
+    return np.array(kept, int)
 
 
 def histogram(figures: QueryFigures, bins: int = 10) -> list[Group]:

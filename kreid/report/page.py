@@ -57,6 +57,7 @@ def assemble(
         sheets: thumbnails, as `page_data` has them.
         maps: what the network sees in pairs, see `kreid.report.data.looks`.
     """
+    beside_paper = scores is not None and any(one.paper is not None for one in scores.headline)
     return fill_page(
         "report.html",
         ("page.css",),
@@ -67,7 +68,7 @@ def assemble(
         headline=[_card(one, scores.units) for one in scores.headline] if scores else [],
         charts=_charts(scores, paper) if scores else [],
         system=paper.get("system", "Paper"),
-        beside_paper=scores is not None and any(one.paper is not None for one in scores.headline),
+        guide=_guide(ranking, scores.units, beside_paper) if scores else [],
         data=data,
         stored=_stored(sheets, maps),
     )
@@ -75,13 +76,17 @@ def assemble(
 
 def _charts(scores: Scores, paper: PaperRow) -> list[Chart]:
     overall, groups = scores.headline[0].value, scores.groups
+    kinds = (
+        ("role", "mAP by role", "Who the person of the query is."),
+        ("height", "mAP by image height", "Pixels of the query's picture."),
+        ("gallery", "mAP by gallery", "How many pictures the query is compared with."),
+    )
     return [
         cmc_curve(scores.cmc, paper),
         count_bars(scores.groups["precision"]),
         *([roc_curve(scores.accepted)] if scores.accepted else []),
-        mean_bars("mAP by role", "Who the person of the query is.", groups["role"], overall),
-        mean_bars("mAP by image height", "Pixels of the query's picture.", groups["height"], overall),
-        mean_bars("mAP by gallery", "How many pictures the query is compared with.", groups["gallery"], overall),
+        # A single bar would say the mAP once more.
+        *(mean_bars(title, about, groups[key], overall) for key, title, about in kinds if len(groups[key]) > 1),
     ]
 
 
@@ -94,15 +99,40 @@ def _card(one: Headline, units: str) -> _Card:
     return _Card(HEADLINE[one.name], one.value, interval(one), sure, one.paper, apart, _MEANING[one.name])
 
 
-def _counts(ranking: Ranking) -> str:
-    images = ranking.images
-    known = np.unique(images.action[ranking.query])
-    gallery, actions = np.count_nonzero(~images.is_query & np.isin(images.action, known)), len(known)
-    names = (("query", "queries"), ("gallery image", "gallery images"), ("action", "actions"))
-    numbers = (len(ranking), gallery, actions)
-    return " · ".join(
-        f"{number:,} {one if number == 1 else more}" for number, (one, more) in zip(numbers, names, strict=True)
+def _guide(ranking: Ranking, units: str, beside_paper: bool) -> Iterator[str]:
+    across, several = ranking.protocol == "cross_camera", _actions(ranking) > 1
+    where = " of the same action" if several or not across else ""
+    without = ", without those of its person on its own camera" if across else ""
+    yield (
+        f"A query is a picture of one person; its gallery is every other picture{where}{without}, ranked by how alike "
+        "the network finds them."
     )
+    yield (
+        "A query's average precision (AP) is 100 % when all pictures of its person come first, and falls with every "
+        "other person ranked before them. mAP is the mean over all queries."
+    )
+    yield f"The band on the line is the 95 % interval: how far the figure might move with other {units} of this kind."
+    yield "Choose a bar to list its queries, and a query to compare its pictures in pairs."
+    if beside_paper:
+        yield "In violet, the line and the diamond: what the paper reports."
+
+
+def _actions(ranking: Ranking) -> int:
+    return len(np.unique(ranking.images.action[ranking.query]))
+
+
+def _counts(ranking: Ranking) -> str:
+    images, actions, across = ranking.images, _actions(ranking), ranking.protocol == "cross_camera"
+    inside = np.isin(images.action, images.action[ranking.query])
+    counted = [
+        (len(ranking), "query", "queries"),
+        (np.count_nonzero(~images.is_query & inside), "gallery image", "gallery images"),
+    ]
+    if actions > 1 or not across:  # else it is the whole set, and says nothing
+        counted.append((actions, "action", "actions"))
+    if across:
+        counted.append((len(np.unique(np.asarray(images.camera)[inside])), "camera", "cameras"))
+    return " · ".join(f"{number:,} {one if number == 1 else more}" for number, one, more in counted)
 
 
 def _notes(ranking: Ranking, listed: int, labelled: bool, scores: Scores | None) -> Iterator[str]:

@@ -105,11 +105,6 @@ def _notes(results: Results, shown: int, total: int) -> list[str]:
     alone = len(results.tracks) - len(np.unique([results.matches.first, results.matches.second]))
     if alone:
         notes.append(f"Without a match: {alone:,} of {len(results.tracks):,} tracks.")
-    if (results.matches.margin < 0).any():
-        notes.append(
-            "A margin below 0: one of the two has a nearer track on the other's camera. Matched one to one, that went "
-            "elsewhere, so that the sum of all distances is least; else this is not the first match."
-        )
     if shown < total:
         notes.append(
             f"To keep this file small, it shows the first {shown:,} of {total:,} tracks with matches; matches.csv has "

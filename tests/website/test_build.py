@@ -31,6 +31,17 @@ def test_the_script_of_others_is_replaced_by_ours(tmp_path):
     assert (tmp_path / "api" / "a.html").read_text() == '<script src="../assets/file_worker.js"></script>'
 
 
+def test_names_in_running_text_are_not_broken_at_hyphens():
+    block = "<pre><span></span><code>kreid-train a --out b\n</code></pre>"
+    long = f"<code>{'a-' * 20}</code>"
+    page = f"{block}{long}<code>ten</code> kreid-x"
+    assert build.with_whole_names(page) == page
+    assert build.with_whole_names("<p><code>kreid-train a --out b-c</code> --x</p>") == (
+        '<p><code><span class="whole">kreid-train</span> a <span class="whole">--out</span> '
+        '<span class="whole">b-c</span></code> --x</p>'
+    )
+
+
 def test_staging_lays_everything_out(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "STAGED", tmp_path / "pages")
     build.stage()

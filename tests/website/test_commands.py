@@ -49,6 +49,7 @@ def test_parameters_by_hand():
 def test_the_page_keeps_signs_and_lines():
     page = commands.page()
     assert r"metrics\_&lt;split>.json" in page
+    assert "What `kreid-convert` wrote; not with `--cost`." in page
     assert "kreid-convert toy records --synthetic " in page
     assert "## kreid-weights run" in page
     assert "--gallery" not in page[page.index("## kreid-rank") : page.index("## kreid-score")].split("| argument")[1]

@@ -56,7 +56,7 @@ def test_curl_asks_for_two_files(place):
 
 
 def test_the_client_asks_by_rest_and_grpc(place):
-    lines = [line for block in blocks("kreid-embed") for line in block.splitlines()]
+    lines = [line for block in blocks("kreid-embed") for line in block.replace("\\\n", "").splitlines()]
     assert len(lines) == 3
     for line in lines:
         with answering(RIGHT) as (rest, _), serving(response(ROWS[:2])) as (rpc, _):

@@ -87,7 +87,7 @@ function tile(source, column, columns, row, caption) {
 }
 
 function words(one) {
-  if (!one) return "This action has no gallery.";
+  if (!one) return "It has no gallery to be compared with.";
   const apart = `distance ${brief(one.distance)}`;
   if (!data.labelled) return apart[0].toUpperCase() + apart.slice(1);
   if (one.kind === "hit") return `✓ Same person, ${apart}`;

@@ -74,7 +74,7 @@ function scoreLine(query) {
 
 function outcome(query, size) {
   const first = queries.first[query];
-  if (!size) return "its action has no gallery";
+  if (!size) return "no gallery to compare it with";
   return first ? `first match at place ${first} of ${size}` : `no match among ${size}`;
 }
 

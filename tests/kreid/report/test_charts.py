@@ -61,6 +61,24 @@ def test_bars_are_as_long_as_their_means():
     assert float(line.get("x1")) - start == pytest.approx(bars[1], abs=0.2)
 
 
+@pytest.mark.parametrize(
+    "label, shown, width",  # in DejaVu Sans at 12.5 units, which is as wide as fonts come
+    [
+        ("unknown", "unknown", 56.8),
+        ("120–189", "120–189", 54.0),
+        ("Goalkeeper team left", "Goalkeeper team left", 125.6),
+        ("Goalkeeper of the team to the left", "Goalkeeper of the te…", 141.4),
+        ("ゴールキーパー", "ゴールキーパー", 87.5),
+        ("WWWWWWWWWWWWWWWW", "WWWWWWWWWWW…", 148.4),
+    ],
+)
+def test_labels_of_bars_have_room(label, shown, width):
+    groups = [Group(label, "", 0.5, 3), Group("b", "", 0.5, 3)]
+    texts = ElementTree.fromstring(mean_bars("", "", groups, 0.5).drawing).iter("text")
+    (found,) = (one for one in texts if one.text == shown)
+    assert width <= float(found.get("x")) <= width + 35
+
+
 def test_count_bars_are_as_tall_as_their_counts():
     groups = [Group(f"{n}–{n + 1} %", "", 0.0, count) for n, count in enumerate((3, 60, 30))]
     drawing = ElementTree.fromstring(count_bars(groups).drawing)

@@ -46,7 +46,16 @@ def test_by_size_agrees_with_its_own_labels():
 
 @pytest.mark.parametrize(
     "sizes, labels",
-    [([128, 128, 128], ["128"]), ([5], ["5"]), ([1, 1, 1, 1, 1, 1, 1, 9], ["1–9"]), ([1, 2, 3], ["1", "2", "3"])],
+    [
+        ([128, 128, 128], ["128"]),
+        ([5], ["5"]),
+        ([1, 1, 1, 1, 1, 1, 1, 9], ["1–9"]),
+        ([1, 2, 3], ["1", "2", "3"]),
+        ([83] + [84] * 36 + [95] * 26, ["83–94", "95"]),  # one query alone is no range
+        ([83] + [84] * 36 + [85] * 26, ["83–85"]),  # alike
+        ([10] * 9 + [11] * 9, ["10–11"]),
+        ([10] * 9 + [12] * 9, ["10", "11–12"]),
+    ],
 )
 def test_by_size_of_few_values(sizes, labels):
     groups = by_size(scored(np.full(len(sizes), 0.5)), np.array(sizes), "gallery")

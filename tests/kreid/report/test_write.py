@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,33 @@ def test_figures_are_computed_once_for_a_report(tmp_path, monkeypatch, withheld)
     found = count_matching(monkeypatch)
     write_report(ranking, records, tmp_path / "report.html", "A run", look=lambda pairs: [None] * len(pairs))
     assert found == ([] if withheld else [ranking] * 2)  # for scores and for pairs; the ranking keeps its answer
+
+
+def test_charts_of_one_bar_are_left_out(tmp_path):
+    titles = {}
+    for role, actions in ((None, ((2, 5), (3, 8))), ("", ((2, 5), (3, 5)))):
+        fields = {} if role is None else {"role": role}
+        ranking, records = make_ranking(tmp_path / f"records-{role}", actions=actions, **fields)
+        page = write_report(ranking, records, tmp_path / "report.html", "A run").read_text(encoding="utf-8")
+        titles[role] = re.findall("<h3>(mAP by .*?)</h3>", page)
+    assert titles == {None: ["mAP by role", "mAP by image height", "mAP by gallery"], "": ["mAP by image height"]}
+
+
+@pytest.mark.parametrize(
+    "actions, protocol, counts, gallery, units",
+    [
+        (1, "action", "9 gallery images · 1 action", "other picture of the same action, ranked", "actions"),
+        (1, "cross_camera", "9 gallery images · 2 cameras", "other picture, without those of its person on", "people"),
+        (2, "cross_camera", "2 actions · 2 cameras", "of the same action, without those of its person", "actions"),
+    ],
+)
+def test_page_speaks_of_its_protocol(tmp_path, actions, protocol, counts, gallery, units):
+    ranking, records = make_ranking(tmp_path / "records", actions=((3, 9),) * actions)
+    images = replace(ranking.images, camera=np.where(ranking.images.is_query, 0, 1))  # so that all counts by either
+    write_report(replace(ranking, images=images, protocol=protocol), records, tmp_path / "report.html", "A run")
+    text = " ".join((tmp_path / "report.html").read_text(encoding="utf-8").split())
+    for expected in (f"{counts}</p>", gallery, f"with other {units} of this kind"):
+        assert expected in text
 
 
 def test_hardest_queries_come_first(tiny):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from math import inf
 
 import numpy as np
@@ -209,14 +210,19 @@ def test_who_has_no_match_is_counted_and_what_the_budget_leaves_out_is_said():
     assert "<article" not in nothing
 
 
-def test_a_margin_below_0_is_explained_where_there_is_one():
-    """One to one c is given f, the last of its three, since a suits d better."""
-    found = results(one_to_one=True)
-    assert (found.matches.margin < 0).tolist() == [False, False, True]
-    said = "A margin below 0: one of the two has a nearer track on the other&#39;s camera."
-    assert said in "".join(matches_page(found))
-    assert said in "".join(matches_page(results(top=2)))
-    assert said not in "".join(matches_page(results()))
+def test_what_is_said_of_a_match_stands_below_its_track():
+    from kreid.tracks.folders import tracks_of_paths
+
+    # One to one, b goes to right/d at 2 although right/c is nearer by 1.
+    tracks = tracks_of_paths(["left/a/1.png", "left/b/2.png", "right/c/1.png", "right/d/2.png"])
+    distance = np.full((4, 4), inf)
+    distance[:2, 2:] = [[0, 2], [1, 2]]
+    distance[2:, :2] = distance[:2, 2:].T
+    found = match(tracks, distance, one_to_one=True)
+    page = "".join(matches_page(Results("x", tracks, np.eye(4), distance, found, "euclidean", lambda row: None)))
+    text = " ".join(re.sub("<[^>]*>", " ", page[page.index("<article") :]).split())
+    assert "left/b 1 crop · frame 2 no picture right/d 1 crop · frame 2 no picture distance 2.00 margin −1.00" in text
+    assert "below 0 another one is nearer" in " ".join(page.split())
 
 
 def test_a_long_track_shows_crops_over_its_time():
