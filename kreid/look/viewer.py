@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import keras
 import numpy as np
 
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_kind
 from kreid.look.pairs import PARTS, Pair, explain, tails
 from kreid.types import Tensor
 
@@ -66,6 +66,7 @@ class Viewer:
     """
 
     def __init__(self, model: keras.Model, config: "TwoStream | OneStream | None" = None) -> None:
+        check_kind("model", model, keras.Model)
         names = {layer.name for layer in model.layers}
         if not {"appearance", "embedding"} <= names:
             raise ValueError("model: expected one that build_model or load_model made, with an appearance stream")

@@ -18,7 +18,7 @@ from typing import Any
 
 import keras
 
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, received
 from kreid.models import inception_v4, openpose, osnet, resnet, vit
 
 BACKBONES: dict[str, Callable[..., keras.Model]] = {
@@ -51,6 +51,8 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] | None = None, *
         >>> sorted(backbone.output)[:2]
         ['confidence_1', 'confidence_2']
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"name: expected one of {', '.join(BACKBONES)}, received {received(name)}")
     if name not in BACKBONES:
         close = difflib.get_close_matches(name, BACKBONES, n=1)
         hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(BACKBONES)}"

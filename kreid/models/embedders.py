@@ -13,7 +13,7 @@ import keras
 from keras import layers
 
 from kreid import weights
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, received
 from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
 from kreid.layers.pooling import GeneralizedMeanPooling2D
@@ -54,6 +54,11 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
         >>> np.linalg.norm(vectors, axis=1).round(3).tolist()
         [1.0, 1.0]
     """
+    if getattr(config, "embedder", None) not in ("two_stream", "one_stream"):  # whose classes this room does not import
+        raise ConfigError(
+            f"config: expected the model section of a configuration, received {received(config)}; give such as "
+            "kreid.load_config('demo').model"
+        )
     image = keras.Input((*config.image_size, 3), name="image")
     # === Functional model ===
     if config.embedder == "two_stream":

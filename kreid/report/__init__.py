@@ -1,6 +1,6 @@
 """One page to look at a ranking with: `kreid.report(...)` is `write_report(...)`.
 
-Imports TensorFlow, `kreid.data`, `kreid.ranking`, `kreid.pictures`, `kreid.pages` and `kreid.look`.
+Imports TensorFlow, `kreid.errors`, `kreid.data`, `kreid.ranking`, `kreid.pictures`, `kreid.pages` and `kreid.look`.
 
 Example:
     >>> page = kreid.report(kreid.rank(embeddings), "records/test", "report.html", "demo, test")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.data.records import find_records
+from kreid.errors import check_kind, check_number, check_path
 from kreid.files.atomic import atomic_file
 from kreid.pages.markup import BUDGET
 from kreid.ranking.figures import QueryFigures
@@ -71,6 +72,9 @@ def write_report(
     Example:
         write_report(rank(embeddings), "records/test", "report.html", "two streams, test")
     """
+    check_kind("ranking", ranking, Ranking)
+    check_path("records", records, "the folder of records that were ranked")
+    check_path("path", path, "the .html file to write")
     _check(ranking, figures, limit, paper_row)
     labelled = bool((ranking.images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
     if figures is None and labelled:
@@ -99,8 +103,12 @@ def write_report(
 
 def _check(ranking: Ranking, figures: QueryFigures | None, limit: int | None, paper_row: PaperRow | None) -> None:
     check_paper_row(paper_row)
+    if figures is not None:
+        check_kind("figures", figures, QueryFigures)
     if figures is not None and not np.array_equal(figures.bbox, ranking.images.bbox[ranking.query]):
         raise ValueError("figures: expected those of the ranking's queries, in its order; give `figures_of` the same")
+    if limit is not None:
+        check_number("limit", limit)
     if limit is not None and limit < 1:
         raise ValueError(f"limit: expected at least 1 query to list, or None, received {limit}")
     if not len(ranking):

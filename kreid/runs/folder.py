@@ -25,7 +25,7 @@ import numpy as np
 from kreid.config.dotted import differences
 from kreid.config.loading import load_config
 from kreid.config.sections import Config
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_path
 from kreid.files.atomic import is_partial, remove_partial
 from kreid.runs import checkpoints
 from kreid.runs.weights import DIGEST, WEIGHTS, read_weights, weights_digest
@@ -145,6 +145,7 @@ def load_config_of(run: str | Path) -> Config:
     Raises:
         ConfigError: where the folder is no run, or its configuration none.
     """
+    check_path("run", run, "the folder that kreid-train wrote")
     path = Path(run) / CONFIG
     if not path.is_file():
         raise ConfigError(f"{run}: not a run folder, it has no {CONFIG}; give the folder that kreid-train wrote")

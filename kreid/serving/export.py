@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kreid.data.file_errors import as_os_error
 from kreid.data.images import resize
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_kind, check_path
 from kreid.files.atomic import write_json
 from kreid.serving.contracts import CONTRACTS
 from kreid.serving.encoded import decode_files
@@ -63,6 +63,8 @@ def export(
         >>> version.name
         '1'
     """
+    check_kind("model", model, keras.Model)
+    check_path("out", out, "what to write: a folder of versions, or a file")
     asked = {"format": format, "contract": contract, "precision": precision}
     known = {"format": (SAVED_MODEL, *FILES), "contract": tuple(CONTRACTS), "precision": PRECISIONS}
     if format == SAVED_MODEL:
