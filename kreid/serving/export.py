@@ -190,10 +190,10 @@ def _check(folder: Path, crops: Crops, max_pixels: int) -> Written:
     found = signatures["checked"](image_bytes=tf.constant(_files(crops)))
     taken = np.array([crop.shape[0] * crop.shape[1] <= max_pixels for crop in crops.own])
     if found["ok"].numpy().tolist() != taken.tolist():
-        raise ValueError("--format saved_model: does not take the images that it should; nothing is kept of it")
+        raise ValueError("format saved_model: does not take the images that it should; nothing is kept of it")
     distances = cosine_distance(found["embedding"].numpy()[taken], crops.embeddings[taken])
     distance = max(crops.distance(run, any_size=True), float(distances.max(initial=0)))
-    check_distance(distance, "--format saved_model")
+    check_distance(distance, "format saved_model")
     return Written(folder, distance, run)
 
 
