@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.data.records import find_records
-from kreid.errors import check_kind, check_number, check_path
+from kreid.errors import ConfigError, check_kind, check_number, check_path, received
 from kreid.files.atomic import atomic_file
 from kreid.pages.markup import BUDGET
 from kreid.ranking.figures import QueryFigures
@@ -22,6 +22,8 @@ from kreid.report.images import choose_height, collect
 from kreid.report.page import assemble
 from kreid.types import PaperRow, Progress
 from tfrecords_tools.index import Index, read_index
+
+SUFFIXES = (".html", ".htm")
 
 
 def write_report(
@@ -45,7 +47,7 @@ def write_report(
     Args:
         ranking: what `rank` returned; of large actions the nearest few of each query.
         records: the split's record folder, for thumbnails, roles, jerseys and heights.
-        path: the `.html` file.
+        path: the file; its name ends in `.html` or `.htm`.
         title: the page's heading, such as the run and the split.
         figures: of the same queries, in the same order, from `figures_of`; needed, where labels are known, beside lists
             that were cut, and computed here from whole ones.
@@ -75,6 +77,8 @@ def write_report(
     check_kind("ranking", ranking, Ranking)
     check_path("records", records, "the folder of records that were ranked")
     check_path("path", path, "the .html file to write")
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"path: expected a name that ends in {' or '.join(SUFFIXES)}, received {received(path)}")
     _check(ranking, figures, limit, paper_row)
     labelled = bool((ranking.images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
     if figures is None and labelled:
