@@ -50,7 +50,8 @@ def test_every_snippet_is_run():
     assert pages == RUN | ELSEWHERE
 
 
-def test_the_first_lines_lead_from_records_to_scores(place):
+def test_the_first_lines_lead_from_records_to_scores(place, monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")  # the lines about TensorFlow's own words would leave it set
     said = run("getting_started.md", place)
     assert said["config"].train.epochs == 5
     assert len(said["ranking"].query)
