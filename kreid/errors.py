@@ -5,15 +5,19 @@ from os import PathLike
 
 from tfrecords_tools.errors import ConfigError, one_line
 
-__all__ = ["ConfigError", "DivergedError", "check_kind", "check_number", "check_path", "received"]
+__all__ = ["ConfigError", "DivergedError", "check_function", "check_kind", "check_number", "check_path", "received"]
 
 # By class, what to do where something else was given. Words alone: this room imports none of them.
 _INSTEAD = {
+    "Config": "give kreid.load_config(path), or kreid.config.as_config(sections)",
+    "Curve": "give kreid.ranking.roc(embeddings)",
     "Embeddings": "give what kreid.embed returned, or kreid.Embeddings(vectors, person, action, bbox, is_query)",
+    "Evaluation": "give the evaluation section of a configuration, such as kreid.load_config('demo').evaluation",
     "Images": "give the labels alone, such as embeddings.images",
     "Model": "give kreid.load_model(run), or kreid.build_model(config.model)",
     "QueryFigures": "give kreid.ranking.figures_of(embeddings)",
     "Ranking": "give kreid.rank(embeddings)",
+    "Seen": "give what `see` returned",
     "Space": "give kreid.read_space(path, config)",
 }
 
@@ -89,3 +93,18 @@ def check_number(name: str, value: object, whole: bool = True) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         raise ConfigError(f"{name}: expected a {'whole ' if whole else ''}number, received {received(value)}")
+
+
+def check_function(name: str, value: object, of: str) -> None:
+    """Complain of an argument that cannot be called.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        of: what it is called with.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not callable(value):
+        raise ConfigError(f"{name}: expected a function of {of}, received {received(value)}")

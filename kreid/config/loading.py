@@ -17,7 +17,7 @@ from kreid.config.dotted import set_key
 from kreid.config.network import OneStream, TwoStream
 from kreid.config.sections import Config
 from kreid.config.shipped import find_shipped, shipped_names
-from kreid.errors import ConfigError, check_path, received
+from kreid.errors import ConfigError, check_kind, check_path, received
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -160,6 +160,7 @@ def complaints(errors: Sequence["ErrorDetails"], known_keys: Callable[[list], Ma
 
 def dump(config: Config) -> str:
     """Return the configuration as YAML, every default written out; `load_config` reads it back equal."""
+    check_kind("config", config, Config)
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 

@@ -14,7 +14,7 @@ from kreid.config.sections import PLAIN, Evaluation
 from kreid.data.images import check_images, encoded_batches, file_batches
 from kreid.data.records import damage_named, read_labels, record_batches
 from kreid.embedding.views import Picture, cut, pictures
-from kreid.errors import ConfigError, check_kind, check_number, check_path, received
+from kreid.errors import ConfigError, check_function, check_kind, check_number, check_path, received
 from kreid.models.embedders import layer_wise_heads
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings
@@ -103,11 +103,11 @@ def embed_each(
     """
     size = _image_size(model)
     check_path("records", records, "a split's folder of records, such as records/test", _ARRAYS)
-    check_number("batch_size", batch_size)
+    _check_settings(batch_size, progress, settings)
     index = read_index(records)
-    chosen = np.arange(len(index)) if rows is None else np.asarray(rows)
+    chosen = _chosen(rows, len(index))
     images = read_labels(index, chosen)  # complains before the network works
-    batches = record_batches(records, size, batch_size, rows)
+    batches = record_batches(records, size, batch_size, None if rows is None else chosen)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     with damage_named(index, chosen):
         found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)))
@@ -145,7 +145,7 @@ def embed_files(
     if not isinstance(paths, Sequence | np.ndarray):
         raise ConfigError(f"paths: expected a list of files, received {received(paths)}")
     size = _image_size(model)
-    check_number("batch_size", batch_size)
+    _check_settings(batch_size, progress, [settings])
     for number, path in enumerate(paths):
         check_path(f"paths: number {number}", path, "an image file", _ARRAYS)
     missing = [path for path in paths if not Path(path).is_file()]
@@ -227,6 +227,29 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
             f"give, received {what}; wrap yours: keras.Model(inputs, {{'embedding': vectors}})"
         )
     return model.input_shape[1:3]
+
+
+def _check_settings(batch_size: int, progress: Progress | None, settings: Sequence[Evaluation]) -> None:
+    check_number("batch_size", batch_size)
+    if batch_size < 1:
+        raise ConfigError(f"batch_size: expected 1 or more, received {batch_size}")
+    if progress is not None:
+        check_function("progress", progress, "the images done and their total")
+    for section in settings:
+        check_kind("settings", section, Evaluation)
+
+
+def _chosen(rows: Sequence[int] | np.ndarray | None, count: int) -> np.ndarray:
+    """Return the positions in an index of `count` images that are asked for."""
+    if rows is None:
+        return np.arange(count)
+    chosen = np.asarray(rows)
+    if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
+        raise ConfigError(f"rows: expected positions in the folder's index, received {received(rows)}")
+    strange = chosen[(chosen < 0) | (chosen >= count)]
+    if len(strange):
+        raise ConfigError(f"rows: expected positions from 0 to {count - 1}, received {strange[0]}")
+    return chosen.astype(np.int64)
 
 
 def _compile(model: keras.Model, outputs: Sequence[str]) -> Callable[[Tensor], Tensor]:

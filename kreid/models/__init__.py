@@ -18,7 +18,7 @@ from typing import Any
 
 import keras
 
-from kreid.errors import ConfigError, received
+from kreid.errors import ConfigError, check_path, received
 from kreid.models import inception_v4, openpose, osnet, resnet, vit
 
 BACKBONES: dict[str, Callable[..., keras.Model]] = {
@@ -61,4 +61,6 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] | None = None, *
     unknown = [key for key in options if key not in known]
     if unknown:
         raise ConfigError(f"backbone {name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
+    if options.get("weights") is not None:
+        check_path("weights", options["weights"], "a file of weights")
     return BACKBONES[name](**({} if input_shape is None else {"input_shape": input_shape}), **options)

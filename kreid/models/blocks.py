@@ -1,6 +1,7 @@
 """What the backbones share: argument checks, ImageNet preprocessing, convolutions that pad as PyTorch pads them."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import keras
 
@@ -30,6 +31,8 @@ def check_input_shape(network: str, input_shape: Sequence[int | None], smallest:
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[-1] != 3:
         raise ValueError(f"{network}: input_shape: expected (height, width, 3), received {shape}")
+    if any(not isinstance(side, Integral | None) for side in shape):
+        raise ValueError(f"{network}: input_shape: expected whole numbers of pixels or None, received {shape}")
     if any(side is not None and side < smallest for side in shape[:2]):
         raise ConfigError(
             f"{network}: input_shape: expected sides of at least {smallest} pixels, received {shape}; "

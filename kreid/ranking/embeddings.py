@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.errors import check_path
+from kreid.errors import check_path, received
 from kreid.files.atomic import atomic_file
 from tfrecords_tools.arrays import read_arrays, write_arrays
 
@@ -65,6 +65,10 @@ class Images:
                 raise ValueError(
                     f"{name}: expected {least} or more, received {getattr(self, name)[low[0]]} in row {low[0]}"
                 )
+        if not isinstance(self.records, Mapping | None):
+            raise ValueError(
+                f"records: expected arrays by their names, such as a dict, received {received(self.records)}"
+            )
         records = {name: _record(name, values, count) for name, values in (self.records or {}).items()}
         object.__setattr__(self, "records", records)
         _check_unique(self)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from kreid.errors import ConfigError, check_kind, check_number, received
+from kreid.errors import check_function, check_kind, check_number
 from kreid.ranking.distances import check_metric, paired_rows, pairwise
 from kreid.ranking.embeddings import Embeddings, Images, describe
 from kreid.ranking.figures import TIES, QueryFigures, check_ties, figures_of_lists
@@ -89,10 +89,7 @@ def rank_by(
     Returns:
         As `rank`.
     """
-    if not callable(distances):
-        raise ConfigError(
-            f"distances: expected a function of rows of queries and of their gallery, received {received(distances)}"
-        )
+    check_function("distances", distances, "rows of queries and of their gallery")
 
     def sort(query: np.ndarray, gallery: np.ndarray, counted: np.ndarray | None) -> Sorted:
         near = np.asarray(distances(query, gallery), dtype=np.float64)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.data.records import find_records
-from kreid.errors import ConfigError, check_kind, check_number, check_path, received
+from kreid.errors import ConfigError, check_function, check_kind, check_number, check_path, received
 from kreid.files.atomic import atomic_file
 from kreid.pages.markup import BUDGET
 from kreid.ranking.figures import QueryFigures
@@ -74,7 +74,7 @@ def write_report(
     Example:
         write_report(rank(embeddings), "records/test", "report.html", "two streams, test")
     """
-    check_kind("ranking", ranking, Ranking)
+    _check_kinds(ranking, figures, curve, look, progress, budget)
     check_path("records", records, "the folder of records that were ranked")
     check_path("path", path, "the .html file to write")
     if Path(path).suffix.lower() not in SUFFIXES:
@@ -105,10 +105,24 @@ def write_report(
     return Path(path)
 
 
+def _check_kinds(
+    ranking: object, figures: object, curve: object, look: object, progress: object, budget: object
+) -> None:
+    check_kind("ranking", ranking, Ranking)
+    for name, value, kind in (("figures", figures, QueryFigures), ("curve", curve, Curve)):
+        if value is not None:
+            check_kind(name, value, kind)
+    for name, value, of in (
+        ("look", look, "pairs of rows, such as what kreid.report.pair_looks gives"),
+        ("progress", progress, "the records read and their total"),
+    ):
+        if value is not None:
+            check_function(name, value, of)
+    check_number("budget", budget, whole=False)
+
+
 def _check(ranking: Ranking, figures: QueryFigures | None, limit: int | None, paper_row: PaperRow | None) -> None:
     check_paper_row(paper_row)
-    if figures is not None:
-        check_kind("figures", figures, QueryFigures)
     if figures is not None and not np.array_equal(figures.bbox, ranking.images.bbox[ranking.query]):
         raise ValueError("figures: expected those of the ranking's queries, in its order; give `figures_of` the same")
     if limit is not None:

@@ -79,6 +79,8 @@ def tune(
     check_path("out", out, "the study's folder")
     check_number("folds", folds)
     check_number("trials", trials)
+    if trials < 1:
+        raise ConfigError(f"trials: expected 1 or more, received {trials}")
     progress = Progress(quiet)
     search = _Search(space, Path(data), Path(out), folds, objective, prune, progress)
     with search.study, contextlib.closing(progress):

@@ -12,6 +12,7 @@ VECTORS = np.arange(12.0).reshape(6, 2)
 EMBEDDINGS = kreid.Embeddings(
     VECTORS, np.array([1, 2, 1, 2, 3, 1]), np.zeros(6, int), np.array([0, 1, 0, 1, 2, 3]), np.arange(6) < 2
 )
+LABELLED = (VECTORS, EMBEDDINGS.person, EMBEDDINGS.action, EMBEDDINGS.bbox, EMBEDDINGS.is_query)
 RANKING = kreid.rank(EMBEDDINGS)
 SCORES = kreid.evaluate(RANKING)
 CONFIG = kreid.load_config("demo")
@@ -184,6 +185,56 @@ def test_pixels_in_arrays_are_told_where_they_go(model):
 )
 def test_of_configurations(call, start):
     assert refused(call).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("call", "start"),
+    [
+        (
+            lambda: kreid.config.dump({"model": {}}),
+            "config: expected a Config, received a dict; give kreid.load_config",
+        ),
+        (lambda: kreid.models.build_backbone("resnet50", ("64", 32, 3)), "resnet50: input_shape: expected whole numb"),
+        (lambda: kreid.models.build_backbone("resnet50", weights=5), "weights: expected the path of a file of weights"),
+        (lambda: kreid.train("demo", "records", "run", on_validation=3), "on_validation: expected a function of the"),
+        (lambda: kreid.train("demo", "records", "run", held_out="all"), "held_out: expected numbers of training act"),
+        (lambda: kreid.tune(kreid.read_space("layerwise", "layerwise"), "records", "study", trials=0), "trials: exp"),
+        (lambda: kreid.report(RANKING, "r", "p.html", curve=3), "curve: expected a Curve, received 3; give kreid.ran"),
+        (lambda: kreid.report(RANKING, "r", "p.html", look=3), "look: expected a function of pairs of rows"),
+        (lambda: kreid.report(RANKING, "r", "p.html", progress=True), "progress: expected a function of the records"),
+        (lambda: kreid.report(RANKING, "r", "p.html", budget="30MB"), "budget: expected a number, received '30MB'"),
+        (lambda: kreid.report(RANKING, "r", "p.html", paper_row=3), "paper_row: expected figures by their names"),
+        (lambda: kreid.Embeddings(*LABELLED, records=3), "records: expected arrays by their names"),
+        (lambda: kreid.losses.InfoNCELoss(temperature="a"), "temperature: expected a number, received 'a'"),
+        (lambda: kreid.losses.CircleLoss(margin="a"), "margin: expected a number, received 'a'"),
+        (lambda: kreid.losses.CircleLoss(scale=None), "scale: expected a number, received None"),
+        (lambda: kreid.losses.IdentityLoss(label_smoothing="a"), "label_smoothing: expected a number, received 'a'"),
+    ],
+)
+def test_options(call, start):
+    assert refused(call).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        ({"batch_size": 0}, "batch_size: expected 1 or more, received 0"),
+        ({"progress": True}, "progress: expected a function of the images done and their total, received True"),
+        ({"settings": CONFIG}, "settings: expected an Evaluation, received a Config; give the evaluation section"),
+        ({"settings": None}, "settings: expected an Evaluation, received None"),
+        ({"rows": "all"}, "rows: expected positions in the folder's index, received 'all'"),
+        ({"rows": [0.5]}, "rows: expected positions in the folder's index, received a list"),
+        ({"rows": [0, 10**6]}, "rows: expected positions from 0 to "),
+        ({"rows": [-1]}, "rows: expected positions from 0 to "),
+    ],
+    ids=str,
+)
+def test_options_of_embed(model, records, options, start):
+    assert refused(kreid.embed, model, records / "test", **options).startswith(start)
+
+
+def test_no_rows_are_no_mistake(model, records):
+    assert len(kreid.embed(model, records / "test", rows=[])) == 0
 
 
 def test_a_command_would_end_as_for_any_wrong_argument():

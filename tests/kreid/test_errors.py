@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kreid.errors import ConfigError, check_kind, check_number, check_path, received
+from kreid.errors import ConfigError, check_function, check_kind, check_number, check_path, received
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,9 @@ def test_numbers_that_are_not_whole(value):
 def test_what_is_no_number(value):
     with pytest.raises(ConfigError, match=r"^share: expected a number, received "):
         check_number("share", value, whole=False)
+
+
+def test_a_function_is_what_can_be_called():
+    check_function("progress", print, "nothing")
+    with pytest.raises(ConfigError, match=r"^progress: expected a function of rows, received True$"):
+        check_function("progress", True, "rows")
