@@ -37,7 +37,7 @@ try:
 except importlib.metadata.PackageNotFoundError:  # a checkout on the path that was never installed
     __version__ = "unknown"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+_attribute, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["config", "data", "layers", "losses", "models", "ranking", "report", "weights"],
     submod_attrs={
@@ -56,3 +56,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "tuning.space": ["read_space"],
     },
 )
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name; of a misspelt one say which was meant, as Python does only where it prints a traceback."""
+    if name in __all__:
+        return _attribute(name)
+    import difflib
+
+    close = difflib.get_close_matches(name, __all__, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    # Without `obj`, from which Python would make the same suggestion once more.
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)

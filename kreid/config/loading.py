@@ -17,10 +17,13 @@ from kreid.config.dotted import set_key
 from kreid.config.network import OneStream, TwoStream
 from kreid.config.sections import Config
 from kreid.config.shipped import find_shipped, shipped_names
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_kind, check_path, received
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+
+_AS_DICT = "kreid.config.as_config takes dicts and text, and kreid.train all of them"
 
 
 class _Loader(yaml.SafeLoader):
@@ -67,11 +70,19 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         >>> config.train.epochs
         5
     """
+    check_path("path", path, "a YAML file, or the name of a configuration that comes with kreid", _AS_DICT)
     return check(load_tree(path, overrides), f"configuration {path}")
 
 
 def load_tree(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> dict:
     """Read a configuration file as `load_config` does, but leave it unchecked: only what the user wrote, as dicts."""
+    wrong = (
+        [one for one in overrides if not isinstance(one, str)] if isinstance(overrides, list | tuple) else [overrides]
+    )
+    if wrong:
+        raise ConfigError(
+            f"overrides: expected a list of texts, such as ['train.epochs=5'], received {received(wrong[0])}"
+        )
     tree = read_yaml(path, "configuration", "`model:`")
     for override in overrides:
         _override(tree, override)
@@ -100,8 +111,8 @@ def as_config(given: Config | Mapping[str, Any] | str | Path) -> Config:
         return check(_keys(given, "configuration", "`model:`"))
     if isinstance(given, Path) or (isinstance(given, str) and given.strip()):
         return load_config(given)
-    received = "an empty text" if isinstance(given, str) else type(given).__name__
-    raise ConfigError(f"config: expected a Config, a dict, YAML or the path of a YAML file, received {received}")
+    what = "an empty text" if isinstance(given, str) else received(given)
+    raise ConfigError(f"config: expected a Config, a dict, YAML or the path of a YAML file, received {what}")
 
 
 def read_yaml(path: str | Path, what: str, such_as: str, kind: str = "") -> dict:
@@ -149,6 +160,7 @@ def complaints(errors: Sequence["ErrorDetails"], known_keys: Callable[[list], Ma
 
 def dump(config: Config) -> str:
     """Return the configuration as YAML, every default written out; `load_config` reads it back equal."""
+    check_kind("config", config, Config)
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 

@@ -14,12 +14,14 @@ from kreid.config.sections import PLAIN, Evaluation
 from kreid.data.images import check_images, encoded_batches, file_batches
 from kreid.data.records import damage_named, read_labels, record_batches
 from kreid.embedding.views import Picture, cut, pictures
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_function, check_kind, check_number, check_path, received
 from kreid.models.embedders import layer_wise_heads
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings
 from kreid.types import Progress, Tensor
 from tfrecords_tools.index import read_index
+
+_ARRAYS = "pixels in arrays go through the network itself: model(images)['embedding']"
 
 
 class Embedded(NamedTuple):
@@ -99,10 +101,13 @@ def embed_each(
     Raises:
         ValueError: see `embed`.
     """
+    size = _image_size(model)
+    check_path("records", records, "a split's folder of records, such as records/test", _ARRAYS)
+    _check_settings(batch_size, progress, settings)
     index = read_index(records)
-    chosen = np.arange(len(index)) if rows is None else np.asarray(rows)
+    chosen = _chosen(rows, len(index))
     images = read_labels(index, chosen)  # complains before the network works
-    batches = record_batches(records, _image_size(model), batch_size, rows)
+    batches = record_batches(records, size, batch_size, None if rows is None else chosen)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     with damage_named(index, chosen):
         found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)))
@@ -137,10 +142,16 @@ def embed_files(
     """
     if isinstance(paths, str | Path):
         raise ConfigError(f"paths: expected a list of files, received {str(paths)!r}; give [path] for one")
+    if not isinstance(paths, Sequence | np.ndarray):
+        raise ConfigError(f"paths: expected a list of files, received {received(paths)}")
+    size = _image_size(model)
+    _check_settings(batch_size, progress, [settings])
+    for number, path in enumerate(paths):
+        check_path(f"paths: number {number}", path, "an image file", _ARRAYS)
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         raise ValueError(f"{missing[0]}: no such image file")
-    batches = file_batches(paths, _image_size(model), batch_size)
+    batches = file_batches(paths, size, batch_size)
     recipe = _Recipe(pictures(settings), settings.embedding == "concat")
     try:
         return _vectors(model, batches, len(paths), progress, [recipe])[recipe][0]
@@ -204,8 +215,10 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
     """Return height and width of the images that a network takes.
 
     Raises:
+        ConfigError: for what is no network.
         ValueError: for a network without an output named `embedding`, or one that is not built yet.
     """
+    check_kind("model", model, keras.Model)
     outputs = getattr(model, "output", None)  # Keras has none of a network that was never called
     if not isinstance(outputs, Mapping) or "embedding" not in outputs:
         what = f"outputs {', '.join(outputs)}" if isinstance(outputs, Mapping) else "one without names"
@@ -214,6 +227,29 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
             f"give, received {what}; wrap yours: keras.Model(inputs, {{'embedding': vectors}})"
         )
     return model.input_shape[1:3]
+
+
+def _check_settings(batch_size: int, progress: Progress | None, settings: Sequence[Evaluation]) -> None:
+    check_number("batch_size", batch_size)
+    if batch_size < 1:
+        raise ConfigError(f"batch_size: expected 1 or more, received {batch_size}")
+    if progress is not None:
+        check_function("progress", progress, "the images done and their total")
+    for section in settings:
+        check_kind("settings", section, Evaluation)
+
+
+def _chosen(rows: Sequence[int] | np.ndarray | None, count: int) -> np.ndarray:
+    """Return the positions in an index of `count` images that are asked for."""
+    if rows is None:
+        return np.arange(count)
+    chosen = np.asarray(rows)
+    if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
+        raise ConfigError(f"rows: expected positions in the folder's index, received {received(rows)}")
+    strange = chosen[(chosen < 0) | (chosen >= count)]
+    if len(strange):
+        raise ConfigError(f"rows: expected positions from 0 to {count - 1}, received {strange[0]}")
+    return chosen.astype(np.int64)
 
 
 def _compile(model: keras.Model, outputs: Sequence[str]) -> Callable[[Tensor], Tensor]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import keras
 import numpy as np
 
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_kind, received
 from kreid.look.pairs import PARTS, Pair, explain, tails
+from kreid.models.embedders import check_section
 from kreid.types import Tensor
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class Viewer:
     """
 
     def __init__(self, model: keras.Model, config: "TwoStream | OneStream | None" = None) -> None:
+        check_kind("model", model, keras.Model)
+        if config is not None:
+            check_section(config)
         names = {layer.name for layer in model.layers}
         if not {"appearance", "embedding"} <= names:
             raise ValueError("model: expected one that build_model or load_model made, with an appearance stream")
@@ -105,6 +109,12 @@ class Viewer:
         Raises:
             ConfigError: a ValueError naming the layers there are, where one does not exist.
         """
+        if isinstance(layers, str):
+            raise ConfigError(f"layers: expected a list of names, received {layers!r}; give [{layers!r}]")
+        expected = (*self.image_size, 3)
+        if np.shape(images)[1:] != expected:
+            size = ", ".join(map(str, expected))
+            raise ConfigError(f"images: expected (N, {size}), RGB 0-255, received {received(images)}")
         layers = self.stages if layers is None else tuple(layers)
         self.check_layers(layers)
         outputs, tensors, embeddings = self._network(np.asarray(images, np.float32), training=False)
@@ -131,6 +141,8 @@ class Viewer:
 
     def compare(self, first: Seen, second: Seen) -> Pair:
         """Share the similarity of two images out among their places and parts, see `kreid.look.pairs.explain`."""
+        check_kind("first", first, Seen)
+        check_kind("second", second, Seen)
         both = list(zip(first.pooled, second.pooled, strict=True))
         maps = [[np.stack(pair) for pair in zip(*inputs, strict=True)] for inputs in both]
         return explain(self._tails, maps, np.stack([first.embedding, second.embedding]))

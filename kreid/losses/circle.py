@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kreid.errors import check_number
 from kreid.layers.normalization import l2_normalize
 from kreid.losses.pairs import FAR, PairLoss, mean_over, pair_masks
 from kreid.types import Tensor
@@ -48,6 +49,8 @@ class CircleLoss(PairLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(same_action=same_action, name=name, **kwargs)
+        check_number("margin", margin, whole=False)
+        check_number("scale", scale, whole=False)
         if not -1 < margin < 1:
             raise ValueError(f"margin: expected a number in (-1, 1), received {margin}")
         if not scale > 0:

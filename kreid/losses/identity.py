@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kreid.errors import check_number
 from kreid.types import Tensor
 
 
@@ -36,6 +37,7 @@ class IdentityLoss(keras.losses.Loss):
     def __init__(self, label_smoothing: float = 0.0, name: str = "identity", **kwargs: Any) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(name=name, **kwargs)
+        check_number("label_smoothing", label_smoothing, whole=False)
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing: expected a number in [0, 1), received {label_smoothing}")
         self.label_smoothing = label_smoothing

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kreid.errors import check_number
 from kreid.losses.pairs import FAR, PairLoss, mean_over, pair_masks, pairwise_distances
 from kreid.types import Tensor
 
@@ -52,6 +53,7 @@ class InfoNCELoss(PairLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(same_action=same_action, name=name, **kwargs)
+        check_number("temperature", temperature, whole=False)
         if not temperature > 0:
             raise ValueError(f"temperature: expected a positive number, received {temperature}")
         self.temperature = temperature

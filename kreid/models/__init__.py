@@ -18,7 +18,7 @@ from typing import Any
 
 import keras
 
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_path, received
 from kreid.models import inception_v4, openpose, osnet, resnet, vit
 
 BACKBONES: dict[str, Callable[..., keras.Model]] = {
@@ -51,6 +51,8 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] | None = None, *
         >>> sorted(backbone.output)[:2]
         ['confidence_1', 'confidence_2']
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"name: expected one of {', '.join(BACKBONES)}, received {received(name)}")
     if name not in BACKBONES:
         close = difflib.get_close_matches(name, BACKBONES, n=1)
         hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(BACKBONES)}"
@@ -59,4 +61,6 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] | None = None, *
     unknown = [key for key in options if key not in known]
     if unknown:
         raise ConfigError(f"backbone {name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
+    if options.get("weights") is not None:
+        check_path("weights", options["weights"], "a file of weights")
     return BACKBONES[name](**({} if input_shape is None else {"input_shape": input_shape}), **options)

@@ -1,10 +1,11 @@
 """What the backbones share: argument checks, ImageNet preprocessing, convolutions that pad as PyTorch pads them."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import keras
 
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, received
 from kreid.layers.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ImagePreprocessing
 from kreid.types import Tensor
 
@@ -25,9 +26,13 @@ def check_input_shape(network: str, input_shape: Sequence[int | None], smallest:
     Raises:
         ValueError: unless there are three entries, the last is 3 and the sides are at least `smallest`.
     """
+    if isinstance(input_shape, str) or not isinstance(input_shape, Sequence):
+        raise ValueError(f"{network}: input_shape: expected (height, width, 3), received {received(input_shape)}")
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[-1] != 3:
         raise ValueError(f"{network}: input_shape: expected (height, width, 3), received {shape}")
+    if any(not isinstance(side, Integral | None) for side in shape):
+        raise ValueError(f"{network}: input_shape: expected whole numbers of pixels or None, received {shape}")
     if any(side is not None and side < smallest for side in shape[:2]):
         raise ConfigError(
             f"{network}: input_shape: expected sides of at least {smallest} pixels, received {shape}; "

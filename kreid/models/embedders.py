@@ -13,7 +13,7 @@ import keras
 from keras import layers
 
 from kreid import weights
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, received
 from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
 from kreid.layers.pooling import GeneralizedMeanPooling2D
@@ -54,6 +54,7 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
         >>> np.linalg.norm(vectors, axis=1).round(3).tolist()
         [1.0, 1.0]
     """
+    check_section(config)
     image = keras.Input((*config.image_size, 3), name="image")
     # === Functional model ===
     if config.embedder == "two_stream":
@@ -78,6 +79,15 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
     if pretrained and config.appearance.weights not in (None, "imagenet"):
         _load_fc(model, config.appearance.weights)
     return model
+
+
+def check_section(config: object) -> None:
+    """Raise ConfigError unless this is the model section of a configuration, whose classes are not imported here."""
+    if getattr(config, "embedder", None) not in ("two_stream", "one_stream"):
+        raise ConfigError(
+            f"config: expected the model section of a configuration, received {received(config)}; give such as "
+            "kreid.load_config('demo').model"
+        )
 
 
 def layer_wise_heads(model: keras.Model) -> tuple[str, ...]:

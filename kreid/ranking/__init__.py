@@ -1,6 +1,6 @@
 """Everything after the vectors: rankings inside an action, their scores and files.
 
-Imports NumPy alone, beside `kreid.files` and what reads labels in `tfrecords_tools`.
+Imports NumPy alone, beside `kreid.errors`, `kreid.files` and what reads labels in `tfrecords_tools`.
 
 Example:
     >>> figures = kreid.ranking.figures_of(embeddings)

@@ -9,6 +9,8 @@ values for equal pairs, and on the few pairs inside an action they cost a tenth 
 
 import numpy as np
 
+from kreid.errors import received
+
 METRICS = ("euclidean", "squared_euclidean", "cosine")
 
 _BLOCK = 1 << 18  # differences held at once (2 MiB): fits a core's cache, measured best of 2**15 .. 2**22
@@ -17,8 +19,8 @@ _COPIED = 1 << 20  # numbers of vectors held in float64 beside a matrix product 
 
 def check_metric(metric: str) -> None:
     """Raise ValueError unless `metric` is one of `METRICS`."""
-    if metric not in METRICS:
-        raise ValueError(f"metric: expected one of {', '.join(METRICS)}, received {metric!r}")
+    if not isinstance(metric, str) or metric not in METRICS:
+        raise ValueError(f"metric: expected one of {', '.join(METRICS)}, received {received(metric)}")
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

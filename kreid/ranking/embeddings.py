@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kreid.errors import check_path, received
 from kreid.files.atomic import atomic_file
 from tfrecords_tools.arrays import read_arrays, write_arrays
 
@@ -64,6 +65,10 @@ class Images:
                 raise ValueError(
                     f"{name}: expected {least} or more, received {getattr(self, name)[low[0]]} in row {low[0]}"
                 )
+        if not isinstance(self.records, Mapping | None):
+            raise ValueError(
+                f"records: expected arrays by their names, such as a dict, received {received(self.records)}"
+            )
         records = {name: _record(name, values, count) for name, values in (self.records or {}).items()}
         object.__setattr__(self, "records", records)
         _check_unique(self)
@@ -166,6 +171,7 @@ class Embeddings:
             path: the file; it gets `vectors`, `person`, `action`, `bbox`, `is_query`, `camera` where known,
                 `protocol` where it is not "action", and `records/<name>` per record.
         """
+        check_path("path", path, "the .npz file to write")
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {} if self.camera is None else {_CAMERA: self.camera}
         arrays |= {} if self.protocol == "action" else {_PROTOCOL: np.array(self.protocol)}
@@ -183,6 +189,7 @@ class Embeddings:
         Raises:
             ValueError: the file is no `.npz`, lacks an array, or holds what the constructor refuses; it names the file.
         """
+        check_path("path", path, "a .npz file that `save` wrote")
         arrays = read_arrays(path, _ARRAYS)
         records = {name[len(_RECORD) :]: values for name, values in arrays.items() if name.startswith(_RECORD)}
         try:

@@ -1,11 +1,12 @@
 """What a ranking is worth query by query: computed once, and taken by whatever scores, compares or shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 
+from kreid.errors import check_kind, received
 from kreid.ranking.embeddings import Images
 from kreid.ranking.lists import Lists, Ranking, matches
 from kreid.ranking.protocols import protocol_of
@@ -87,6 +88,7 @@ class QueryFigures:
             if ties != "order":
                 raise ValueError(f"ties: figures have broken their ties already, received {ties!r}; give the ranking")
             return ranking
+        check_kind("ranking", ranking, Ranking, QueryFigures)
         if ranking.nearest is not None:
             raise ValueError(
                 f"ranking: holds the nearest {ranking.nearest} images of each query, and scores need all; take "
@@ -163,6 +165,7 @@ class QueryFigures:
             "mAP" (the average precision) and one "rank<k>" per k (1 with a match among the first k, else 0), each (Q,)
             float64, NaN for a query without a match.
         """
+        check_ranks(ranks)
         hits = {f"rank{k}": np.where(self.matched, self.first_match <= k, np.nan) for k in ranks}
         return {"mAP": self.average_precision} | hits
 
@@ -225,6 +228,15 @@ def same_queries(
         if len(differ):
             raise ValueError(f"{names[1]}: query {other.bbox[differ[0]]} has {what} than for {names[0]}; {again}")
     return first, other
+
+
+def check_ranks(ranks: Sequence[int]) -> None:
+    """Raise ValueError unless these are the k of rank-k figures."""
+    if isinstance(ranks, str) or not isinstance(ranks, Iterable):
+        raise ValueError(f"ranks: expected a list of whole numbers from 1, such as (1, 5), received {received(ranks)}")
+    wrong = [k for k in ranks if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1]
+    if wrong:
+        raise ValueError(f"ranks: expected whole numbers from 1, received {received(wrong[0])}")
 
 
 def check_ties(ties: str) -> None:

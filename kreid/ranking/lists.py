@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kreid.errors import check_kind, received
 from kreid.ranking.embeddings import Images, check_labelled, describe
 from kreid.ranking.protocols import gallery_sizes, protocol_of
 
@@ -46,6 +47,7 @@ class Ranking:
     nearest: int | None = None
 
     def __post_init__(self) -> None:
+        check_kind("images", self.images, Images)
         _check_layout(self)
         _check_complete(self)
         falls = (np.diff(self.distance) < 0) & (np.diff(self.owner) == 0)
@@ -117,8 +119,12 @@ def matches(images: Images, lists: Ranking | Lists) -> np.ndarray:
 
 def _check_layout(ranking: Ranking) -> None:
     images, offsets, gallery = ranking.images, ranking.offsets, ranking.gallery
-    for name in ("query", "offsets", "gallery"):
+    for name in ("query", "offsets", "gallery", "distance"):
         array = getattr(ranking, name)
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name}: expected a one-dimensional array, received {received(array)}")
+        if name == "distance":  # of any kind of number
+            continue
         if array.ndim != 1 or array.dtype != np.int64:
             raise ValueError(
                 f"{name}: expected a one-dimensional int64 array, received {array.dtype}, shape {array.shape}"

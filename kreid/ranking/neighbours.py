@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from kreid.errors import ConfigError, check_number, received
 from kreid.ranking.distances import check_metric, paired_rows, unit_float32
 
 _PRODUCTS = 1 << 23  # products of queries and gallery rows held at once (32 MiB)
@@ -78,6 +79,7 @@ def search(
         search(embeddings.vectors[:5], np.load("gallery.npy", mmap_mode="r"), k=20).index
     """
     check_metric(metric)
+    check_number("k", k)
     _check_shapes(queries, gallery)
     block = max(1, _VALUES // max(gallery.shape[1], 1)) if block is None else block
     if k < 1 or block < 1:
@@ -99,6 +101,12 @@ def search(
 
 
 def _check_shapes(queries: RowSource, gallery: RowSource) -> None:
+    for name, rows in (("queries", queries), ("gallery", gallery)):
+        if not isinstance(getattr(rows, "shape", None), tuple):
+            raise ConfigError(
+                f"{name}: expected an array of vectors, received {received(rows)}; give such as embeddings.vectors or "
+                "np.load(path)"
+            )
     shapes = queries.shape, gallery.shape
     if any(len(shape) != 2 for shape in shapes) or queries.shape[1] != gallery.shape[1]:
         raise ValueError(f"queries, gallery: expected (Q, D), (N, D), received {queries.shape}, {gallery.shape}")

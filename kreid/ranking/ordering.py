@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kreid.errors import check_function, check_kind, check_number
 from kreid.ranking.distances import check_metric, paired_rows, pairwise
 from kreid.ranking.embeddings import Embeddings, Images, describe
 from kreid.ranking.figures import TIES, QueryFigures, check_ties, figures_of_lists
@@ -88,9 +89,12 @@ def rank_by(
     Returns:
         As `rank`.
     """
+    check_function("distances", distances, "rows of queries and of their gallery")
 
     def sort(query: np.ndarray, gallery: np.ndarray, counted: np.ndarray | None) -> Sorted:
         near = np.asarray(distances(query, gallery), dtype=np.float64)
+        if near.shape != (len(query), len(gallery)):
+            raise ValueError(f"distances: expected shape {(len(query), len(gallery))}, received {near.shape}")
         if not np.isfinite(near).all():
             image = describe(images, query[~np.isfinite(near).all(axis=1)][0])
             raise ValueError(f"distances: expected finite numbers, and those of {image} are not")
@@ -157,6 +161,7 @@ def figures_by_ties(
 
 def checked_vectors(embeddings: Embeddings, metric: str) -> np.ndarray:
     """Return the vectors, sure that they have distances by this metric; ValueError where they have none."""
+    check_kind("embeddings", embeddings, Embeddings)
     check_metric(metric)
     if metric == "cosine" and (zero := ~embeddings.vectors.any(axis=1)).any():
         row = int(np.argmax(zero))
@@ -171,12 +176,14 @@ def _by_vectors(vectors: np.ndarray, metric: str) -> _Sort:
 
 def _blocks(images: Images, sort: _Sort, protocol: str | None, memory: int | None) -> Iterator[Lists]:
     """Yield the lists of all queries, as many at a time as memory allows."""
+    if memory is not None:
+        check_number("memory", memory, whole=False)
     if memory is not None and memory < 1:
         raise ValueError(f"memory: expected a number of bytes, such as {MEMORY:,}, received {memory}")
     counts = protocol_of(protocol, images).counts
     for query, gallery in images.actions():
         whole = max(1, len(query) * len(gallery))
-        for part in parts(query, len(gallery), whole if memory is None else memory // _PAIR):
+        for part in parts(query, len(gallery), whole if memory is None else int(memory // _PAIR)):
             yield _lists(part, gallery, sort, None if counts is None else counts(images, part[:, None], gallery))
 
 
@@ -190,6 +197,8 @@ def _lists(query: np.ndarray, gallery: np.ndarray, sort: _Sort, counted: np.ndar
 
 def _joined(blocks: Iterable[Lists], nearest: int | None = None) -> Lists:
     """Set blocks of lists end to end, each list cut behind its nearest so many."""
+    if nearest is not None:
+        check_number("nearest", nearest)
     if nearest is not None and nearest < 1:
         raise ValueError(f"nearest: expected 1 or more images a query, received {nearest}")
     cut = [lists if nearest is None else _first(lists, nearest) for lists in blocks]

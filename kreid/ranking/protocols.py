@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kreid.errors import check_kind, received
 from kreid.ranking.embeddings import Images, check_labelled, describe
 
 _PAIRS = 1 << 23  # pairs of query and gallery image looked at at once (some 32 MiB)
@@ -38,9 +39,10 @@ def protocol_of(name: str | None, images: Images) -> Protocol:
     Raises:
         ValueError: the protocol is unknown, or labels that it needs are; names an image.
     """
-    name = name or images.protocol
-    if name not in PROTOCOLS:
-        raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)}, received {name!r}")
+    check_kind("images", images, Images)
+    name = images.protocol if name is None else name
+    if not isinstance(name, str) or name not in PROTOCOLS:
+        raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)}, received {received(name)}")
     protocol = PROTOCOLS[name]
     if protocol.by_camera:
         _check_cameras(name, images)
@@ -61,6 +63,7 @@ def gallery_sizes(images: Images, name: str | None = None) -> np.ndarray:
     Raises:
         ValueError: as `protocol_of`.
     """
+    check_kind("images", images, Images)
     sizes = np.zeros(len(images), np.int64)
     for query, gallery, counted in blocks(images, name):
         sizes[query] = len(gallery) if counted is None else counted.sum(axis=1)
@@ -80,6 +83,7 @@ def matchable(images: Images, name: str | None = None) -> np.ndarray:
     Raises:
         ValueError: as `protocol_of`, or labels are withheld.
     """
+    check_kind("images", images, Images)
     check_labelled(images, np.flatnonzero(images.is_query))
     found = np.zeros(len(images), bool)
     for query, gallery, counted in blocks(images, name):

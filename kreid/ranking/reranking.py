@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from kreid.errors import ConfigError, check_kind, check_number, received
 from kreid.ranking.distances import check_metric, pairwise, unit_float32
 from kreid.ranking.embeddings import Embeddings, Images, same_rows
 from kreid.ranking.lists import Ranking
@@ -56,8 +57,10 @@ def rerank(
 
     Reference: Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding, CVPR 2017.
     """
+    check_kind("embeddings", embeddings, Embeddings)
     check_metric(metric)
     _check(k1, k2, weight)
+    check_number("limit", limit, whole=False)
     if not 0 <= limit <= 1:
         raise ValueError(f"limit: expected a share of an action's images, 0 to 1, received {limit}")
     vectors = embeddings.vectors
@@ -160,6 +163,9 @@ def expand_queries(embeddings: Embeddings, k: int = 1, alpha: float = 3.0) -> Em
 
     Reference: Radenović et al., Fine-tuning CNN Image Retrieval with No Human Annotation, TPAMI 2019, section 3.5.
     """
+    check_kind("embeddings", embeddings, Embeddings)
+    check_number("k", k)
+    check_number("alpha", alpha, whole=False)
     if k < 0 or alpha < 0:
         raise ValueError(f"k, alpha: expected neither to be negative, received {k} and {alpha}")
     vectors = unit_float32(embeddings.vectors)
@@ -190,8 +196,12 @@ def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
     """
     if how not in ("concat", "mean"):
         raise ValueError(f"how: expected concat or mean, received {how!r}")
+    if not isinstance(members, Sequence) or isinstance(members, str):
+        raise ConfigError(f"members: expected a list of Embeddings, received {received(members)}")
     if not members:
         raise ValueError("members: expected at least one Embeddings, received none")
+    for number, member in enumerate(members):
+        check_kind(f"members: number {number}", member, Embeddings)
     first = members[0]
     parts = []
     for number, member in enumerate(members):
@@ -207,7 +217,9 @@ def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
 
 
 def _check(k1: int, k2: int, weight: float) -> None:
+    check_number("weight", weight, whole=False)
     for name, value in (("k1", k1), ("k2", k2)):
+        check_number(name, value)
         if value < 1:
             raise ValueError(f"{name}: expected 1 or more neighbours, received {value}")
     if not 0 <= weight <= 1:

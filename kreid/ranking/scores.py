@@ -5,7 +5,7 @@ from typing import TypeAlias, TypedDict, cast, overload
 
 import numpy as np
 
-from kreid.ranking.figures import QueryFigures
+from kreid.ranking.figures import QueryFigures, check_ranks
 from kreid.ranking.lists import Ranking
 from kreid.ranking.readable import Scores
 
@@ -71,9 +71,7 @@ def evaluate(
     Reference: `SoccerNet.Evaluation.ReIdentification` of the pip package `SoccerNet`, with which mAP and rank-1 agree;
     torchreid's `eval_market1501`, with which those of protocol "cross_camera" do.
     """
-    wrong = [k for k in ranks if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1]
-    if wrong:
-        raise ValueError(f"ranks: expected whole numbers from 1, received {wrong[0]!r}")
+    check_ranks(ranks)
     figures = QueryFigures.of(ranking, ties)
     matched = figures.matched
     count = np.count_nonzero(matched)

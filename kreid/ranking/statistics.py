@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kreid.errors import check_kind, check_number
 from kreid.ranking.embeddings import same_rows
 from kreid.ranking.figures import QueryFigures, same_queries
 from kreid.ranking.lists import Ranking
@@ -135,6 +136,8 @@ def compare(
     Example:
         compare(plain, reranked)["mAP"].p_value < 0.05
     """
+    for name, given in zip(names, (first, second), strict=True):
+        check_kind(name, given, Ranking, QueryFigures)
     if isinstance(first, Ranking) and isinstance(second, Ranking):
         same_rows(first.images, second.images, names[1])
     one, other = same_queries(QueryFigures.of(first), QueryFigures.of(second), names)
@@ -201,6 +204,8 @@ def _sums(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _check(level: float, resamples: int) -> None:
+    check_number("level", level, whole=False)
+    check_number("resamples", resamples)
     if not 0 < level < 1:
         raise ValueError(f"level: expected a share between 0 and 1, such as 0.95, received {level}")
     if resamples < 1:

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from kreid.errors import check_path
 from kreid.ranking.embeddings import Images, protocol_in
 from kreid.ranking.protocols import PROTOCOLS
 from tfrecords_tools.arrays import read_arrays
@@ -33,6 +34,7 @@ def read_groundtruth(path: str | Path) -> Images:
     Raises:
         ValueError: the file or folder is something else or an entry is wrong; names it and the entry.
     """
+    check_path("path", path, "a file or folder of labels")
     path = Path(path)
     if path.is_dir():
         found = [path / name for name in _NAMES if (path / name).is_file()]

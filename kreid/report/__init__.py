@@ -1,6 +1,22 @@
-"""One page to look at a ranking with: `kreid.report(...)` is `write_report(...)`.
+"""Write a ranking as one HTML page: `kreid.report(ranking, records, path, title="Ranking", **options) -> Path`.
 
-Imports TensorFlow, `kreid.data`, `kreid.ranking`, `kreid.pictures`, `kreid.pages` and `kreid.look`.
+This package is called as a function, which is `kreid.report.write_report`.
+
+Args:
+    ranking: what `kreid.rank` returned.
+    records: the split's record folder, such as `records/test`, for thumbnails, roles and heights.
+    path: the file; its name ends in `.html` or `.htm`.
+    title: the page's heading, such as the run and the split.
+    **options: `figures`, `curve`, `limit`, `paper_row`, `look`, `progress` and `budget`, by name; what they are says
+        `help(kreid.report.write_report)`.
+
+Returns:
+    The path written.
+
+Raises:
+    ValueError: the records are not those that were ranked, an image cannot be decoded, or an argument makes no sense.
+
+Imports TensorFlow, `kreid.errors`, `kreid.data`, `kreid.ranking`, `kreid.pictures`, `kreid.pages` and `kreid.look`.
 
 Example:
     >>> page = kreid.report(kreid.rank(embeddings), "records/test", "report.html", "demo, test")

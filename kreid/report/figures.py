@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from kreid.errors import received
 from kreid.ranking.figures import GroupMeans, QueryFigures
 from kreid.ranking.lists import Ranking
 from kreid.ranking.scores import Metrics, evaluate
@@ -59,6 +60,8 @@ class Scores(NamedTuple):
 
 def check_paper_row(row: Mapping[str, object] | None) -> None:
     """Raise ValueError unless `row` is None or {"system": text, "mAP": fraction, "rank1": fraction, ...}."""
+    if row is not None and not isinstance(row, Mapping):
+        raise ValueError(f"paper_row: expected figures by their names, such as a dict, received {received(row)}")
     for name, value in (row or {}).items():
         if name == "system":
             continue

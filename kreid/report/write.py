@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kreid.data.records import find_records
+from kreid.errors import ConfigError, check_function, check_kind, check_number, check_path, received
 from kreid.files.atomic import atomic_file
 from kreid.pages.markup import BUDGET
 from kreid.ranking.figures import QueryFigures
@@ -21,6 +22,8 @@ from kreid.report.images import choose_height, collect
 from kreid.report.page import assemble
 from kreid.types import PaperRow, Progress
 from tfrecords_tools.index import Index, read_index
+
+SUFFIXES = (".html", ".htm")
 
 
 def write_report(
@@ -44,7 +47,7 @@ def write_report(
     Args:
         ranking: what `rank` returned; of large actions the nearest few of each query.
         records: the split's record folder, for thumbnails, roles, jerseys and heights.
-        path: the `.html` file.
+        path: the file; its name ends in `.html` or `.htm`.
         title: the page's heading, such as the run and the split.
         figures: of the same queries, in the same order, from `figures_of`; needed, where labels are known, beside lists
             that were cut, and computed here from whole ones.
@@ -71,6 +74,11 @@ def write_report(
     Example:
         write_report(rank(embeddings), "records/test", "report.html", "two streams, test")
     """
+    _check_kinds(ranking, figures, curve, look, progress, budget)
+    check_path("records", records, "the folder of records that were ranked")
+    check_path("path", path, "the .html file to write")
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"path: expected a name that ends in {' or '.join(SUFFIXES)}, received {received(path)}")
     _check(ranking, figures, limit, paper_row)
     labelled = bool((ranking.images.person[np.concatenate([ranking.query, ranking.gallery])] >= 0).all())
     if figures is None and labelled:
@@ -97,10 +105,28 @@ def write_report(
     return Path(path)
 
 
+def _check_kinds(
+    ranking: object, figures: object, curve: object, look: object, progress: object, budget: object
+) -> None:
+    check_kind("ranking", ranking, Ranking)
+    for name, value, kind in (("figures", figures, QueryFigures), ("curve", curve, Curve)):
+        if value is not None:
+            check_kind(name, value, kind)
+    for name, value, of in (
+        ("look", look, "pairs of rows, such as what kreid.report.pair_looks gives"),
+        ("progress", progress, "the records read and their total"),
+    ):
+        if value is not None:
+            check_function(name, value, of)
+    check_number("budget", budget, whole=False)
+
+
 def _check(ranking: Ranking, figures: QueryFigures | None, limit: int | None, paper_row: PaperRow | None) -> None:
     check_paper_row(paper_row)
     if figures is not None and not np.array_equal(figures.bbox, ranking.images.bbox[ranking.query]):
         raise ValueError("figures: expected those of the ranking's queries, in its order; give `figures_of` the same")
+    if limit is not None:
+        check_number("limit", limit)
     if limit is not None and limit < 1:
         raise ValueError(f"limit: expected at least 1 query to list, or None, received {limit}")
     if not len(ranking):

@@ -25,7 +25,7 @@ import numpy as np
 from kreid.config.dotted import differences
 from kreid.config.loading import load_config
 from kreid.config.sections import Config
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_path
 from kreid.files.atomic import is_partial, remove_partial
 from kreid.runs import checkpoints
 from kreid.runs.weights import DIGEST, WEIGHTS, read_weights, weights_digest
@@ -39,6 +39,7 @@ LOG = "log.csv"
 SUMMARY = "summary.json"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
+RESUME = "--resume, in Python resume=True"  # what to say of it where nobody knows who reads it
 _LONGEST = 150  # bytes of the names of other runs that a result's own may hold
 
 # What a resumed run may have otherwise: the weights so far would have been the same. So would they with other epochs,
@@ -54,7 +55,7 @@ def check_new(run: str | Path) -> None:
     """
     run = Path(run)
     if run.exists() and (not run.is_dir() or not all(map(_is_passing, run.iterdir()))):
-        raise ConfigError(f"{run}: exists already; give another --out, remove it, or go on with --resume")
+        raise ConfigError(f"{run}: exists already; give another folder, remove it, or go on there ({RESUME})")
 
 
 def check_resume(run: str | Path, config: Config) -> None:
@@ -73,7 +74,7 @@ def check_resume(run: str | Path, config: Config) -> None:
         raise ConfigError(f"{run}: cannot resume with another configuration ({', '.join(changes[:4])})")
     left = [name for name in (WEIGHTS, LOG, SUMMARY) if (Path(run) / name).exists()]
     if left and not checkpoints.newest(Path(run) / CHECKPOINTS):
-        raise ConfigError(f"{run}: has {left[0]}, but no state in {CHECKPOINTS} to go on from; give another --out")
+        raise ConfigError(f"{run}: has {left[0]}, but no state in {CHECKPOINTS} to go on from; give another folder")
 
 
 @contextlib.contextmanager
@@ -145,6 +146,7 @@ def load_config_of(run: str | Path) -> Config:
     Raises:
         ConfigError: where the folder is no run, or its configuration none.
     """
+    check_path("run", run, "the folder that kreid-train wrote")
     path = Path(run) / CONFIG
     if not path.is_file():
         raise ConfigError(f"{run}: not a run folder, it has no {CONFIG}; give the folder that kreid-train wrote")

@@ -74,8 +74,8 @@ def weights_digest(run: str | Path) -> str:
 def _existing(run: Path) -> Path:
     if not (run / WEIGHTS).is_file():
         raise ValueError(
-            f"{run}: no {WEIGHTS}; wait for the first epoch, or go on with kreid-train --resume; restore a copy if it "
-            "was there"
+            f"{run}: no {WEIGHTS}; wait for the first epoch, or go on training (kreid-train --resume); restore a copy "
+            "if it was there"
         )
     return run / WEIGHTS
 

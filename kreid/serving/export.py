@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kreid.data.file_errors import as_os_error
 from kreid.data.images import resize
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_kind, check_path
 from kreid.files.atomic import write_json
 from kreid.serving.contracts import CONTRACTS
 from kreid.serving.encoded import decode_files
@@ -63,6 +63,8 @@ def export(
         >>> version.name
         '1'
     """
+    check_kind("model", model, keras.Model)
+    check_path("out", out, "what to write: a folder of versions, or a file")
     asked = {"format": format, "contract": contract, "precision": precision}
     known = {"format": (SAVED_MODEL, *FILES), "contract": tuple(CONTRACTS), "precision": PRECISIONS}
     if format == SAVED_MODEL:
@@ -188,10 +190,10 @@ def _check(folder: Path, crops: Crops, max_pixels: int) -> Written:
     found = signatures["checked"](image_bytes=tf.constant(_files(crops)))
     taken = np.array([crop.shape[0] * crop.shape[1] <= max_pixels for crop in crops.own])
     if found["ok"].numpy().tolist() != taken.tolist():
-        raise ValueError("--format saved_model: does not take the images that it should; nothing is kept of it")
+        raise ValueError("format saved_model: does not take the images that it should; nothing is kept of it")
     distances = cosine_distance(found["embedding"].numpy()[taken], crops.embeddings[taken])
     distance = max(crops.distance(run, any_size=True), float(distances.max(initial=0)))
-    check_distance(distance, "--format saved_model")
+    check_distance(distance, "format saved_model")
     return Written(folder, distance, run)
 
 

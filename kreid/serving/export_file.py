@@ -67,12 +67,12 @@ def export_file(
         except ImportError as error:  # it is there, and lacks a library of the system or another package
             names = ", ".join(line.packages)
             raise ConfigError(
-                f"--format {format}: of {names} one cannot be loaded ({one_line(error)}); install it again"
+                f"format {format}: of {names} one cannot be loaded ({one_line(error)}); install it again"
             ) from error
         except Exception as error:  # of many types: converters say in their own ways what they do not know
-            raise ValueError(f"--format {format}: cannot hold this network ({one_line(error)})") from error
+            raise ValueError(f"format {format}: cannot hold this network ({one_line(error)})") from error
         distance = crops.distance(lambda images: run(np.asarray(takes.feed(images))), any_size=not takes.fixed)
-        check_distance(distance, f"--format {format}", precision)
+        check_distance(distance, f"format {format}", precision)
         _publish(folder, partial, path)
     return Written(path, distance, lambda images: run(np.asarray(takes.feed(images))))
 

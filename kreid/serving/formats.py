@@ -42,11 +42,11 @@ class Format:
         """
         if precision not in self.precisions:
             known = ", ".join(self.precisions)
-            raise ConfigError(f"--precision {precision}: {self.name} is written in {known} here; choose another format")
+            raise ConfigError(f"precision {precision}: {self.name} is written in {known} here; choose another format")
         for package in self.packages:
             if importlib.util.find_spec(package) is None:
                 raise ConfigError(
-                    f'--format {self.name}: needs {package}, which is not installed: pip install "kreid[{self.name}]"'
+                    f'format {self.name}: needs {package}, which is not installed: pip install "kreid[{self.name}]"'
                 )
 
     def check_name(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class Format:
             ConfigError: naming the ending.
         """
         if path.suffix != self.suffix:
-            raise ConfigError(f"--out {path}: expected a name that ends in {self.suffix}, as files of {self.name} do")
+            raise ConfigError(f"out {path}: expected a name that ends in {self.suffix}, as files of {self.name} do")
 
     def load(self) -> ModuleType:
         """Return the module; TensorFlow is imported here."""

@@ -23,14 +23,14 @@ def check_versions(out: str | Path) -> Path:
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out}: is a file; give a folder for versions")
+        raise ConfigError(f"out {out}: is a file; give a folder for versions")
     for line in FILES.values():
         if out.suffix == line.suffix and not out.exists():
-            raise ConfigError(f"--out {out}: is a name of {line.name}; give that format, or a folder for versions")
+            raise ConfigError(f"out {out}: is a name of {line.name}; give that format, or a folder for versions")
     strange = [character for character in _PATTERN if character in str(out.resolve())]
     if strange:
         raise ConfigError(
-            f"--out {out}: TensorFlow cannot load a model from a path with {' '.join(strange)} in it, which is "
+            f"out {out}: TensorFlow cannot load a model from a path with {' '.join(strange)} in it, which is "
             f"{out.resolve()}; give another folder"
         )
     return out

@@ -36,7 +36,7 @@ class Failures:
     def last_good(self) -> str:
         """The state to go on from, if there is one."""
         state = checkpoints.newest(self.out / runs.CHECKPOINTS)
-        return f"the last good state is {state}, to go on from with --resume" if state else "there is no state yet"
+        return f"the last good state is {state}, to go on from ({runs.RESUME})" if state else "there is no state yet"
 
     def diverged(self, state: State, loss: float, index: Index, rows: np.ndarray) -> DivergedError:
         """A loss, or else a gradient, that is not finite.

@@ -14,7 +14,7 @@ from kreid.config.dotted import flatten
 from kreid.config.loading import as_config
 from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_function, check_path, received
 from kreid.losses.table import CLASSIFIERS
 from kreid.runs import checkpoints
 from kreid.training.loop import Hook, Trainer
@@ -64,6 +64,14 @@ def train(
         >>> sorted(path.name for path in run.glob("*.h5"))
         ['model.weights.h5']
     """
+    check_path("data", data, "what kreid-convert wrote")
+    check_path("out", out, "the run folder to write")
+    if on_validation is not None:
+        check_function("on_validation", on_validation, "the epochs done and the epoch's figures")
+    if held_out is not None and np.asarray(held_out).dtype.kind not in "iu":
+        raise ConfigError(
+            f"held_out: expected numbers of training actions, or of people, received {received(held_out)}"
+        )
     config, out, cluster = as_config(config), Path(out), read_cluster()
     training_set = load_training_set(config, data, held_out)
     valid = _find_valid(config, training_set)

@@ -145,7 +145,7 @@ class SavedStates:
             return None
         if state.data != data:
             raise ConfigError(
-                f"--data: {self.out} was trained on {state.data}, received {data}; give the same records, or "
+                f"data: {self.out} was trained on {state.data}, received {data}; give the same records, or "
                 "start a new run"
             )
         return state

@@ -215,7 +215,7 @@ def _difference(cluster: Cluster, facts: dict[str, Any], lines: dict[int, dict])
             first, more = names[0], ", ".join(names[1:4]) + (", ..." if len(names) > 4 else "")
             return (
                 f"{cluster.name(index)} has {first} {theirs.get(first)}, {cluster.name(0)} {facts.get(first)}; "
-                f"{f'they also differ in {more}; ' if more else ''}give all the same configuration, --data and --out"
+                f"{f'they also differ in {more}; ' if more else ''}give all the same configuration, data and run folder"
             )
     return None
 

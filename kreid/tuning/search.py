@@ -13,7 +13,7 @@ import numpy as np
 from kreid import runs
 from kreid.config.loading import dump
 from kreid.config.sections import Config
-from kreid.errors import ConfigError, DivergedError
+from kreid.errors import ConfigError, DivergedError, check_kind, check_number, check_path
 from kreid.files.atomic import atomic_file
 from kreid.tuning.folds import check_batches, check_scores, describe_data, make_folds
 from kreid.tuning.process import TrainingProcess
@@ -74,6 +74,13 @@ def tune(
         >>> best.name
         'best.yaml'
     """
+    check_kind("space", space, Space)
+    check_path("data", data, "what kreid-convert wrote")
+    check_path("out", out, "the study's folder")
+    check_number("folds", folds)
+    check_number("trials", trials)
+    if trials < 1:
+        raise ConfigError(f"trials: expected 1 or more, received {trials}")
     progress = Progress(quiet)
     search = _Search(space, Path(data), Path(out), folds, objective, prune, progress)
     with search.study, contextlib.closing(progress):

@@ -25,7 +25,7 @@ from kreid.config.dotted import set_key
 from kreid.config.loading import check, complaints, known_keys, load_tree, place_of, read_yaml
 from kreid.config.sections import Config
 from kreid.config.values import Integer, Number, Positive, Section
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, check_path
 from kreid.losses.table import weight_keys_by_key
 
 if TYPE_CHECKING:
@@ -234,6 +234,8 @@ def read_space(path: str | Path, config: str | Path, overrides: list[str] | tupl
         >>> len(space.entries)
         5
     """
+    check_path("path", path, "a space's YAML file, or the name of a shipped one")
+    check_path("config", config, "a configuration's YAML file, or the name of a shipped one")
     tree = load_tree(config, overrides)
     found = read_yaml(path, "space", _SUCH_AS, "spaces")
     _check_base(tree, list(found), f"configuration {config}")

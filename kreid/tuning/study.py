@@ -90,7 +90,7 @@ class Study:
         if changes:
             raise ConfigError(
                 f"{self.folder}: its trials were made otherwise and cannot be compared with these "
-                f"({', '.join(changes[:4])}); give another --out"
+                f"({', '.join(changes[:4])}); give another folder"
             )
 
     def __enter__(self) -> Self:
@@ -240,7 +240,7 @@ def check_folder(folder: Path) -> None:
     """
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (folder / STORE).exists() and not (folder / "lock").exists():
-        raise ConfigError(f"--out {folder}: exists already and is no study; give another folder")
+        raise ConfigError(f"{folder}: exists already and is no study; give another folder")
 
 
 def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
@@ -256,7 +256,7 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
     if path.exists() and path.stat().st_size:
         with path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:
-                raise ValueError(f"{path}: not an SQLite store; restore it, or give another --out")
+                raise ValueError(f"{path}: not an SQLite store; restore it, or give another folder")
 
     # The connection is made here: in a URL, characters such as ? or { in a folder's name would mean something else.
     def connect() -> sqlite3.Connection:

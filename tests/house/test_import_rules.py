@@ -52,7 +52,7 @@ ARROWS = {
     "kreid.weights": ("files",),
     "kreid.layers": ("types",),
     "kreid.losses": ("errors", "layers", "types"),
-    "kreid.ranking": ("files",),
+    "kreid.ranking": ("errors", "files"),
     "kreid.config": ("errors", "losses"),
     "kreid.models": ("errors", "layers", "types", "weights"),
     "kreid.data": ("config", "errors", "layers", "ranking", "types"),
@@ -78,7 +78,7 @@ ARROWS = {
         "runs",
         "types",
     ),
-    "kreid.report": ("data", "files", "look", "pages", "pictures", "ranking", "types"),
+    "kreid.report": ("data", "errors", "files", "look", "pages", "pictures", "ranking", "types"),
     "kreid.tuning": ("config", "data", "errors", "files", "losses", "runs", "training"),
 }
 # What a command imports before it has checked its arguments must not load these.

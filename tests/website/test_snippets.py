@@ -12,7 +12,7 @@ from tiny_runs import make_run, script
 from kreid.config.loading import dump
 from website.paths import PAGES
 
-RUN = {"getting_started.md", "formats.md", "how_to/tracker.md"}
+RUN = {"getting_started.md", "formats.md", "how_to/own_footage.md", "how_to/search_and_match.md", "how_to/tracker.md"}
 ELSEWHERE = {
     "records.md",
     "adding_a_backbone.md",
@@ -34,6 +34,7 @@ def place(tmp_path_factory, records, tiny_one):
     (folder / "configs" / "two_stream.yaml").write_text(dump(tiny_one), encoding="utf-8")
     (folder / "records").symlink_to(records)
     make_run(folder / "saved_models" / "two_stream", tiny_one)
+    (folder / "run").symlink_to(folder / "saved_models" / "two_stream")
     return folder
 
 
@@ -49,7 +50,8 @@ def test_every_snippet_is_run():
     assert pages == RUN | ELSEWHERE
 
 
-def test_the_first_lines_lead_from_records_to_scores(place):
+def test_the_first_lines_lead_from_records_to_scores(place, monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")  # the lines about TensorFlow's own words would leave it set
     said = run("getting_started.md", place)
     assert said["config"].train.epochs == 5
     assert len(said["ranking"].query)
@@ -73,3 +75,28 @@ def test_vectors_are_read_as_the_page_of_formats_says(place, records):
     assert done.returncode == 0, done.stderr
     said = run("formats.md", place)
     np.testing.assert_allclose(said["similarity"], [[1]], rtol=1e-5)
+
+
+def test_own_footage_has_intervals(place, capsys):
+    said = run("how_to/own_footage.md", place)
+    assert said["name"] == "rank5"
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-2].startswith("rank1 ")
+    assert " 95 % interval " in shown[-2]
+    low, mean, high = said["interval"].low, said["interval"].mean, said["interval"].high
+    assert 0 <= low <= mean <= high <= 1
+
+
+def test_tracks_are_matched_as_the_command_does(place, records, capsys):
+    images = sorted((records.parent / "tree").rglob("*.png"))[:4]
+    for image, track in zip(images, ("left/7", "left/9", "right/a", "right/b"), strict=True):
+        (place / "crops" / track).mkdir(parents=True)
+        shutil.copy(image, place / "crops" / track / "1.png")
+    said = run("how_to/search_and_match.md", place)
+    assert len(said["pairs"]) == len(capsys.readouterr().out.splitlines()) > 0
+    written = place / "matches"
+    assert (written / "matches.html").is_file()
+    line = ["kreid-match", "run", "crops", "--one-to-one", "--most", "0.9", "--pool", "weighted", "--out", "commanded"]
+    done = script(*line, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert (written / "matches.csv").read_bytes() == (place / "commanded" / "matches.csv").read_bytes()

@@ -47,15 +47,15 @@ def refused(run_folder, records, tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (("--format", "tensorrt"), "'tensorrt' is not one of 'saved_model', 'onnx'"),
-        (("--format", "onnx", "--out", "model.xml"), "--out model.xml: expected a name that ends in .onnx"),
+        (("--format", "onnx", "--out", "model.xml"), "out model.xml: expected a name that ends in .onnx"),
         (("--format", "onnx", "--out", "."), "a folder, expected the name of a file"),
-        (("--format", "openvino", "--precision", "int8"), "--precision int8: openvino is written in"),
+        (("--format", "openvino", "--precision", "int8"), "precision int8: openvino is written in"),
         (("--input", "tracker"), "--input tracker: a saved_model is written with images"),
         (("--precision", "int8"), "--precision int8: a saved_model is written with float32"),
         (("--check", "nowhere"), "--check nowhere: no such folder"),
         (("--split", "valid"), "--split valid: is of --check"),
         (("--format", "onnx", "--max-pixels", "9"), "--max-pixels: of a saved_model alone"),
-        (("--out", "model.onnx"), "--out model.onnx: is a name of onnx"),
+        (("--out", "model.onnx"), "out model.onnx: is a name of onnx"),
         (("--check", "{records}", "--split", "train"), "the training set has no queries"),
         (("--max-pixels", "0"), "--max-pixels"),
     ],
@@ -71,7 +71,7 @@ def test_a_missing_package_is_named_with_its_extra(refused, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else found(name))
     code, said = refused("{run}", "--format", "onnx")
     assert code == 2
-    assert said == 'error: --format onnx: needs tf2onnx, which is not installed: pip install "kreid[onnx]"\n'
+    assert said == 'error: format onnx: needs tf2onnx, which is not installed: pip install "kreid[onnx]"\n'
 
 
 def test_a_withheld_split_cannot_tell_what_a_file_costs(refused):

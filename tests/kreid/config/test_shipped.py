@@ -68,7 +68,7 @@ def test_a_path_and_a_name(tmp_path):
 @pytest.mark.parametrize(
     "given, words",
     [
-        (7, "config: expected a Config, a dict, YAML or the path of a YAML file, received int"),
+        (7, "config: expected a Config, a dict, YAML or the path of a YAML file, received 7"),
         (" ", "config: expected a Config, a dict, YAML or the path of a YAML file, received an empty text"),
         ({"model": {"embedder": "one_stream"}, "train": {"epoch": 3}}, "train.epoch: unknown key; did you mean epochs"),
         ("- one\n- two\n", "configuration: expected keys such as `model:`, received list"),

@@ -7,6 +7,7 @@ from configurations import changed
 from look_toy import KNEE, NOSE, sketch, toy
 
 from kreid.config.loading import load_config
+from kreid.errors import ConfigError
 from kreid.layers.bilinear import BilinearPooling
 from kreid.look.pairs import PARTS, _spread
 from kreid.look.viewer import Viewer, relative
@@ -191,6 +192,22 @@ def test_names_without_a_pose_network_come_with_a_note(tiny, tiny_one, two_strea
 def test_only_embedders_can_be_looked_into(two_stream):
     with pytest.raises(ValueError, match="model: expected one that build_model"):
         Viewer(two_stream.get_layer("appearance"))
+
+
+def test_what_cannot_be_looked_at_is_refused_in_a_line(two_stream, tiny):
+    viewer = Viewer(two_stream)
+    height, width = viewer.image_size
+    for images in (np.zeros((2, 3)), np.zeros((1, height + 1, width, 3)), "a.png"):
+        with pytest.raises(ConfigError, match=rf"^images: expected \(N, {height}, {width}, 3\), RGB 0-255, received "):
+            viewer.see(images)
+    with pytest.raises(ConfigError, match=r"^layers: expected a list of names, received 'conv1'; give \['conv1'\]$"):
+        viewer.see(np.zeros((1, height, width, 3)), "conv1")
+    with pytest.raises(ConfigError, match="^second: expected a Seen, received 2; give what `see` returned$"):
+        viewer.compare(viewer.see(np.zeros((1, height, width, 3)))[0], 2)
+    with pytest.raises(
+        ConfigError, match="^config: expected the model section of a configuration, received a Config; "
+    ):
+        Viewer(two_stream, tiny)
 
 
 def test_key_points_in_openposes_order():

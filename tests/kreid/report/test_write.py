@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import inspect
 import io
+import pydoc
 import re
 from dataclasses import replace
 
@@ -13,6 +15,8 @@ from PIL import Image
 from ranking_cases import count_matching
 from tiny_report import make_ranking
 
+import kreid
+from kreid.errors import ConfigError
 from kreid.ranking.figures import QueryFigures
 from kreid.ranking.files import to_json
 from kreid.ranking.lists import Ranking
@@ -340,3 +344,29 @@ def test_progress_counts_to_the_end(tiny):
     seen = []
     write_report(ranking, records, path, "A run", progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (18, 18)
+
+
+@pytest.mark.parametrize("name", ["page.txt", "page", "page.html.gz"])
+def test_a_page_has_the_name_of_one(tmp_path, name):
+    ranking, records = make_ranking(tmp_path)
+    with pytest.raises(ConfigError, match=r"^path: expected a name that ends in \.html or \.htm, received '.*page"):
+        write_report(ranking, records, tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["PAGE.HTM", "page.html"])
+def test_both_endings_will_do(tmp_path, name):
+    ranking, records = make_ranking(tmp_path)
+    assert write_report(ranking, records, tmp_path / name).is_file()
+
+
+def test_help_says_at_once_how_a_report_is_called():
+    text = pydoc.render_doc(kreid.report, renderer=pydoc.plaintext)
+    head = text[: text.index("Example:")]
+    assert 'kreid.report(ranking, records, path, title="Ranking", **options) -> Path' in head.splitlines()[3]
+    named, further = [], []
+    for name, parameter in inspect.signature(write_report).parameters.items():
+        (further if parameter.kind is parameter.KEYWORD_ONLY else named).append(name)
+    assert re.findall(r"^ {8}(\w+): ", head, flags=re.M)[: len(named)] == named
+    assert all(f"`{name}`" in head for name in further)
+    assert [*inspect.signature(kreid.report).parameters] == [*named, "options"]

@@ -8,7 +8,7 @@ from configurations import changed
 
 from kreid.config.loading import dump
 from kreid.errors import ConfigError
-from kreid.runs.folder import CONFIG, check_resume, network_digest, result_path, run_names
+from kreid.runs.folder import CONFIG, check_new, check_resume, network_digest, result_path, run_names
 from kreid.runs.weights import WEIGHTS
 
 
@@ -67,3 +67,12 @@ def test_a_network_is_its_weights_and_its_model(tmp_path, tiny_one, weights, cha
         (tmp_path / name / WEIGHTS).write_bytes(content)
         digests.append(network_digest(tmp_path / name))
     assert (digests[0] == digests[1]) == same
+
+
+def test_a_folder_that_is_taken_is_told_to_who_calls_and_to_who_types(tmp_path):
+    (tmp_path / "log.csv").touch()
+    with pytest.raises(ConfigError) as raised:
+        check_new(tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path}: exists already; give another folder, remove it, or go on there (--resume, in Python resume=True)"
+    )

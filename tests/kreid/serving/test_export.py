@@ -238,6 +238,6 @@ def test_a_version_says_what_it_is(model, tmp_path):
 @pytest.mark.usefixtures("traced")
 def test_what_computes_something_else_gets_no_number(model, tmp_path, monkeypatch):
     monkeypatch.setattr("kreid.serving.written.LIMIT", -1.0)
-    with pytest.raises(ValueError, match="--format saved_model: computes other embeddings than the network"):
+    with pytest.raises(ValueError, match="format saved_model: computes other embeddings than the network"):
         export(model, tmp_path)
     assert not list(tmp_path.iterdir())

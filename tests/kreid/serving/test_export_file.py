@@ -152,7 +152,7 @@ def test_what_computes_something_else_leaves_what_was_there(model, tmp_path, mon
     path = tmp_path / "tiny.onnx"
     path.write_text("older")
     monkeypatch.setattr(written, "LIMIT", -1)
-    with pytest.raises(ValueError, match=r"--format onnx: computes other embeddings than the network, .* nothing is"):
+    with pytest.raises(ValueError, match=r"format onnx: computes other embeddings than the network, .* nothing is"):
         export_file(model, path, "onnx", "tracker")
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
@@ -215,9 +215,9 @@ def test_a_failed_file_leaves_nothing(model, tmp_path, monkeypatch, name, error,
 
 
 def test_what_cannot_be_is_told_before_the_work(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match=r"--out .*tiny.xml: expected a name that ends in .onnx"):
+    with pytest.raises(ConfigError, match=r"out .*tiny.xml: expected a name that ends in .onnx"):
         export_file(None, tmp_path / "tiny.xml", "onnx")
-    with pytest.raises(ConfigError, match="--precision int8: openvino is written in float32, float16 here"):
+    with pytest.raises(ConfigError, match="precision int8: openvino is written in float32, float16 here"):
         export_file(None, tmp_path / "tiny.xml", "openvino", precision="int8")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else True)
     with pytest.raises(ConfigError, match=r'needs onnxruntime, .* pip install "kreid\[onnx\]"'):

@@ -69,7 +69,7 @@ def test_a_failed_version_leaves_nothing(tmp_path):
 def test_what_tensorflow_takes_for_a_pattern_is_refused(tmp_path, name):
     (tmp_path / "link").symlink_to(tmp_path / name)
     for out in (tmp_path / name / "serving", tmp_path / name, tmp_path / "link" / "serving"):
-        with pytest.raises(ConfigError, match="--out .*: TensorFlow cannot load a model from a path with "):
+        with pytest.raises(ConfigError, match="out .*: TensorFlow cannot load a model from a path with "):
             check_versions(out)
     assert not (tmp_path / name).exists()
 

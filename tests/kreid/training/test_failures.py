@@ -26,7 +26,8 @@ def out(tmp_path):
 
 
 def last_good(out):
-    return f"the last good state is {out}/checkpoints/state-00002-0000000.npz, to go on from with --resume"
+    state = out / "checkpoints" / "state-00002-0000000.npz"
+    return f"the last good state is {state}, to go on from (--resume, in Python resume=True)"
 
 
 def exactly(said):

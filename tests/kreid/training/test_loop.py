@@ -154,7 +154,7 @@ def test_a_signal_while_an_epoch_is_validated_tells_where_to_go_on_from(make, ca
     monkeypatch.setattr(type(trainer.step), "finish", validating)
     with pytest.raises(signalled):
         trainer.run(None, quiet=True)
-    assert f"stopped; the last good state is {state}, to go on from with --resume" in caplog.text
+    assert f"stopped; the last good state is {state}, to go on from (--resume, in Python resume=True)" in caplog.text
 
 
 def test_what_a_hook_raises_ends_the_run_after_the_epoch_is_kept(make, done):

@@ -78,7 +78,7 @@ def test_what_stops_a_run_names_the_last_good_state(records, tiny_one, tmp_path,
     trainer = Trainer(config, training_set, make_strategy(), tmp_path / "run")
     trainer.write_config()
     state = tmp_path / "run" / "checkpoints" / "state-00001-0000000.npz"
-    last_good = f"; the last good state is {state}, to go on from with --resume"
+    last_good = f"; the last good state is {state}, to go on from (--resume, in Python resume=True)"
 
     def fails(spoil, message):
         with pytest.raises(ValueError, match=message + re.escape(last_good)) as error:
@@ -225,7 +225,7 @@ def test_a_signal_to_stop_waits_for_a_state(records, tiny_one, tmp_path, caplog,
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     state = tmp_path / "run" / "checkpoints" / "state-00000-0000002.npz"
     assert checkpoints.newest(state.parent) == state
-    assert f"stopped; the last good state is {state}, to go on from with --resume" in caplog.text
+    assert f"stopped; the last good state is {state}, to go on from (--resume, in Python resume=True)" in caplog.text
     trainer._count = count
     trainer.restore()
     trainer.run(None, quiet=True)
@@ -281,5 +281,5 @@ def test_other_records_are_no_way_to_resume(records, tiny_one, tmp_path):
     run = train(config, records, tmp_path / "run", quiet=True)
     synthetic.draw(tmp_path / "tree", {"train": 3}, seed=6)
     writer.convert(tmp_path / "tree", tmp_path / "others", progress=False)
-    with pytest.raises(ConfigError, match=r"--data: .*run was trained on 242 images \(\w+\), received \d+ images"):
+    with pytest.raises(ConfigError, match=r"data: .*run was trained on 242 images \(\w+\), received \d+ images"):
         train(config, tmp_path / "others", run, resume=True, quiet=True)

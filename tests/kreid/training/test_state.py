@@ -161,7 +161,7 @@ def test_there_may_be_no_state_yet(tmp_path, caplog):
 def test_a_state_of_other_records_is_refused(tmp_path):
     saved = SavedStates(tmp_path, Train(), variables(1))
     saved.save(State(data="8 images (abc)"))
-    message = rf"--data: {tmp_path} was trained on 8 images \(abc\), received 9 images \(def\); give the same records"
+    message = rf"data: {tmp_path} was trained on 8 images \(abc\), received 9 images \(def\); give the same records"
     with pytest.raises(ConfigError, match=message):
         saved.restore("9 images (def)")
 

@@ -123,7 +123,7 @@ def test_a_worker_with_other_facts_stops_all(cluster_of, theirs, said, more):
         assert isinstance(error, ConfigError)
         also = f"they also differ in {more}" if more else ""
         assert str(error) == (
-            f"worker 1 ({other}) has {said.format(chief)}{also}give all the same configuration, --data and --out"
+            f"worker 1 ({other}) has {said.format(chief)}{also}give all the same configuration, data and run folder"
         )
 
 
