@@ -19,7 +19,8 @@ from tfrecords_tools import synthetic, writer
 def with_vectors(vectors: np.ndarray, records: Path) -> Embeddings:
     """Vectors (M, D), a row for each image of `records` in its order, with the labels that the records hold."""
     images = read_groundtruth(records)
-    return Embeddings(vectors, images.person, images.action, images.bbox, images.is_query, camera=images.camera)
+    labels = (images.person, images.action, images.bbox, images.is_query)
+    return Embeddings(vectors, *labels, camera=images.camera, protocol=images.protocol)
 
 
 def foreign_vectors(records: Path, noise: float, seed: int) -> np.ndarray:

@@ -196,7 +196,7 @@ def read_info(out: str | os.PathLike) -> Info:
     path = Path(out) / INFO_NAME
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {Path(out)}")
-    return parse_info(path)
+    return parse_info(path.read_bytes(), path)
 
 
 def split_folder(data: str | os.PathLike, split: str) -> Path:

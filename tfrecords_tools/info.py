@@ -43,15 +43,18 @@ class Info(TypedDict):
     splits: dict[str, SplitInfo]
 
 
-def parse_info(path: Path) -> Info:
-    """Read a file `info.json`; `index.read_info` of its folder completes what a conversion left half done before.
+def parse_info(content: bytes, path: str | Path) -> Info:
+    """Return what the content of a file `info.json` says; `index.read_info` completes a half-done conversion before.
+
+    Args:
+        content: of the file.
+        path: where it stands, for errors.
 
     Raises:
         ValueError: it is unreadable or of another schema version.
-        OSError: it cannot be opened.
     """
     try:
-        info: Info = load_json(path.read_bytes())
+        info: Info = load_json(content)
         version = info["schema_version"]
         splits = {name: {**_BEFORE, **split} for name, split in info["splits"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -63,3 +66,24 @@ def parse_info(path: Path) -> Info:
         )
     info["splits"] = cast(dict[str, SplitInfo], splits)
     return info
+
+
+def protocol_of_split(info: Info, split: str, path: str | Path) -> str:
+    """Return how the queries of a split are scored by default.
+
+    Args:
+        info: of its set.
+        split: the name of its folder. One that is not told of has been renamed or copied: it is scored as the others.
+        path: where `info.json` stands, for errors.
+
+    Raises:
+        ValueError: the split is not told of, and the others are scored in several ways.
+    """
+    told = info["splits"].get(split)
+    protocols = sorted({str(one["protocol"]) for one in ([told] if told else info["splits"].values())})
+    if len(protocols) > 1:
+        raise ValueError(
+            f"{path}: says nothing of {split}, and the other splits are scored by {' and '.join(protocols)}; give the "
+            f"folder the name that it was converted with, or {AGAIN}"
+        )
+    return protocols[0] if protocols else str(_BEFORE["protocol"])

@@ -23,6 +23,7 @@ from kreid.files.parquet import write_parquet
 from kreid.runs.folder import network_digest
 from tfrecords_tools.images import load_images
 from tfrecords_tools.index import INDEX_NAME
+from tfrecords_tools.info import INFO_NAME, parse_info, protocol_of_split
 from tfrecords_tools.pipelines.addresses import exists, files_below, is_remote, place_of, read, write
 from tfrecords_tools.pipelines.run import run_each
 from tfrecords_tools.records import read_frames
@@ -138,6 +139,10 @@ class _Embed:
             examples = [_labels(record) for record in _records(sources)]
             vectors = embed_encoded(model, (image for image, _ in examples), len(examples), settings=settings)
             columns = {name: np.array([labels[name] for _, labels in examples]) for name in examples[0][1]}
+            if (columns["camera"] < 0).all():
+                del columns["camera"]
+            else:
+                made["protocol"] = np.array(_protocol(sources[0]))
             return {"vectors": vectors} | columns | made
         vectors = embed_encoded(model, _images(sources), len(sources), settings=settings)
         return {"vectors": vectors, "path": np.array(sources)} | made
@@ -162,8 +167,17 @@ def _labels(record: bytes) -> tuple[bytes, dict[str, int | bool]]:
     """The image of a record, and what is known of it."""
     feature = tf.train.Example.FromString(record).features.feature
     labels = {name: feature[name].int64_list.value[0] for name in ("person", "action", "bbox")}
+    camera = feature["camera"].int64_list.value[0] if "camera" in feature else -1  # unknown to version 1
     is_query = feature["subset"].bytes_list.value[0] == b"query"
-    return feature["image"].bytes_list.value[0], {**labels, "is_query": is_query}
+    return feature["image"].bytes_list.value[0], {**labels, "is_query": is_query, "camera": camera}
+
+
+def _protocol(source: str) -> str:
+    """How the split that a file of records belongs to is scored."""
+    split, _, _ = source.rpartition("/")
+    folder, _, name = split.rpartition("/")
+    told = f"{folder}/{INFO_NAME}"
+    return protocol_of_split(parse_info(read(place_of(told)), told), name, told)
 
 
 def _load(run: str) -> tuple[keras.Model, str]:

@@ -142,9 +142,7 @@ def _locally(run_folder: Path, source: list[Path] | Path, settings: "Evaluation"
     model = load_model(run_folder)
     with counted("embedding") as progress:
         if isinstance(source, Path):
-            embeddings = embed_records(model, source, progress=progress, settings=settings)
-            names = ("vectors", "person", "action", "bbox", "is_query")
-            return {name: getattr(embeddings, name) for name in names} | made
+            return embed_records(model, source, progress=progress, settings=settings).arrays() | made
         vectors = embed_files(model, source, progress=progress, settings=settings)
     return {"vectors": vectors, "path": np.array([str(path) for path in source])} | made
 

@@ -78,14 +78,14 @@ def export(
     check_run(run_folder)
     if max_pixels != MAX_PIXELS and format_ != FormatName.saved_model:
         raise ConfigError(f"--max-pixels: of a saved_model alone; leave it out with --format {format_}")
-    records = _check_records(check, split)
+    records, protocol = _check_records(run_folder, check, split)
     if format_ == FormatName.saved_model:
         model, exported = _export_versions(run_folder, out, input_, precision, max_pixels)
     else:
         model, exported = _export_file(run_folder, out, FILES[format_], input_, precision, records)
     print(f"largest cosine distance from the network on 32 drawn crops: {exported.distance:.1e}")
     if records:
-        _print_cost(model, exported, records, split)
+        _print_cost(model, exported, records, split, protocol)
     finish(exported.path)
 
 
@@ -125,16 +125,18 @@ def _export_file(
     return model, export_file(model, path, line.name, input_, precision, calibration, describe_run(run_folder))
 
 
-def _check_records(data: Path | None, split: str) -> Path | None:
+def _check_records(run_folder: Path, data: Path | None, split: str) -> tuple[Path | None, str | None]:
+    """Return the records of --check and how they are scored."""
     if data is None:
         if split != SPLIT:
             raise ConfigError(f"--split {split}: is of --check; give both, or neither")
-        return None
+        return None, None
     records = check_split(data, split, option="--check")
     from kreid.config.sections import PLAIN
+    from kreid.runs.folder import load_config_of
 
-    check_labels(records, PLAIN)
-    return records
+    wanted = load_config_of(run_folder).evaluation.protocol
+    return records, check_labels(records, PLAIN.model_copy(update={"protocol": wanted}))
 
 
 def _calibration(model: "keras.Model", records: Path | None) -> "np.ndarray | None":
@@ -149,13 +151,15 @@ def _calibration(model: "keras.Model", records: Path | None) -> "np.ndarray | No
     return sample_images(training, model.input_shape[1:3])
 
 
-def _print_cost(model: "keras.Model", exported: "Written", records: Path, split: str) -> None:
+def _print_cost(model: "keras.Model", exported: "Written", records: Path, split: str, protocol: str | None) -> None:
     from kreid.evaluation.exported import score_exported
     from tfrecords_tools.console.progress import counted
 
     with counted("embedding") as progress:
-        before, after = (100 * scores["mAP"] for scores in score_exported(model, exported.run, records, progress))
-    print(f"{split}: mAP {before:.2f} of the network, {after:.2f} of what was written, {after - before:+.2f}")
+        both = score_exported(model, exported.run, records, progress, protocol)
+    before, after = (100 * scores["mAP"] for scores in both)
+    named = "" if protocol == "action" else f", protocol {protocol}"
+    print(f"{split}{named}: mAP {before:.2f} of the network, {after:.2f} of what was written, {after - before:+.2f}")
 
 
 def main() -> None:

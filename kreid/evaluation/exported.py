@@ -33,19 +33,24 @@ def score_exported(
     run: Callable[[np.ndarray], np.ndarray],
     records: str | Path,
     progress: Progress | None = None,
+    protocol: str | None = None,
 ) -> tuple[Metrics, Metrics]:
     """Score a network and what was written of it on a split.
 
     Args:
         model: the network.
         run: from images of the network's size, RGB 0-255, to embeddings, as `Written.run`.
-        records: a labelled split's folder; its protocol is the records' own.
+        records: a labelled split's folder.
         progress: called with the images done and their total, for each of the two.
+        protocol: as in `kreid.ranking.rank`; None (default) for the records' own.
 
     Returns:
         The figures of `kreid.ranking.evaluate` of the network, and of what was written.
     """
     images = keras.Input(model.input_shape[1:])
     written = keras.Model(images, {"embedding": _Computed(run, model.output["embedding"].shape[-1])(images)})
-    before, after = (evaluate(figures_of(embed(network, records, progress=progress))) for network in (model, written))
+    before, after = (
+        evaluate(figures_of(embed(network, records, progress=progress), protocol=protocol))
+        for network in (model, written)
+    )
     return before, after

@@ -121,7 +121,7 @@ def _entries(
     several = len(members) > 1
     if several:
         for name, member in zip(names, members, strict=True):
-            yield name, member[0], PLAIN
+            yield name, member[0], wanted["plain"]
     for number, (name, settings) in enumerate(wanted.items()):
         plain = "ensemble" if several else "trained"
         yield plain if name == "plain" else name, joined([member[number] for member in members], join), settings

@@ -1,5 +1,6 @@
 """Embeddings and the labels of the images they stand for; NumPy only."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ _ARRAYS = ("vectors", "person", "action", "bbox", "is_query")
 _CAMERA = "camera"  # in files whose images have one
 _PROTOCOL = "protocol"  # in files whose images are scored otherwise than by "action"
 _RECORD = "records/"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,16 +170,23 @@ class Embeddings:
         """Write everything to an uncompressed `.npz`, whole or not at all.
 
         Args:
-            path: the file; it gets `vectors`, `person`, `action`, `bbox`, `is_query`, `camera` where known,
-                `protocol` where it is not "action", and `records/<name>` per record.
+            path: the file; it gets what `arrays` gives.
         """
         check_path("path", path, "the .npz file to write")
+        with atomic_file(path) as file:
+            write_arrays(file, self.arrays())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what a file of them holds.
+
+        That is `vectors`, `person`, `action`, `bbox`, `is_query`, `camera` where known, `protocol` with cameras or
+        where it is not "action", and `records/<name>` per record.
+        """
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {} if self.camera is None else {_CAMERA: self.camera}
-        arrays |= {} if self.protocol == "action" else {_PROTOCOL: np.array(self.protocol)}
-        arrays |= {_RECORD + name: values for name, values in self.records.items()}
-        with atomic_file(path) as file:
-            write_arrays(file, arrays)
+        if self.camera is not None or self.protocol != "action":
+            arrays[_PROTOCOL] = np.array(self.protocol)
+        return arrays | {_RECORD + name: values for name, values in self.records.items()}
 
     @classmethod
     def load(cls, path: str | Path) -> "Embeddings":
@@ -194,13 +203,21 @@ class Embeddings:
         records = {name[len(_RECORD) :]: values for name, values in arrays.items() if name.startswith(_RECORD)}
         try:
             labels = {name: arrays[name] for name in _ARRAYS}
-            return cls(**labels, records=records, camera=arrays.get(_CAMERA), protocol=protocol_in(arrays))
+            return cls(**labels, records=records, camera=arrays.get(_CAMERA), protocol=protocol_in(arrays, path))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
 
-def protocol_in(arrays: Mapping[str, np.ndarray]) -> str:
-    """Return the protocol that the arrays of an `Embeddings` file name; ValueError where that is no text."""
+def protocol_in(arrays: Mapping[str, np.ndarray], path: str | Path) -> str:
+    """Return the protocol that a file of labels names; ValueError where that is no text.
+
+    With cameras and without a protocol, a file is of another program or of an earlier version: a warning says so.
+    """
+    if _PROTOCOL not in arrays and (arrays.get(_CAMERA, np.array(-1)) >= 0).any():
+        _LOG.warning(
+            "%s: has cameras and names no protocol; taken for 'action', give protocol='cross_camera' for the other",
+            path,
+        )
     named = arrays.get(_PROTOCOL, np.array("action"))
     if named.ndim or named.dtype.kind != "U":
         raise ValueError(f"protocol: expected one text, received {named.dtype} of shape {named.shape}")

@@ -58,22 +58,29 @@ def write(ranking: Ranking, path: str | Path) -> Path:
     return Path(path)
 
 
-def read(path: str | Path, groundtruth: Images | Embeddings | str | Path) -> Ranking:
-    """Read a ranking file and check it against the images it ranks. Labels may be withheld.
+def read(path: str | Path, groundtruth: Images | Embeddings | str | Path, protocol: str | None = None) -> Ranking:
+    """Read a ranking file and check it against the images it ranks. By "action", labels may be withheld.
 
     Args:
         path: the ranking file, from any program, or what kreid-search found, see `kreid.ranking.searches`.
         groundtruth: the images: an `Images`, an `Embeddings`, or a file that `read_groundtruth` reads.
+        protocol: which of the images in the file's lists, which are of all of an action, to keep, as in `rank`; None
+            (default) for what the images say.
 
     Returns:
-        The ranking as the file holds it, of all of an action: what another protocol counts, `under` leaves of it. The
-        distances are the places 0, 1, 2, ... in each list, since the file holds none.
+        The ranking; the distances are the images' places 0, 1, 2, ... in the file's lists, since it holds none.
 
     Raises:
         ValueError: the file is larger than any ranking of these images, is not JSON, or is not a complete ranking. One
-            line says for each kind of fault how many there are, and names the first few.
+            line says for each kind of fault how many there are, and names the first few. Or as `Ranking.under`.
     """
-    images = _images(groundtruth)
+    ranking = _read_whole(path, _images(groundtruth))
+    protocol = protocol or ranking.images.protocol
+    return ranking if protocol == ranking.protocol else ranking.under(protocol)
+
+
+def _read_whole(path: str | Path, images: Images) -> Ranking:
+    """Read what a file holds under every protocol: lists of all of an action."""
     answers = _parse(Path(path), images)
     faults = _Faults(images)
     queries, rows, sizes = [], [], []
@@ -124,7 +131,7 @@ def score(
         ValueError: as `read`, or labels are withheld, or others lack that the protocol needs; by then the file is known
             to be a complete ranking.
     """
-    ranking = read(path, groundtruth)
+    ranking = _read_whole(path, _images(groundtruth))
     person = ranking.images.person
     withheld = (person[ranking.query] < 0).any()
     if not withheld:

@@ -192,7 +192,7 @@ def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
         Unit vectors (zero ones stay zero), in the order, and with the labels and records, of the first member.
 
     Raises:
-        ValueError: members differ in their images or labels, or, for "mean", in width.
+        ValueError: members differ in their images, labels or protocol, or, for "mean", in width.
     """
     if how not in ("concat", "mean"):
         raise ValueError(f"how: expected concat or mean, received {how!r}")
@@ -206,6 +206,11 @@ def combine(members: Sequence[Embeddings], how: str = "concat") -> Embeddings:
     parts = []
     for number, member in enumerate(members):
         order, rows = same_rows(first.images, member.images, f"members: number {number}")
+        if member.protocol != first.protocol:
+            raise ValueError(
+                f"members: number 0 is scored by protocol {first.protocol!r}, number {number} by {member.protocol!r}; "
+                "make them alike: dataclasses.replace(embeddings, protocol=...)"
+            )
         if how == "mean" and member.vectors.shape != first.vectors.shape:
             width, other = first.vectors.shape[1], member.vectors.shape[1]
             raise ValueError(f"members: numbers 0 and {number} are {width} and {other} wide; use how='concat'")

@@ -9,7 +9,7 @@ from kreid.errors import check_path
 from kreid.ranking.embeddings import Images, protocol_in
 from kreid.ranking.protocols import PROTOCOLS
 from tfrecords_tools.arrays import read_arrays
-from tfrecords_tools.info import AGAIN, INFO_NAME, parse_info
+from tfrecords_tools.info import AGAIN, INFO_NAME, parse_info, protocol_of_split
 from tfrecords_tools.json_text import load_json
 from tfrecords_tools.sources.soccernet import scan
 
@@ -42,12 +42,15 @@ def read_groundtruth(path: str | Path) -> Images:
             return _scan(path)
         path = found[0] if found else _refuse(path)
     arrays = read_arrays(path, _LABELS) if path.suffix == ".npz" else _read_bbox_info(path)
-    named = protocol_of_records(path.parent) if path.name == _INDEX else None
     camera = arrays.get("camera")
     if camera is not None and np.all(camera == -1):  # as records have it that tell none
         camera = None
+    of_records = path.name == _INDEX and "vectors" not in arrays
+    if of_records and camera is None and not (path.resolve().parent.parent / INFO_NAME).is_file():
+        of_records = False  # an index that was copied alone; without cameras there is one way to score it
+    named = protocol_of_records(path.parent) if of_records else None
     try:
-        protocol = named or protocol_in(arrays)
+        protocol = named or protocol_in(arrays, path)
         person, action, bbox, is_query = (arrays[name] for name in _LABELS)
         images = Images(person, action, bbox, is_query, camera=camera, protocol=protocol)
     except ValueError as error:
@@ -60,16 +63,16 @@ def read_groundtruth(path: str | Path) -> Images:
 def protocol_of_records(folder: Path) -> str:
     """Return what a split of records is ranked and scored by where nothing else is asked for.
 
-    "action" for an index alone, without the `info.json` of its set.
-
     Raises:
-        ValueError: `info.json` is unreadable, or names a protocol that is none of `PROTOCOLS`.
+        ValueError: `info.json` beside the folder is missing or unreadable, or names a protocol that is none of
+            `PROTOCOLS`.
     """
     folder = folder.resolve()
     told = folder.parent / INFO_NAME
-    split = parse_info(told)["splits"].get(folder.name) if told.is_file() else None
-    named = "action" if split is None else split["protocol"]
-    if not isinstance(named, str) or named not in PROTOCOLS:
+    if not told.is_file():
+        raise ValueError(f"{told}: no such file, which says how {folder.name} is scored; copy it along, or {AGAIN}")
+    named = protocol_of_split(parse_info(told.read_bytes(), told), folder.name, told)
+    if named not in PROTOCOLS:
         raise ValueError(
             f"{told}: protocol of {folder.name}: expected one of {', '.join(PROTOCOLS)}, "
             f"received {named!r:.40}; {AGAIN}"

@@ -124,8 +124,13 @@ def roc_of_ranking(ranking: Ranking) -> Curve:
     """Return the same of the distances that a ranking holds; its lists must be whole.
 
     Raises:
-        ValueError: labels are withheld.
+        ValueError: labels are withheld, or the lists were cut.
     """
+    if ranking.nearest is not None:
+        raise ValueError(
+            f"ranking: holds the nearest {ranking.nearest} images of each query, and a threshold is held against all; "
+            "take `roc` of the embeddings, or rank them without nearest"
+        )
     match = ranking.match
     return _curve(np.sort(ranking.distance[match]), [ranking.distance[~match]])
 

@@ -83,6 +83,16 @@ def test_records_give_their_labels_too_at_addresses(place, capsys):
     assert set(arrays["is_query"]) == {True, False}
 
 
+def test_records_with_cameras_give_these_and_the_protocol(place, filmed, capsys):
+    shutil.copytree(filmed, place / "filmed")
+    arrays = local(capsys, place, place / "filmed/test")
+    code, _, said = invoke(capsys, app, "toy://run", "toy://filmed/test", "--out", "toy://out", *DIRECT)
+    assert code == 0, said
+    same(table(place / "out"), arrays)
+    assert table(place / "out").schema.metadata[b"protocol"] == b"cross_camera"
+    assert "camera" in table(place / "out").column_names
+
+
 def test_a_bad_image_is_named(place, capsys):
     (place / "crops/b/1.png").write_bytes(b"not an image")
     code, _, said = invoke(capsys, app, place / "run", place / "crops", "--out", place / "out", *DIRECT)
@@ -105,7 +115,10 @@ def test_a_damaged_record_is_named(place, capsys):
         (["toy://none", "toy://crops", "--out", "toy://out"], "toy://none: not a run folder"),
         (["toy://run", "toy://crops", "toy://records/test", "--out", "toy://out"], "IMAGES toy://crops: stands alone"),
         (["toy://run", "toy://crops", "--out", "toy://done"], "--out toy://done: holds vectors already"),
-        (["toy://run", "toy://crops", "--out", "toy://out", "--endpoint", "http://x"], "--endpoint: a server is asked"),
+        (
+            ["toy://run", "toy://crops", "--out", "toy://out", "--endpoint", "http://x"],
+            "--server: is asked without --runner",
+        ),
     ],
 )
 def test_a_wrong_place_is_told(place, capsys, arguments, words):

@@ -4,20 +4,27 @@ import csv
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from configurations import changed
 from three_cameras import naive_scores
 from tiny_runs import invoke
 
 from kreid.cli.compare import app as compare_app
+from kreid.cli.embed import app as embed_app
 from kreid.cli.evaluate import app as evaluate_app
+from kreid.cli.export import _check_records, _print_cost
 from kreid.cli.rank import app as rank_app
 from kreid.cli.score import app as score_app
 from kreid.embedding.extract import embed
 from kreid.ranking import ordering
+from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.lists import Ranking
+from kreid.ranking.ordering import rank
 from kreid.ranking.protocols import gallery_sizes
+from kreid.ranking.scores import evaluate
 from kreid.runs.folder import load_model
 from kreid.training.run import train
 
@@ -94,6 +101,42 @@ def test_scores_of_something_else_are_said_to_be_replaced(filmed, run, capsys):
         said.append(err)
     replaced = "the scores that stood there were by protocol 'cross_camera', and are replaced\n"
     assert said == ["", "", f"{run}/metrics_valid.json: {replaced}"]
+
+
+def test_an_ensembles_rows_are_all_by_the_protocol_that_is_asked_for(filmed, run, tmp_path, capsys):
+    """Whichever of the two that is, the records' own or the other."""
+    other = shutil.copytree(run, tmp_path / "other")
+    for protocol in ("action", "cross_camera"):
+        line = [run, "--with", other, "--data", filmed, "--protocol", protocol]
+        code, _, _ = invoke(capsys, evaluate_app, *line)
+        assert code == 0
+        scores = [row["mAP"] for row in json.loads((run / "metrics_test_with_other.json").read_text())["rows"]]
+        assert scores == pytest.approx([scores[0]] * 3, abs=1e-9)  # twice the same network, and what it makes of two
+        assert scores[0] == pytest.approx(
+            evaluate(rank(embed(load_model(run), filmed / "test"), protocol=protocol))["mAP"]
+        )
+
+
+def test_vectors_in_a_file_are_ranked_as_their_records(filmed, run, tmp_path, capsys):
+    code, _, _ = invoke(capsys, embed_app, run, filmed / "test", "--out", tmp_path / "vectors.npz")
+    assert code == 0
+    found, expected = Embeddings.load(tmp_path / "vectors.npz"), embed(load_model(run), filmed / "test")
+    assert found.protocol == "cross_camera"
+    np.testing.assert_array_equal(found.camera, expected.camera)
+    assert evaluate(rank(found)) == evaluate(rank(expected))
+
+
+def test_what_a_file_costs_is_by_the_protocol_of_the_run(filmed, run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "kreid.evaluation.exported.score_exported", lambda *given: seen.append(given[-1]) or [{"mAP": 0.5}] * 2
+    )
+    settings = (run / "config.yaml").read_text()
+    for wanted in ("null", "action"):
+        (run / "config.yaml").write_text(settings.replace("protocol: null", f"protocol: {wanted}"))
+        records, protocol = _check_records(run, filmed, "test")
+        _print_cost(None, SimpleNamespace(run=None), records, "test", protocol)
+    assert seen == ["cross_camera", "action"]
 
 
 def test_comparison_is_by_one_protocol(filmed, run, tmp_path, capsys):

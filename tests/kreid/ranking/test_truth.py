@@ -1,6 +1,7 @@
 """Labels bring the protocol that they are scored by: the user's, else that of their records, else SoccerNet's."""
 
 import json
+import shutil
 from dataclasses import replace
 from typing import get_args
 
@@ -15,7 +16,7 @@ from kreid.ranking import files
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import figures_of, rank
 from kreid.ranking.protocols import PROTOCOLS, gallery_sizes, matchable
-from kreid.ranking.reranking import rerank
+from kreid.ranking.reranking import combine, rerank
 from kreid.ranking.scores import evaluate
 from kreid.ranking.truth import read_groundtruth
 from kreid.ranking.verification import verify
@@ -43,8 +44,9 @@ def test_vectors_keep_their_protocol_in_a_file(tmp_path, protocol):
     embeddings.save(tmp_path / "vectors.npz")
     for found in (Embeddings.load(tmp_path / "vectors.npz"), read_groundtruth(tmp_path / "vectors.npz")):
         assert found.protocol == protocol
-    with np.load(tmp_path / "vectors.npz") as file:  # by "action" the file is what it was before there were others
-        assert ("protocol" in file.files) == (protocol == "cross_camera")
+    replace(drawn_with_cameras(3), camera=None).save(tmp_path / "plain.npz")
+    with np.load(tmp_path / "plain.npz") as file:  # what it was before there were cameras
+        assert sorted(file.files) == ["action", "bbox", "is_query", "person", "vectors"]
 
 
 def test_what_takes_labels_goes_by_their_protocol(tmp_path):
@@ -109,3 +111,51 @@ def test_labels_have_the_camera_where_one_is_known(filmed, records):
         np.testing.assert_array_equal(part.bbox, index.bbox[[5, 2]])
     with read_index(records / "test") as index:
         assert read_labels(index).camera is None
+
+
+def test_a_ranking_file_is_read_by_the_protocol_of_the_images(tmp_path):
+    embeddings = replace(drawn_with_cameras(3, junk=0.1), protocol="cross_camera")
+    files.write(rank(embeddings, protocol="action"), tmp_path / "ranking.json")
+    found = files.read(tmp_path / "ranking.json", embeddings)
+    np.testing.assert_array_equal(found.gallery, rank(embeddings).gallery)
+    assert found.protocol == "cross_camera"
+    assert files.read(tmp_path / "ranking.json", embeddings, "action").protocol == "action"
+
+
+def test_members_of_two_protocols_are_not_combined():
+    one = drawn_with_cameras(3)
+    with pytest.raises(ValueError, match="number 0 is scored by protocol 'action', number 1 by 'cross_camera'; make"):
+        combine([one, replace(one, protocol="cross_camera")])
+
+
+def test_a_file_with_cameras_that_names_no_protocol_is_told(tmp_path, caplog):
+    embeddings = drawn_with_cameras(3)
+    labels = ("vectors", "person", "action", "bbox", "is_query", "camera")
+    np.savez(tmp_path / "foreign.npz", **{name: getattr(embeddings, name) for name in labels})
+    for read in (Embeddings.load, read_groundtruth):
+        caplog.clear()
+        assert read(tmp_path / "foreign.npz").protocol == "action"
+        assert "foreign.npz: has cameras and names no protocol; taken for 'action'" in caplog.text
+    caplog.clear()
+    embeddings.save(tmp_path / "own.npz")
+    Embeddings.load(tmp_path / "own.npz")
+    assert caplog.text == ""
+
+
+def test_vectors_in_a_file_of_an_indexs_name_are_vectors(tmp_path):
+    replace(drawn_with_cameras(3), protocol="cross_camera").save(tmp_path / "index.npz")
+    assert read_groundtruth(tmp_path / "index.npz").protocol == "cross_camera"
+
+
+def test_a_split_of_another_name_is_scored_as_its_set(filmed, tmp_path):
+    shutil.copytree(filmed, tmp_path / "set")
+    (tmp_path / "set" / "test").rename(tmp_path / "set" / "fold1")
+    assert read_groundtruth(tmp_path / "set" / "fold1").protocol == "cross_camera"
+    info = json.loads((tmp_path / "set" / "info.json").read_text())
+    info["splits"]["train"]["protocol"] = "action"
+    (tmp_path / "set" / "info.json").write_text(json.dumps(info))
+    with pytest.raises(ValueError, match="info.json: says nothing of fold1, and the other splits are scored by action"):
+        read_groundtruth(tmp_path / "set" / "fold1")
+    (tmp_path / "set" / "info.json").unlink()
+    with pytest.raises(ValueError, match="info.json: no such file, which says how fold1 is scored; copy it along"):
+        read_groundtruth(tmp_path / "set" / "fold1")
