@@ -24,6 +24,13 @@ import numpy as np
 import pytest
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Of the files without a test of any backend, `-m backend` need not import what they test."""
+    if config.option.markexpr == "backend" and collection_path.suffix == ".py":
+        return "mark.backend" not in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
 def pytest_collection_finish():
     """What is imported stays: without this the garbage collector looks through all of TensorFlow again and again."""
     gc.collect()
