@@ -125,15 +125,21 @@ def _archive(model: keras.Model, max_pixels: int) -> keras.export.ExportArchive:
     size = model.input_shape[1:3]
     single = fold(keras.Model(model.input, model.output["embedding"]))
 
+    # What signatures share is traced once, and stands once in the SavedModel; TensorFlow inlines it where it runs.
+    @tf.function(input_signature=[tf.TensorSpec((None, *size, 3), tf.float32)])
+    def embedded(images: Tensor) -> Tensor:
+        return single(images, training=False)
+
+    @tf.function(input_signature=[_FILES])
     def checked(image_bytes: Tensor) -> dict[str, Tensor]:
         images, is_good = decode_files(image_bytes, size, max_pixels)
-        return {"embedding": tf.where(is_good[:, None], single(images, training=False), 0.0), "ok": is_good}
+        return {"embedding": tf.where(is_good[:, None], embedded(images), 0.0), "ok": is_good}
 
     def encoded(image_bytes: Tensor) -> dict[str, Tensor]:
         return {"embedding": checked(image_bytes)["embedding"]}
 
     def pixels(image: Tensor) -> dict[str, Tensor]:
-        return {"embedding": single(resize(image, size), training=False)}
+        return {"embedding": embedded(resize(image, size))}
 
     def similarity(query: Tensor, gallery: Tensor) -> dict[str, Tensor]:
         queries, others = checked(query), checked(gallery)
