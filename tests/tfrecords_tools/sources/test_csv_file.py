@@ -125,6 +125,10 @@ WRONG = {
     "quote": (HEAD + 'a.png,"p,,,,,,,\n', "line 2: not CSV: "),
     "no rows": (HEAD, "no row below the names of the columns"),
     "cameras": ("path,person,camera\na.png,p,Main\nb.jpg,p,main\n", "two cameras of one name"),
+    "camera left open": (
+        "path,person,split,camera\na.png,p,test,1\nb.jpg,p,test,2\nc.png,q,train,\n",
+        "line 4: camera: other rows name theirs; name this one's, or leave the column out$",
+    ),
     "action left open": ("path,person,action\na.png,p,1\nb.jpg,p,\n", "line 3: action: other rows name theirs"),
 }  # fmt: skip
 
@@ -221,10 +225,14 @@ def test_a_query_of_nobody_in_particular_is_left_out(tmp_path):
 
 
 def test_a_track_of_one_name_in_two_actions_is_two(tmp_path):
-    lines = [f"{action}{camera}.png,p,{action},{camera},1" for action in "AB" for camera in ("x", "")]
-    write(tmp_path, "path,person,action,camera,track\n" + "\n".join(lines), [line.split(",")[0] for line in lines])
+    lines = [f"{action}{camera}.png,p,{action},1,{camera}" for action in "AB" for camera in "xy"]
+    write(tmp_path, "path,person,action,track,camera\n" + "\n".join(lines), [line.split(",")[0] for line in lines])
     listing = read(tmp_path, train_share=0)
-    assert sorted(one.track for one in listing.entries["test"]) == ["A/1", "B/1", "x/A/1", "x/B/1"]
+    assert listing.protocol == "action"
+    assert sorted(one.track for one in listing.entries["test"]) == ["x/A/1", "x/B/1", "y/A/1", "y/B/1"]
+    without = [line.rpartition(",")[0] for line in lines]
+    (tmp_path / "images.csv").write_text("path,person,action,track\n" + "\n".join(without))
+    assert {one.track for one in read(tmp_path, train_share=0).entries["test"]} == {"A/1", "B/1"}
 
 
 @pytest.mark.parametrize(
