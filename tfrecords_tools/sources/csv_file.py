@@ -72,6 +72,7 @@ def _read_all(root: Path, options: Options) -> Listing:
     if not rows:
         raise ValueError(f"{path}: no row below the names of the columns")
     _check_complete(rows)
+    check_alike("actions", (row["action"] for row in rows), case=False)
     check_alike("cameras", (row["camera"] for row in rows if row["camera"]))
     check_alike("people", map(_person, rows), case=False)
     numbers = _Numbers(rows)

@@ -125,6 +125,12 @@ WRONG = {
     "quote": (HEAD + 'a.png,"p,,,,,,,\n', "line 2: not CSV: "),
     "no rows": (HEAD, "no row below the names of the columns"),
     "cameras": ("path,person,camera\na.png,p,Main\nb.jpg,p,main\n", "two cameras of one name"),
+    "cameras by zeros": ("path,person,camera\na.png,p,1\nb.jpg,p,01\n", "two cameras of one name, '01' and '1'"),
+    "actions": ("path,person,action\na.png,p,7\nb.jpg,p,7.0\n", "two actions of one name, '7' and '7.0': rename one"),
+    "people": ("path,person\na.png,1\nb.jpg,1.0\n", "two people of one name, '1' and '1.0': rename one"),
+    "people of an action": (
+        "path,person,action\na.png,1,x\nb.jpg,01,x\n", "two people of one name, 'x/01' and 'x/1': rename one",
+    ),
     "camera left open": (
         "path,person,split,camera\na.png,p,test,1\nb.jpg,p,test,2\nc.png,q,train,\n",
         "line 4: camera: other rows name theirs; name this one's, or leave the column out$",
@@ -139,7 +145,7 @@ def test_what_is_wrong_names_file_and_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as refused:
         read(tmp_path)
     assert "\n" not in str(refused.value)
-    assert "two cameras" in message or str(refused.value).startswith(f"{tmp_path}/images.csv")
+    assert message.startswith("two ") or str(refused.value).startswith(f"{tmp_path}/images.csv")
 
 
 def test_bytes_that_are_no_utf8(tmp_path):
@@ -182,7 +188,7 @@ def file(tmp_path):
     return tmp_path / "images.csv"
 
 
-KNOWN = ("images.csv", "no CSV file", "two cameras", "no image is left")
+KNOWN = ("images.csv", "no CSV file", "two cameras", "two actions", "two people", "no image is left")
 
 
 @few

@@ -72,10 +72,11 @@ def test_folders_above_are_splits(tmp_path):
     assert Counter(one.subset for one in listing.entries["valid"]) == {"query": 4, "gallery": 20}
 
 
-def test_two_sequences_of_one_name_are_refused(tmp_path):
-    for name in ("main", "Main"):
+@pytest.mark.parametrize("names", [("Main", "main"), ("01", "1")])
+def test_two_sequences_of_one_name_are_refused(tmp_path, names):
+    for name in names:
         write_sequence(tmp_path / name, LINES)
-    with pytest.raises(ValueError, match="two cameras of one name, 'Main' and 'main': rename one"):
+    with pytest.raises(ValueError, match=f"two cameras of one name, '{names[0]}' and '{names[1]}': rename one"):
         read(tmp_path)
 
 
@@ -152,6 +153,9 @@ def test_identities_name_sequences_in_any_form_of_a_letter(tmp_path):
     rows += ["cot\u00e9,2,z\u00e9", "ae\u0301,1,ze\u0301"]
     (tmp_path / "who.csv").write_text("\n".join(rows), encoding="utf-8")
     with pytest.raises(ValueError, match=r"two people of one name, 'ze.u0301' and 'z.xe9': rename one"):
+        read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
+    (tmp_path / "who.csv").write_text("\n".join([*rows[:3], "cot\u00e9,2,1", "ae\u0301,1,01"]), encoding="utf-8")
+    with pytest.raises(ValueError, match="two people of one name, '01' and '1': rename one"):
         read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
 
 
