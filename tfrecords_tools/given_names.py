@@ -1,4 +1,4 @@
-"""What is read off names that people give: the frame of an image, and which names are one to a reader."""
+"""What is read off names that people give: an image's frame, which names are one to a reader, which name nobody."""
 
 import re
 import unicodedata
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 _DIGITS = 18  # of a number that fits 64 bits; a longer one counts no frames
+_NOBODY = {"-1", "-1.0", "-", "--", "?", "unknown", "none", "nan", "null", "n/a"}
 _NUMBER = re.compile(r"0*([0-9]+)(?:\.0*)?")  # as tables write whole ones
 
 
@@ -49,6 +50,16 @@ def find_alike(names: Iterable[str], case: bool = True) -> tuple[str, str] | Non
             return seen[plain], name
         seen[plain] = name
     return None
+
+
+def means_nobody(name: str) -> bool:
+    """Say whether a person's name is a program's or a hand's word for nobody known, which would become one person.
+
+    Example:
+        >>> means_nobody("-1"), means_nobody("Unknown"), means_nobody("anna")
+        (True, True, False)
+    """
+    return _plain(name, case=True) in _NOBODY
 
 
 def _plain(part: str, case: bool) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from tfrecords_tools.given_names import find_alike, frame_of
+from tfrecords_tools.given_names import find_alike, frame_of, means_nobody
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,8 @@ def test_spellings_of_one_number_and_blanks_around_a_name_are_read_as_one(names,
 
 def test_without_case_the_inside_of_a_name_tells_it_apart():
     assert find_alike(["a b", "a  b", "A b", "1/a", "a/1"], case=False) is None
+
+
+def test_words_for_nobody():
+    assert all(map(means_nobody, ["-1", "-1.0", "-", "Unknown", " none", "NaN", "N/A"]))
+    assert not any(map(means_nobody, ["", "0", "0000", "1", "Nana", "unknown player 3", "a-1", "-2"]))

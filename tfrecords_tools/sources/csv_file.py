@@ -118,10 +118,7 @@ def _check_complete(rows: Sequence[Row]) -> None:
             raise row.error(f"subset: training images are neither query nor gallery, received {row['subset']!r}")
         if _split(row) in divided and not row["subset"]:
             raise row.error(f"subset: other rows of {_split(row)} name theirs; name this one's, or its split")
-        if row["person"] in ("-1", "-"):
-            raise row.error(
-                f"person: received {row['person']!r}; leave it empty for nobody in particular, or leave the row out"
-            )
+        row.check_person()
 
 
 def _split(row: Row) -> str:

@@ -121,6 +121,7 @@ WRONG = {
         HEAD + "a.png,p,test,query,,,,,\nb.jpg,p,test,,,,,,\n", "line 3: subset: other rows of test name theirs",
     ),
     "junk": (HEAD + "a.png,-1,,,,,,,\n", "line 2: person: received '-1'; leave it empty for nobody"),
+    "unknown": (HEAD + "a.png,Unknown,,,,,,,\n", "line 2: person: received 'Unknown'; leave it empty for nobody"),
     "cells": (HEAD + "a.png,p\n", "line 2: expected 9 cells .*, received 2"),
     "quote": (HEAD + 'a.png,"p,,,,,,,\n', "line 2: not CSV: "),
     "no rows": (HEAD, "no row below the names of the columns"),

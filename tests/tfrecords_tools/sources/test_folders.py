@@ -186,6 +186,20 @@ def test_one_person_in_two_spellings_of_a_table_is_told(tmp_path):
         read(tmp_path / "set", identities=tmp_path / "tracks.csv")
 
 
+@pytest.mark.parametrize("name", ["-1", "unknown"])
+def test_a_name_for_nobody_is_not_a_person(tmp_path, name):
+    write_images(tmp_path / "set", ["a/p/1.jpg", f"a/{name}/1.jpg", f"b/{name}/1.jpg"])
+    with pytest.raises(ValueError, match=f"set/a/{name}: all of '{name}' would be one person; leave the folder out"):
+        read(tmp_path / "set")
+    table = tmp_path / "tracks.csv"
+    table.write_text(f"camera,track,person\na,p,q\na,{name},{name}\n")
+    with pytest.raises(ValueError, match=rf"tracks\.csv, line 3: person: received '{name}'; leave it empty for nobody"):
+        read(tmp_path / "set", identities=table)
+    table.write_text(f"camera,track,person\na,p,q\na,{name},\n")  # the track's name says nothing of the person
+    entries = read(tmp_path / "set", ["test"], identities=table, train_share=0).entries["test"]
+    assert {one.track: one.thumbnail.person for one in entries} == {"a/p": 1, f"a/{name}": 0}
+
+
 def test_identities_that_join_nothing(tmp_path):
     write_images(tmp_path / "set", PLAIN)
     (tmp_path / "tracks.csv").write_text("camera,track,person\nmain,x,y\n")

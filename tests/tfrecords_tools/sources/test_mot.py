@@ -143,6 +143,13 @@ def test_identities_join_sequences(tmp_path):
     assert Counter(one.subset for one in every(listing)) == {"query": 2, "gallery": 16}
 
 
+def test_a_name_for_nobody_is_refused(tmp_path):
+    write_sequence(tmp_path / "set/a", LINES)
+    (tmp_path / "who.csv").write_text("camera,track,person\na,1,anna\na,2,-1\n")
+    with pytest.raises(ValueError, match=r"who\.csv, line 3: person: received '-1'; leave it empty for nobody"):
+        read(tmp_path / "set", identities=tmp_path / "who.csv")
+
+
 def test_identities_name_sequences_in_any_form_of_a_letter(tmp_path):
     write_sequence(tmp_path / "set/cote\u0301", LINES)
     write_sequence(tmp_path / "set/a\u00e9", LINES)
