@@ -176,6 +176,13 @@ def test_a_folder_that_is_none_is_told_what_it_misses(tmp_path, texts, message):
         find_source(tmp_path, "csv")
 
 
+def test_a_fraction_of_a_set_without_actions_is_refused(tmp_path):
+    write(tmp_path / "set", "path,person,split\n" + "".join(f"{name},p,train\n" for name in IMAGES))
+    with pytest.raises(ConfigError, match=r"fraction: keeps whole actions, .* a single one: .* received 0\.5"):
+        convert(tmp_path / "set", tmp_path / "out", fraction=0.5)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_box_outside_of_the_frame_is_a_named_problem(tmp_path):
     write(tmp_path / "set", "path,person,x,y,w,h\na.png,p,100,0,5,5\nb.jpg,p,0,0,5,5\n")
     with pytest.raises(ValueError, match=r"a\.png: the box at x 100, y 0, .* leaves nothing of the frame of 6 x 12"):
