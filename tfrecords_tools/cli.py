@@ -259,9 +259,7 @@ def convert(
         console.note(f"{root}: taken for {found.title} (--source {found.name})")
     recording = {**vars(settings), "source": found.name, "options": options}
     info = writer.convert(root, out, splits, **recording, overwrite=overwrite, resume=resume, progress=True)
-    for name in splits:
-        console.note(_summarise(name, info["splits"][name]))
-    console.finish(out)
+    _tell({name: info["splits"][name] for name in splits}, out)
 
 
 def _by_runner(
@@ -277,9 +275,7 @@ def _by_runner(
     from tfrecords_tools.pipelines.convert import convert
 
     info = convert(address_of(root), address_of(out), splits, settings, pipeline, source, options, overwrite)
-    for name in splits or info["splits"]:
-        console.note(_summarise(name, info["splits"][name]))
-    console.finish(address_of(out))
+    _tell({name: info["splits"][name] for name in splits or info["splits"]}, address_of(out))
 
 
 def main() -> None:
@@ -319,6 +315,24 @@ def _draw(root: Path, splits: list[str], actions: int, seed: int) -> None:
     with counted("drawing", "actions") as progress:
         draw(root, counts, seed, workers=os.cpu_count() or 1, progress=progress)
     console.note(f"{root}: drew {', '.join(f'{count} {split}' for split, count in counts.items())} actions")
+
+
+def _tell(infos: dict[str, "SplitInfo"], out: Path | str) -> None:
+    """Say what was converted, how it is scored, and where it lies."""
+    for name, info in infos.items():
+        console.note(_summarise(name, info))
+    console.note(_protocol_of(infos))
+    console.finish(out)
+
+
+def _protocol_of(infos: dict[str, "SplitInfo"]) -> str:
+    """How queries are scored, and by how many cameras or actions: a set converted at once has one protocol."""
+    protocol = next(iter(infos.values()))["protocol"]
+    across = protocol == "cross_camera"
+    counts = {name: info["cameras"] if across else info["actions"] for name, info in infos.items()}
+    told = ", ".join(f"{count:,} in {name}" for name, count in counts.items())
+    how, what = ("across cameras", "cameras") if across else ("inside actions", "actions")
+    return f"scored {how} (protocol {protocol}), {what}: {told}"
 
 
 def _summarise(split: str, info: "SplitInfo") -> str:

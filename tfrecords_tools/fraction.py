@@ -27,11 +27,19 @@ def limit_actions(last: int, fraction: float) -> int:
         last: the last action index of the whole set.
         fraction: in (0, 1].
 
+    Raises:
+        ConfigError: for a wrong fraction, or a part of a single action, which would be all of it.
+
     Example:
         >>> limit_actions(9189, 0.1), limit_actions(9189, 0.02)
         (919, 184)
     """
     check_fraction(fraction)
+    if last == 0 and fraction != 1:
+        raise ConfigError(
+            "fraction: keeps whole actions, and this training set is a single one: expected 1, all of it, received "
+            f"{fraction}"
+        )
     return ceil((last + 1) * Fraction(str(fraction)))
 
 

@@ -1,4 +1,4 @@
-"""What is read off names that people give: the frame of an image, and which names are one to a reader."""
+"""What is read off names that people give: an image's frame, which names are one to a reader, which name nobody."""
 
 import re
 import unicodedata
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 _DIGITS = 18  # of a number that fits 64 bits; a longer one counts no frames
+_NOBODY = {"-1", "-1.0", "-", "--", "?", "unknown", "none", "nan", "null", "n/a"}
+_NUMBER = re.compile(r"0*([0-9]+)(?:\.0*)?")  # as tables write whole ones
 
 
 def frame_of(name: str) -> int | None:
@@ -32,19 +34,36 @@ def same_form(name: str) -> str:
 
 
 def find_alike(names: Iterable[str], case: bool = True) -> tuple[str, str] | None:
-    """Return the first two names that are read as one: they differ in case, spaces or Unicode's form, if at all.
+    """Return the first two names that are read as one, if any; parts between slashes are held against each other.
 
-    Without `case`, those that differ in Unicode's form alone.
+    Such differ in Unicode's form, blanks around them, or as one number is written: 7, 07 and 7.0. With `case`, in case
+    and any spaces, too.
 
     Example:
-        >>> find_alike(["side", "Main", "main "])
-        ('Main', 'main ')
+        >>> find_alike(["side", "Main", "main "]), find_alike(["7", "a/07", "a/7.0"])
+        (('Main', 'main '), ('a/07', 'a/7.0'))
     """
     seen: dict[str, str] = {}
     for name in names:
-        folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        plain = folded if case else same_form(name)
+        plain = "/".join(_plain(part, case) for part in name.split("/"))
         if plain in seen:
             return seen[plain], name
         seen[plain] = name
     return None
+
+
+def means_nobody(name: str) -> bool:
+    """Say whether a person's name is a program's or a hand's word for nobody known, which would become one person.
+
+    Example:
+        >>> means_nobody("-1"), means_nobody("Unknown"), means_nobody("anna")
+        (True, True, False)
+    """
+    return _plain(name, case=True) in _NOBODY
+
+
+def _plain(part: str, case: bool) -> str:
+    """What all spellings of a name have in common."""
+    folded = " ".join(unicodedata.normalize("NFKC", part).casefold().split()) if case else same_form(part).strip()
+    number = _NUMBER.fullmatch(folded)
+    return number[1] if number else folded

@@ -136,7 +136,7 @@ class Index:
                 all there are, also if they were converted from a fraction.
 
         Raises:
-            ConfigError: for a fraction outside (0, 1], or larger than the one that was converted.
+            ConfigError: for a fraction outside (0, 1], of a single action, or larger than the one that was converted.
         """
         limit = limit_actions(self.last_action, fraction)
         if fraction != 1 and limit > limit_actions(self.last_action, self.fraction):

@@ -170,8 +170,6 @@ def keep_entries(listing: Listing, settings: Settings) -> dict[str, Sequence[Ent
     """Return the entries of each split that are converted."""
     kept = dict(listing.entries)
     if "train" in kept and settings.fraction != 1:
-        if kept["train"][-1].thumbnail.action == 0 and listing.protocol != "action":
-            raise ConfigError("fraction: keeps whole actions, and this training set is a single one; leave it out")
         kept["train"] = keep_fraction(kept["train"], settings.fraction)
     return kept
 

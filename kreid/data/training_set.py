@@ -1,6 +1,5 @@
 """The training images that a configuration draws from, and their batches."""
 
-import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from tfrecords_tools import schema
 from tfrecords_tools.index import Index, read_index, split_folder
 
 _SIDE = re.compile(rb"_team_(left|right)$")
-_LOG = logging.getLogger(__name__)
 
 
 class TrainingSet:
@@ -44,7 +42,7 @@ class TrainingSet:
 
     Raises:
         ValueError: where the records are missing, of another version, or without labels.
-        ConfigError: a ValueError, where they hold no batch or no triplet under `config`.
+        ConfigError: a ValueError, where they hold no batch or no triplet under `config`, or not its fraction.
 
     Example:
         >>> training_set = TrainingSet("records", config.data, seed=1)
@@ -64,8 +62,6 @@ class TrainingSet:
             self.rows = self.index.fraction_rows(config.fraction)
         except ConfigError as error:
             raise ConfigError(f"data.{error}") from None
-        if config.fraction < 1 and self.index.last_action == 0:
-            _LOG.warning("data.fraction: keeps whole actions, and the training set is a single one: all of it is taken")
         self.held_out: np.ndarray | None = None
         if held_out is not None:
             unit = held_out_by(self.index.person[self.rows], self.index.action[self.rows])

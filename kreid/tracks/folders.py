@@ -17,7 +17,7 @@ def tracks_of_paths(paths: Sequence[str | Path]) -> Tracks:
         paths: the folder above an image is its track, the one above that its camera.
 
     Raises:
-        ConfigError: an image lies outside a track's folder, or two cameras have one name but for case and spaces.
+        ConfigError: an image lies outside a track's folder, or two cameras have one name but for how it is written.
 
     Example:
         >>> tracks = tracks_of_paths(["left/7/f001.png", "left/7/f002.png", "right/b/f001.png"])
@@ -55,5 +55,5 @@ def _check_names(cameras: Iterable[Path]) -> None:
     alike = find_alike(camera.name for camera in cameras)
     if alike:
         first, second = [camera for camera in cameras if camera.name in alike][:2]
-        how = "one name" if alike[0] == alike[1] else "one name but for case or spaces"
+        how = "one name" if alike[0] == alike[1] else "one name but for case, spaces or zeros"
         raise ConfigError(f"two cameras of {how}: {first} and {second}; rename one, or give one of them alone")

@@ -255,6 +255,16 @@ def test_a_split_that_cannot_be_scored_is_warned_of(convert, tree, tmp_path):
         assert (code, "warning: " in err) == (0, False)
 
 
+def test_the_protocol_is_told_in_a_line(convert, tree, tmp_path):
+    crops, table = write_tracks(tmp_path)
+    line = "scored across cameras (protocol cross_camera), cameras: 2 in train, 2 in test"
+    code, out, err = convert(crops, tmp_path / "across", "--identities", table)
+    assert (code, out, err.splitlines().count(line)) == (0, f"{tmp_path}/across\n", 1)
+    line = "scored inside actions (protocol action), actions: 2 in valid, 1 in challenge"
+    code, _, err = convert(tree, tmp_path / "inside", "--split", "valid", "--split", "challenge")
+    assert (code, err.splitlines()[-1]) == (0, line)
+
+
 def test_a_split_whose_images_are_all_bad_is_an_error(convert, tree, tmp_path):
     for entry in scan(tree, "test"):
         entry.path.write_bytes(b"")
@@ -334,7 +344,8 @@ def test_standard_error_is_quiet_and_the_last_line_is_the_path(tmp_path):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0
     assert out == f"{tmp_path / 'out'}\n"
-    assert err.count("\n") == 2  # nothing of TensorFlow's, and no bar where there is no terminal
-    first, second = err.splitlines()
+    assert err.count("\n") == 3  # nothing of TensorFlow's, and no bar where there is no terminal
+    first, second, third = err.splitlines()
     assert first == f"{root}: taken for a SoccerNet-v3 ReID tree (--source soccernet)"
     assert second.startswith("test: 3 images (1 queries, 2 gallery), 2 identities, 1 actions")
+    assert third == "scored inside actions (protocol action), actions: 1 in test"

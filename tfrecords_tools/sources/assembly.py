@@ -40,9 +40,9 @@ def _by_value(name: str) -> tuple[bool, int, str]:
 
 
 def check_alike(what: str, names: Iterable[str], case: bool = True) -> None:
-    """Raise ValueError for two names that are read as one: they differ in case, spaces or Unicode's form alone.
+    """Raise ValueError for two names that are read as one, see `find_alike`: each would count as another.
 
-    Without `case`, as for names that programs made up, in Unicode's form alone: "\u00e9" and "e\u0301" look the same.
+    Without `case`, as for names that programs made up, case tells them apart: "aB" and "ab" are two.
     """
     if alike := find_alike(sorted(set(names)), case):
         one, other = (repr(name) if case else ascii(name) for name in alike)

@@ -72,13 +72,13 @@ def _read_all(root: Path, options: Options) -> Listing:
     if not rows:
         raise ValueError(f"{path}: no row below the names of the columns")
     _check_complete(rows)
+    check_alike("actions", (row["action"] for row in rows), case=False)
     check_alike("cameras", (row["camera"] for row in rows if row["camera"]))
     check_alike("people", map(_person, rows), case=False)
     numbers = _Numbers(rows)
     entries = list(_entries(rows, numbers))
-    # Across cameras people can be looked for where every camera is known, and there is another one.
-    known = all(entry.camera is not None for entry in entries) and len(numbers.camera_names) > 1
-    protocol = "cross_camera" if known and not numbers.actions else "action"
+    # Across cameras people can be looked for where there is another one.
+    protocol = "cross_camera" if len(numbers.camera_names) > 1 and not numbers.actions else "action"
     divided, notes = divide(entries, protocol, options.seed, options.train_share)
     there = {entry.split for entry in divided}
     splits = [split for split in SPLITS if split in there]
@@ -107,20 +107,18 @@ def _person(row: Row) -> str:
 
 def _check_complete(rows: Sequence[Row]) -> None:
     """Raise ValueError for a row that leaves open what others say, or that says what cannot be."""
-    told = {name: any(row[name] for row in rows) for name in ("action", "split")}
+    told = {name: any(row[name] for row in rows) for name in ("action", "camera", "split")}
     divided = {_split(row) for row in rows if row["subset"]}
     for row in rows:
         for name, others in told.items():
             if others and not row[name]:
-                raise row.error(f"{name}: other rows name theirs; name this one's")
+                other = ", or leave the column out" if name == "camera" else ""
+                raise row.error(f"{name}: other rows name theirs; name this one's{other}")
         if _split(row) == "train" and row["subset"]:
             raise row.error(f"subset: training images are neither query nor gallery, received {row['subset']!r}")
         if _split(row) in divided and not row["subset"]:
             raise row.error(f"subset: other rows of {_split(row)} name theirs; name this one's, or its split")
-        if row["person"] in ("-1", "-"):
-            raise row.error(
-                f"person: received {row['person']!r}; leave it empty for nobody in particular, or leave the row out"
-            )
+        row.check_person()
 
 
 def _split(row: Row) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords_tools.entry import SUBSETS, Entry, inside
-from tfrecords_tools.given_names import frame_of, same_form
+from tfrecords_tools.given_names import frame_of, means_nobody, same_form
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
@@ -101,6 +101,8 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
         raise ValueError(f"{root}: no PNG or JPEG here{but}; expected {_LAYOUT}")
     places = _places(root, walked.files)
     joined = None if options.identities is None else read_identities(options.identities)
+    if joined is None:
+        _check_people(places)
     persons = {place.path: _person(place, joined) for place in places}
     notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for place in places:
@@ -138,6 +140,16 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
         notes[split] += counts
     warn_of_skipped(root, walked.skipped)
     return assemble(divided, splits, protocol, camera_names, people_names, notes)
+
+
+def _check_people(places: Sequence[_Place]) -> None:
+    """Raise ValueError for a track, here a person, whose name says that it is nobody known."""
+    for place in places:
+        if means_nobody(place.track):
+            raise ValueError(
+                f"{place.path.parent}: all of {place.track!r} would be one person; leave the folder out, or give "
+                "--identities, in which an empty person is nobody in particular"
+            )
 
 
 def _person(place: _Place, joined: Mapping[tuple[str, str], str] | None) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords_tools.errors import one_line
-from tfrecords_tools.given_names import same_form
+from tfrecords_tools.given_names import means_nobody, same_form
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,6 +55,13 @@ class Row:
         if self[name] and self[name] not in choices:
             raise self.error(f"{name}: expected one of {', '.join(choices)}, received {self[name]!r}")
         return self[name]
+
+    def check_person(self) -> None:
+        """Raise ValueError for a person whose name says that it is nobody known: all of them would be one person."""
+        if means_nobody(self["person"]):
+            raise self.error(
+                f"person: received {self['person']!r}; leave it empty for nobody in particular, or leave the row out"
+            )
 
 
 def read_header(path: Path) -> list[str]:
@@ -137,10 +144,11 @@ def read_identities(path: Path) -> dict[tuple[str, str], str]:
         Persons by camera and track, these in the form of `given_names.same_form`.
 
     Raises:
-        ValueError: naming file and line, see `read_rows`; also for a track that stands twice.
+        ValueError: naming file and line, see `read_rows`; also for a track that stands twice, or a person such as -1.
     """
     found: dict[tuple[str, str], tuple[str, int]] = {}
     for row in read_rows(path, ("camera", "track", "person")):
+        row.check_person()
         key = (same_form(row["camera"]), same_form(row["track"]))
         if key in found:
             raise row.error(f"track {key[1]!r} of camera {key[0]!r} stands in line {found[key][1]} too; remove one")

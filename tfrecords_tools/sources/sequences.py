@@ -24,7 +24,7 @@ from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
 from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.folders import SPLIT_NAMES
-from tfrecords_tools.sources.rows import read_identities
+from tfrecords_tools.sources.rows import read_identities, warn_of_absent
 from tfrecords_tools.sources.source import Listing, Options
 from tfrecords_tools.video import count_frames, frame_size
 from tfrecords_tools.walk import SUFFIXES
@@ -164,13 +164,13 @@ def list_footage(
         look: yields the boxes of a sequence.
 
     Raises:
-        ValueError: a box lies in a frame that is not there, or no box is left.
+        ValueError: a box lies in a frame that is not there, no box is left, or identities name a camera that two are.
     """
     choose_splits(splits, splits_of(root, footage, options), root)
     if options.video is None:
         _warn_of_unlabelled(root, footage)
-    joined = None if options.identities is None else read_identities(options.identities)
     check_alike("cameras", (one.name for one in footage))
+    joined = None if options.identities is None else _identities(options.identities, footage)
     cameras, camera_names = number_names((one.name for one in footage), first=0)
     notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     found: list[tuple[Footage, Path, Sighting, str]] = []
@@ -187,6 +187,8 @@ def list_footage(
         raise ValueError(
             f"{root}: no box of a track is left{told}; look at --min-size, --min-visibility and --identities"
         )
+    if joined is not None:
+        warn_of_absent(options.identities, joined, {_key(one, sighting.track) for one, _, sighting, _ in found})
     check_alike("people", (person for *_, person in found), case=False)
     people, people_names = number_names(person for *_, person in found)
     entries = []
@@ -228,11 +230,40 @@ def _warn_of_unlabelled(root: Path, found: Sequence[Footage]) -> None:
 
 
 def _person(one: Footage, track: str, joined: Mapping[tuple[str, str], str] | None) -> str | None:
-    """The name of a person, None where it is not known who that is; a sequence may be called by its last folder."""
-    if joined is None:
-        return f"{one.name}/{track}"
-    found = joined.get((same_form(one.name), track))
-    return joined.get((same_form(one.folder.name), track)) if found is None else found
+    """The name of a person, None where it is not known who that is."""
+    return f"{one.name}/{track}" if joined is None else joined.get(_key(one, track))
+
+
+def _key(one: Footage, track: str) -> tuple[str, str]:
+    return same_form(one.name), track
+
+
+def _identities(path: Path, footage: Sequence[Footage]) -> dict[tuple[str, str], str]:
+    """Read who each track is, by the whole name of its sequence, which the file may call by its last folder."""
+    names = [same_form(one.name) for one in footage]
+    called: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, str], str] = {}
+    for (camera, track), person in read_identities(path).items():
+        key = (_sequence_called(camera, names, path), track)
+        if (other := called.setdefault(key, camera)) != camera:
+            raise ValueError(f"{path}: track {track!r} of {key[0]!r} stands under {other!r} and {camera!r}; remove one")
+        found[key] = person
+    return found
+
+
+def _sequence_called(camera: str, names: Sequence[str], path: Path) -> str:
+    """The name of the sequence that a file calls `camera`, which is its own where none is called so.
+
+    Raises:
+        ValueError: it is the last folder of several.
+    """
+    ends = [name for name in names if name.rpartition("/")[2] == camera]
+    if camera in names or not ends:
+        return camera
+    if len(ends) > 1:
+        told = f"{', '.join(ends[:3])}{' and others' if len(ends) > 3 else ''}"
+        raise ValueError(f"{path}: camera {camera!r} may be {told}; write its folders too, such as {ends[0]}")
+    return ends[0]
 
 
 def _kept(

@@ -171,7 +171,7 @@ def test_no_match_is_a_result(run_folder, places, tmp_path, capsys):
         (["{one}"], 2, "expected two tracks or more, received one, left/p0"),
         (["{left}"], 2, "all 3 tracks are of one camera, left; give those of another one, or --within-camera"),
         (["{unnumbered}", "--within-camera"], 2, "--within-camera: the frames of track l/a are unknown"),
-        (["{twice}"], 2, "two cameras of one name but for case or spaces: "),
+        (["{twice}"], 2, "two cameras of one name but for case, spaces or zeros: "),
         (["{outside}"], 2, "x/l/1.png: outside a track's folder; expected all images as CAMERA/TRACK/IMAGE"),
         (["{plain}"], 1, "plain.npz: holds no paths of image files, which tell the tracks"),
         (["{nan}"], 1, "track r/b: a vector is not finite"),

@@ -45,7 +45,7 @@ def test_images_outside_a_track_are_named(paths, named):
 
 
 def test_cameras_of_one_name_are_refused():
-    with pytest.raises(ConfigError, match=r"two cameras of one name but for case or spaces: .*x/Cam and .*x/cam;"):
+    with pytest.raises(ConfigError, match=r"two cameras of one name but for case, spaces or zeros: .*Cam and .*cam;"):
         tracks_of_paths(["x/cam/t/1.png", "x/Cam/t/1.png"])
     with pytest.raises(ConfigError, match=r"two cameras of one name: .*x/a/cam and .*x/b/cam; rename one"):
         tracks_of_paths(["x/a/cam/t/1.png", "x/b/cam/s/1.png", "x/c/cam/s/1.png"])

@@ -40,6 +40,13 @@ def test_a_table_without_its_header_is_refused(tmp_path):
         read(tmp_path, "left,2,anna", header="left,1,zoe")
 
 
+def test_a_name_for_nobody_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"tracks\.csv, line 3: person: received 'none'; leave it empty for nobody"):
+        read(tmp_path, "left,1,zoe", "left,2,none")
+
+
 def test_a_person_in_two_of_unicode_s_forms_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="two people of one name, '01' and '1': rename one"):
+        read(tmp_path, "left,1,1", "right,9,01")
     with pytest.raises(ValueError, match="two people of one name"):
         read(tmp_path, "left,1,ann\u00e9", "right,9,anne\u0301")

@@ -121,10 +121,21 @@ WRONG = {
         HEAD + "a.png,p,test,query,,,,,\nb.jpg,p,test,,,,,,\n", "line 3: subset: other rows of test name theirs",
     ),
     "junk": (HEAD + "a.png,-1,,,,,,,\n", "line 2: person: received '-1'; leave it empty for nobody"),
+    "unknown": (HEAD + "a.png,Unknown,,,,,,,\n", "line 2: person: received 'Unknown'; leave it empty for nobody"),
     "cells": (HEAD + "a.png,p\n", "line 2: expected 9 cells .*, received 2"),
     "quote": (HEAD + 'a.png,"p,,,,,,,\n', "line 2: not CSV: "),
     "no rows": (HEAD, "no row below the names of the columns"),
     "cameras": ("path,person,camera\na.png,p,Main\nb.jpg,p,main\n", "two cameras of one name"),
+    "cameras by zeros": ("path,person,camera\na.png,p,1\nb.jpg,p,01\n", "two cameras of one name, '01' and '1'"),
+    "actions": ("path,person,action\na.png,p,7\nb.jpg,p,7.0\n", "two actions of one name, '7' and '7.0': rename one"),
+    "people": ("path,person\na.png,1\nb.jpg,1.0\n", "two people of one name, '1' and '1.0': rename one"),
+    "people of an action": (
+        "path,person,action\na.png,1,x\nb.jpg,01,x\n", "two people of one name, 'x/01' and 'x/1': rename one",
+    ),
+    "camera left open": (
+        "path,person,split,camera\na.png,p,test,1\nb.jpg,p,test,2\nc.png,q,train,\n",
+        "line 4: camera: other rows name theirs; name this one's, or leave the column out$",
+    ),
     "action left open": ("path,person,action\na.png,p,1\nb.jpg,p,\n", "line 3: action: other rows name theirs"),
 }  # fmt: skip
 
@@ -135,7 +146,7 @@ def test_what_is_wrong_names_file_and_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as refused:
         read(tmp_path)
     assert "\n" not in str(refused.value)
-    assert "two cameras" in message or str(refused.value).startswith(f"{tmp_path}/images.csv")
+    assert message.startswith("two ") or str(refused.value).startswith(f"{tmp_path}/images.csv")
 
 
 def test_bytes_that_are_no_utf8(tmp_path):
@@ -165,6 +176,13 @@ def test_a_folder_that_is_none_is_told_what_it_misses(tmp_path, texts, message):
         find_source(tmp_path, "csv")
 
 
+def test_a_fraction_of_a_set_without_actions_is_refused(tmp_path):
+    write(tmp_path / "set", "path,person,split\n" + "".join(f"{name},p,train\n" for name in IMAGES))
+    with pytest.raises(ConfigError, match=r"fraction: keeps whole actions, .* a single one: .* received 0\.5"):
+        convert(tmp_path / "set", tmp_path / "out", fraction=0.5)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_box_outside_of_the_frame_is_a_named_problem(tmp_path):
     write(tmp_path / "set", "path,person,x,y,w,h\na.png,p,100,0,5,5\nb.jpg,p,0,0,5,5\n")
     with pytest.raises(ValueError, match=r"a\.png: the box at x 100, y 0, .* leaves nothing of the frame of 6 x 12"):
@@ -178,7 +196,7 @@ def file(tmp_path):
     return tmp_path / "images.csv"
 
 
-KNOWN = ("images.csv", "no CSV file", "two cameras", "no image is left")
+KNOWN = ("images.csv", "no CSV file", "two cameras", "two actions", "two people", "no image is left")
 
 
 @few
@@ -221,10 +239,14 @@ def test_a_query_of_nobody_in_particular_is_left_out(tmp_path):
 
 
 def test_a_track_of_one_name_in_two_actions_is_two(tmp_path):
-    lines = [f"{action}{camera}.png,p,{action},{camera},1" for action in "AB" for camera in ("x", "")]
-    write(tmp_path, "path,person,action,camera,track\n" + "\n".join(lines), [line.split(",")[0] for line in lines])
+    lines = [f"{action}{camera}.png,p,{action},1,{camera}" for action in "AB" for camera in "xy"]
+    write(tmp_path, "path,person,action,track,camera\n" + "\n".join(lines), [line.split(",")[0] for line in lines])
     listing = read(tmp_path, train_share=0)
-    assert sorted(one.track for one in listing.entries["test"]) == ["A/1", "B/1", "x/A/1", "x/B/1"]
+    assert listing.protocol == "action"
+    assert sorted(one.track for one in listing.entries["test"]) == ["x/A/1", "x/B/1", "y/A/1", "y/B/1"]
+    without = [line.rpartition(",")[0] for line in lines]
+    (tmp_path / "images.csv").write_text("path,person,action,track\n" + "\n".join(without))
+    assert {one.track for one in read(tmp_path, train_share=0).entries["test"]} == {"A/1", "B/1"}
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,9 @@ def test_records_keep_the_bytes_and_name_people_and_cameras(tmp_path):
         (["test/query/a/b/1.jpg", "test/gallery/a/b/1.jpg", "test/c/d/1.jpg"], "is neither in query nor in gallery"),
         (["test/query/a/b/1.jpg"], "test has query alone; expected query and gallery, or neither"),
         (["Main/a/1.jpg", "main/a/1.jpg"], "two cameras of one name, 'Main' and 'main'"),
+        (["1/a/1.jpg", "01/a/1.jpg"], "two cameras of one name, '01' and '1': rename one"),
+        (["a/7/1.jpg", "b/0007/1.jpg"], "two people of one name, '0007' and '7': rename one"),
+        (["a/Anna/1.jpg", "b/Anna /1.jpg"], "two people of one name, 'Anna' and 'Anna ': rename one"),
     ],
 )  # fmt: skip
 def test_a_layout_that_is_none(tmp_path, names, message):
@@ -174,6 +177,27 @@ def test_a_folder_that_is_none_is_told_what_it_misses(tmp_path, names, message):
     write_images(tmp_path, names)
     with pytest.raises(ConfigError, match=message):
         find_source(tmp_path, "folders")
+
+
+def test_one_person_in_two_spellings_of_a_table_is_told(tmp_path):
+    write_images(tmp_path / "set", ["a/1/1.jpg", "b/01/1.jpg"])  # tracks, which a table tells apart
+    (tmp_path / "tracks.csv").write_text("camera,track,person\na,1,3\nb,01,3.0\n")
+    with pytest.raises(ValueError, match=r"two people of one name, '3' and '3\.0': rename one"):
+        read(tmp_path / "set", identities=tmp_path / "tracks.csv")
+
+
+@pytest.mark.parametrize("name", ["-1", "unknown"])
+def test_a_name_for_nobody_is_not_a_person(tmp_path, name):
+    write_images(tmp_path / "set", ["a/p/1.jpg", f"a/{name}/1.jpg", f"b/{name}/1.jpg"])
+    with pytest.raises(ValueError, match=f"set/a/{name}: all of '{name}' would be one person; leave the folder out"):
+        read(tmp_path / "set")
+    table = tmp_path / "tracks.csv"
+    table.write_text(f"camera,track,person\na,p,q\na,{name},{name}\n")
+    with pytest.raises(ValueError, match=rf"tracks\.csv, line 3: person: received '{name}'; leave it empty for nobody"):
+        read(tmp_path / "set", identities=table)
+    table.write_text(f"camera,track,person\na,p,q\na,{name},\n")  # the track's name says nothing of the person
+    entries = read(tmp_path / "set", ["test"], identities=table, train_share=0).entries["test"]
+    assert {one.track: one.thumbnail.person for one in entries} == {"a/p": 1, f"a/{name}": 0}
 
 
 def test_identities_that_join_nothing(tmp_path):

@@ -72,10 +72,11 @@ def test_folders_above_are_splits(tmp_path):
     assert Counter(one.subset for one in listing.entries["valid"]) == {"query": 4, "gallery": 20}
 
 
-def test_two_sequences_of_one_name_are_refused(tmp_path):
-    for name in ("main", "Main"):
+@pytest.mark.parametrize("names", [("Main", "main"), ("01", "1")])
+def test_two_sequences_of_one_name_are_refused(tmp_path, names):
+    for name in names:
         write_sequence(tmp_path / name, LINES)
-    with pytest.raises(ValueError, match="two cameras of one name, 'Main' and 'main': rename one"):
+    with pytest.raises(ValueError, match=f"two cameras of one name, '{names[0]}' and '{names[1]}': rename one"):
         read(tmp_path)
 
 
@@ -142,6 +143,47 @@ def test_identities_join_sequences(tmp_path):
     assert Counter(one.subset for one in every(listing)) == {"query": 2, "gallery": 16}
 
 
+def test_identities_that_name_one_of_two_cameras_are_refused(tmp_path):
+    for name in ("m1/left", "m1/right", "m2/left"):
+        write_sequence(tmp_path / "set" / name, LINES)
+    table = tmp_path / "who.csv"
+    table.write_text("camera,track,person\nleft,1,anna\nright,1,anna\n")
+    told = r"who\.csv: camera 'left' may be m1/left, m2/left; write its folders too, such as m1/left$"
+    with pytest.raises(ValueError, match=told):
+        read(tmp_path / "set", identities=table)
+    table.write_text("camera,track,person\nm1/left,1,anna\nright,1,anna\n")
+    listing = read(tmp_path / "set", ["test"], identities=table, train_share=0)
+    assert {one.track for one in every(listing)} == {"m1/left/1", "m1/right/1"}
+    table.write_text("camera,track,person\nm1/right,1,anna\nright,1,bert\n")
+    told = r"who\.csv: track '1' of 'm1/right' stands under 'm1/right' and 'right'; remove one"
+    with pytest.raises(ValueError, match=told):
+        read(tmp_path / "set", identities=table)
+
+
+def test_a_camera_of_a_whole_name_is_not_another_s_last_folder(tmp_path):
+    for name in ("left", "m2/left"):
+        write_sequence(tmp_path / "set" / name, LINES)
+    (tmp_path / "who.csv").write_text("camera,track,person\nleft,1,anna\n")
+    listing = read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
+    assert {one.track for one in every(listing)} == {"left/1"}
+
+
+def test_identities_of_tracks_that_are_not_there_are_told(tmp_path, caplog):
+    for name in ("m1/a", "m1/b"):
+        write_sequence(tmp_path / "set" / name, LINES)
+    rows = ["camera,track,person", "a,1,anna", "m1/b,1,anna", "a,9,bert", "c,1,bert"]
+    (tmp_path / "who.csv").write_text("\n".join(rows))
+    read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
+    assert caplog.messages == [f"{tmp_path}/who.csv: 2 of 4 tracks have no images, the first: track '1' of camera 'c'"]
+
+
+def test_a_name_for_nobody_is_refused(tmp_path):
+    write_sequence(tmp_path / "set/a", LINES)
+    (tmp_path / "who.csv").write_text("camera,track,person\na,1,anna\na,2,-1\n")
+    with pytest.raises(ValueError, match=r"who\.csv, line 3: person: received '-1'; leave it empty for nobody"):
+        read(tmp_path / "set", identities=tmp_path / "who.csv")
+
+
 def test_identities_name_sequences_in_any_form_of_a_letter(tmp_path):
     write_sequence(tmp_path / "set/cote\u0301", LINES)
     write_sequence(tmp_path / "set/a\u00e9", LINES)
@@ -152,6 +194,9 @@ def test_identities_name_sequences_in_any_form_of_a_letter(tmp_path):
     rows += ["cot\u00e9,2,z\u00e9", "ae\u0301,1,ze\u0301"]
     (tmp_path / "who.csv").write_text("\n".join(rows), encoding="utf-8")
     with pytest.raises(ValueError, match=r"two people of one name, 'ze.u0301' and 'z.xe9': rename one"):
+        read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
+    (tmp_path / "who.csv").write_text("\n".join([*rows[:3], "cot\u00e9,2,1", "ae\u0301,1,01"]), encoding="utf-8")
+    with pytest.raises(ValueError, match="two people of one name, '01' and '1': rename one"):
         read(tmp_path / "set", ["test"], identities=tmp_path / "who.csv", train_share=0)
 
 
