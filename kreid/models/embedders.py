@@ -81,11 +81,11 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
     return model
 
 
-def check_section(config: object) -> None:
+def check_section(section: object) -> None:
     """Raise ConfigError unless this is the model section of a configuration, whose classes are not imported here."""
-    if getattr(config, "embedder", None) not in ("two_stream", "one_stream"):
+    if getattr(section, "embedder", None) not in ("two_stream", "one_stream"):
         raise ConfigError(
-            f"config: expected the model section of a configuration, received {received(config)}; give such as "
+            f"config: expected the model section of a configuration, received {received(section)}; give such as "
             "kreid.load_config('demo').model"
         )
 
