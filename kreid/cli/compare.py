@@ -108,6 +108,7 @@ def _is_current(path: Path, run_folder: Path, records: Path | None, settings: "E
     from kreid.ranking.truth import read_groundtruth
     from kreid.runs.folder import network_digest
     from kreid.runs.weights import weights_digest
+    from tfrecords_tools.index import read_index
 
     try:
         metrics = read_metrics(path)
@@ -119,7 +120,7 @@ def _is_current(path: Path, run_folder: Path, records: Path | None, settings: "E
     same = metrics["weights"] == [weights_digest(run_folder)] and metrics.get("networks", network) == network
     if not same or not records or not settings:
         return same
-    return of_same_queries(metrics, read_groundtruth(records), settings.protocol)
+    return of_same_queries(metrics, read_groundtruth(records), settings.protocol, read_index(records).digest())
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ from kreid.ranking.reranking import combine
 from kreid.ranking.scores import evaluate
 from kreid.ranking.verification import verify
 from kreid.runs.folder import WEIGHTS, load_model
+from tfrecords_tools.arrays import read_arrays, write_arrays
+from tfrecords_tools.index import read_index
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
 
@@ -189,6 +191,38 @@ def test_scores_of_other_records_are_refused(copies, records, capsys, monkeypatc
     assert "a, a/metrics_valid.json: scored on valid, a, a on test" in err
     assert lines == []
     assert not (copies[0].parent / "both.md").exists()
+
+
+@pytest.fixture
+def corrected(records, tmp_path):
+    """The test split after two people of an action changed places in its labels: the same queries and galleries."""
+    shutil.copytree(records, tmp_path / "records", ignore=shutil.ignore_patterns("train", "valid", "challenge"))
+    path = tmp_path / "records" / "test" / "index.npz"
+    arrays = read_arrays(path)
+    first, second = np.unique(arrays["person"][arrays["is_query"] & (arrays["action"] == arrays["action"][0])])[:2]
+    gallery = ~arrays["is_query"]
+    swapped = {first: second, second: first}
+    person = [swapped.get(one, one) for one in arrays["person"].tolist()]
+    arrays["person"] = np.where(gallery, person, arrays["person"])
+    write_arrays(path, arrays)
+    return tmp_path / "records"
+
+
+def test_scores_of_corrected_labels_are_replaced(copies, records, corrected, capsys, monkeypatch):
+    monkeypatch.chdir(copies[0].parent)
+    shutil.copytree("a", "c")
+    assert invoke(capsys, compare_app, "a", "c", "--data", records)[0] == 0
+    before = json.loads((copies[0] / "metrics_test.json").read_text())
+    code, _, err = invoke(capsys, compare_app, "a", "--data", corrected)
+    assert code == 0
+    assert err.startswith("scoring a")
+    after = json.loads((copies[0] / "metrics_test.json").read_text())
+    assert after["mAP"] != before["mAP"]
+    assert after["records"] == read_index(corrected / "test").digest() != before["records"]
+    code, _, err = invoke(capsys, compare_app, "a", "c")
+    assert (code, "error: c: scored on other records than a, of other labels or images; " in err) == (1, True)
+    code, _, err = invoke(capsys, evaluate_app, "c", "--data", corrected)
+    assert err == "c/metrics_test.json: the scores that stood there were of other records, and are replaced\n"
 
 
 # === Mistakes ===
