@@ -171,7 +171,7 @@ def test_runs_are_scored_where_needed_and_compared(copies, records, capsys, monk
     assert "b/metrics_test.json: of another network than b has now" in err
     assert written.read_bytes() == before
     code, lines, err = invoke(capsys, compare_app, "a", "b", "--data", records)
-    assert err == "scoring b\n"
+    assert err == "scoring b; the scores in b/metrics_test.json are of another network, and are replaced\n"
     assert "+0.0 [0.0 0.0], p 1" in lines[3]
     config = copies[1] / "config.yaml"  # the weights fit images of another size, and the figures are others
     config.write_text(config.read_text().replace("image_size:\n  - 32\n  - 32", "image_size:\n  - 48\n  - 32"))
@@ -215,7 +215,7 @@ def test_scores_of_corrected_labels_are_replaced(copies, records, corrected, cap
     before = json.loads((copies[0] / "metrics_test.json").read_text())
     code, _, err = invoke(capsys, compare_app, "a", "--data", corrected)
     assert code == 0
-    assert err.startswith("scoring a")
+    assert err == "scoring a; the scores in a/metrics_test.json are of other records, and are replaced\n"
     after = json.loads((copies[0] / "metrics_test.json").read_text())
     assert after["mAP"] != before["mAP"]
     assert after["records"] == read_index(corrected / "test").digest() != before["records"]
@@ -223,6 +223,25 @@ def test_scores_of_corrected_labels_are_replaced(copies, records, corrected, cap
     assert (code, "error: c: scored on other records than a, of other labels or images; " in err) == (1, True)
     code, _, err = invoke(capsys, evaluate_app, "c", "--data", corrected)
     assert err == "c/metrics_test.json: the scores that stood there were of other records, and are replaced\n"
+
+
+def test_scores_by_other_switches_stay_and_are_told(copies, records, capsys, monkeypatch):
+    monkeypatch.chdir(copies[0].parent)
+    told = "warning: a/metrics_test.json: scored {}, where the configuration of a asks for {}; run kreid-evaluate again"
+    config, written = copies[0] / "config.yaml", copies[0] / "metrics_test.json"
+    line = ("a", "--data", records)
+    assert invoke(capsys, compare_app, *line)[0] == 0
+    config.write_text(config.read_text().replace("evaluation:\n  flip: false", "evaluation:\n  flip: true"))
+    before = written.read_bytes()
+    assert invoke(capsys, compare_app, *line)[2] == told.format("plainly", "flip") + " for that\n"
+    assert written.read_bytes() == before
+    assert invoke(capsys, evaluate_app, *line)[0] == 0
+    assert invoke(capsys, compare_app, *line)[2] == ""
+    assert invoke(capsys, evaluate_app, *line, "--no-flip", "--expand", 1)[0] == 0
+    assert invoke(capsys, compare_app, *line)[2] == told.format("with expand 1", "flip") + " for that\n"
+    written.write_text("none")
+    said = "scoring a; the scores in a/metrics_test.json are none that can be read, and are replaced\n"
+    assert invoke(capsys, compare_app, *line)[2] == said
 
 
 # === Mistakes ===
