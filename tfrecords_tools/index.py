@@ -5,6 +5,7 @@ OUT/<split>/index.npz         the arrays of `Index`
 OUT/<split>/<split>-00003-of-00016.tfrecord
 """
 
+import hashlib
 import os
 import threading
 import weakref
@@ -41,6 +42,7 @@ COLUMNS: dict[str, type[np.generic]] = {
 }
 _SINCE_2 = ("camera", "track")  # columns that version 1 lacks: everywhere unknown
 _LATER = "checksum"  # a column that earlier indexes of either version lack: unknown too
+_TOLD = ("bbox", "action", "person", "is_query", "game", "camera", "track", "length", "checksum")  # what a record is
 NAMES = ("cameras", "tracks", "people")  # further arrays: names by number, or by position in the column "track"
 
 
@@ -145,6 +147,18 @@ class Index:
                 "run kreid-convert with a larger --fraction, or take 1 for all that is there"
             )
         return np.flatnonzero(self.action < limit)
+
+    def digest(self, rows: ArrayLike | None = None) -> str:
+        """Return 64 hex digits that tell these records from others, wherever they lie: by their labels and checksums.
+
+        Args:
+            rows: positions of the records, in the order that counts; all by default.
+        """
+        chosen = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
+        told = hashlib.sha256()
+        for name in _TOLD:
+            told.update(np.ascontiguousarray(getattr(self, name)[chosen], "<i8").tobytes())
+        return told.hexdigest()
 
     def name(self, row: int) -> str:
         """Say which record stands at a position, for messages: its file, action and bbox."""

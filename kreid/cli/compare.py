@@ -43,7 +43,8 @@ def compare(
 
     The scores are those that kreid-evaluate left in RUN/metrics_<split>.json. With --data, runs without them, or with
     those of earlier weights or of other records, are scored first, as the section `evaluation` of their configuration
-    says. Scores by different protocols are not compared; --protocol is for runs that are scored here.
+    says, in place of what is there; scores of these by other switches than the configuration's are taken, and told.
+    Scores by different protocols are not compared; --protocol is for runs that are scored here.
 
     Writes the table as Markdown, and all figures as JSON beside it.
     """
@@ -81,10 +82,11 @@ def _scored(run_folder: Path, records: Path | None, split: str, protocol: switch
     """Return the run's metrics; where these are missing, or of another network, records or protocol, score it first."""
     check_run(run_folder)
     path = run_folder / f"metrics_{split}.json"
-    if not records and not path.is_file():
+    if not path.is_file() and not records:
         raise ConfigError(f"{run_folder}: not scored on {split} yet; run kreid-evaluate, or give --data")
     settings = switches.protocol_settings(run_folder, protocol) if records else None
-    if path.is_file() and _is_current(path, run_folder, records, settings):
+    former = _outdated(path, run_folder, records, settings) if path.is_file() else None
+    if former == "":
         return path
     if not records or not settings:
         warn(f"{path}: of another network than {run_folder} has now; run kreid-evaluate again, or give --data")
@@ -96,30 +98,46 @@ def _scored(run_folder: Path, records: Path | None, split: str, protocol: switch
     from kreid.files.atomic import write_json
     from tfrecords_tools.console.progress import counted
 
-    note(f"scoring {run_folder}")
+    note(f"scoring {run_folder}" + (f"; the scores in {path} are {former}, and are replaced" if former else ""))
     with counted("embedding") as progress:
         metrics = evaluate_runs([run_folder], records, split, settings, progress=progress)
     return write_json(path, metrics)
 
 
-def _is_current(path: Path, run_folder: Path, records: Path | None, settings: "Evaluation | None") -> bool:
-    """Return whether metrics are of the run's network and of `records`; without these a bad file is an error."""
-    from kreid.evaluation.comparison import of_same_queries, read_metrics
+def _outdated(path: Path, run_folder: Path, records: Path | None, settings: "Evaluation | None") -> str:
+    """Say of what else than the run's network, `records` and the protocol of `settings` metrics are; "" if of these.
+
+    Other switches than `settings` are told: the scores stay, for kreid-evaluate was asked for them. Without records a
+    bad file is an error.
+    """
+    from kreid.config.sections import Evaluation
+    from kreid.evaluation.comparison import read_metrics, what_else
+    from kreid.evaluation.settings import describe
     from kreid.ranking.truth import read_groundtruth
     from kreid.runs.folder import network_digest
     from kreid.runs.weights import weights_digest
+    from tfrecords_tools.index import read_index
 
     try:
         metrics = read_metrics(path)
     except ValueError:
         if not records:
             raise
-        return False
-    network = [network_digest(run_folder)]
-    same = metrics["weights"] == [weights_digest(run_folder)] and metrics.get("networks", network) == network
-    if not same or not records or not settings:
-        return same
-    return of_same_queries(metrics, read_groundtruth(records), settings.protocol)
+        return "none that can be read"
+    scored = ", ".join(describe(Evaluation.model_validate(metrics["settings"])).values())
+    network, former = [network_digest(run_folder)], ""
+    if metrics["weights"] != [weights_digest(run_folder)] or metrics.get("networks", network) != network:
+        former = "of another network"
+    elif records and settings:
+        images = read_groundtruth(records)
+        former = what_else(path, images, settings.protocol or images.protocol, read_index(records).digest())
+        asked = ", ".join(describe(settings).values())
+        if not former and scored != asked:
+            warn(
+                f"{path}: scored {'with ' + scored if scored else 'plainly'}, where the configuration of {run_folder} "
+                f"asks for {asked or 'the plain ranking'}; run kreid-evaluate again for that"
+            )
+    return f"{former} ({scored})" if former and scored else former
 
 
 def main() -> None:

@@ -56,8 +56,9 @@ def evaluate(
     out = check_output(result_path(runs, f"metrics_{split}.json"))
     from kreid.evaluation.comparison import what_else
     from kreid.ranking.truth import read_groundtruth
+    from tfrecords_tools.index import read_index
 
-    former = what_else(out, read_groundtruth(records), by)
+    former = what_else(out, read_groundtruth(records), by, read_index(records).digest())
     load_tensorflow()
     from kreid.evaluation.scoring import evaluate_runs, score_baselines
     from kreid.evaluation.shown import run_table

@@ -145,10 +145,10 @@ def _keys(text: str, where: str, such_as: str) -> dict:
     return tree
 
 
-def check(tree: dict, where: str = "configuration") -> Config:
-    """Check a configuration given as plain dicts; `where` opens the error message."""
+def check(tree: dict, where: str = "configuration", context: str | None = None) -> Config:
+    """Check a configuration given as plain dicts; `where` opens the error message, `context` see `sections.WRITTEN`."""
     try:
-        return Config.model_validate(tree)
+        return Config.model_validate(tree, context=context)
     except ValidationError as error:
         raise ConfigError(f"{where}: {complaints(error.errors(), lambda place: known_keys(place, tree))}") from None
 

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from kreid.config.network import OneStream, TwoStream, patch_of
 from kreid.config.values import Count, Integer, Number, Positive, Probability, Section, Seed, Share, ShareRange, Weight
 from kreid.losses.table import LOSSES, Output
+
+WRITTEN = "written"  # context of a run's own configuration, which an earlier version may have accepted
 
 
 class Loss(Section):
@@ -235,6 +237,18 @@ class Config(Section):
     """The optimisation."""
     evaluation: Evaluation = Evaluation()
     """Better rankings than the plain one."""
+
+    @model_validator(mode="after")
+    def _there_are_heads_to_join(self, info: ValidationInfo) -> "Config":
+        if self.model.heads.layers or info.context == WRITTEN:
+            return self
+        for name in ("model", "evaluation"):
+            if getattr(self, name).embedding == "concat":
+                raise ValueError(
+                    f"{name}.embedding: concat joins the layer-wise heads, and model.heads.layers names none; name "
+                    f"some, or leave {name}.embedding out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _patches_fill_the_image(self) -> "Config":

@@ -62,9 +62,19 @@ def system_name(metrics: Measured) -> str:
     return " + ".join(metrics["runs"]) + (f" ({', '.join(words)})" if words else "")
 
 
-def of_same_queries(metrics: Measured, images: Images, protocol: str | None = None) -> bool:
-    """Return whether a score is of these images by this protocol: the same queries, each with a gallery as large."""
+def of_same_queries(metrics: Measured, images: Images, protocol: str | None = None, digest: str | None = None) -> bool:
+    """Return whether a score is of these images by this protocol: the same queries, each with a gallery as large.
+
+    Args:
+        metrics: the score.
+        images: the labels.
+        protocol: the protocol; by default the one that the records name.
+        digest: of the records, see `Index.digest`; it tells other labels and pictures of the same queries, unless the
+            score is of an earlier version, which kept none.
+    """
     if protocol_of_score(metrics) != (protocol or images.protocol):
+        return False
+    if digest and metrics.get("records", digest) != digest:
         return False
     rows = np.flatnonzero(images.is_query)
     rows = rows[np.argsort(images.bbox[rows], kind="stable")]
@@ -74,10 +84,10 @@ def of_same_queries(metrics: Measured, images: Images, protocol: str | None = No
     return all(np.array_equal(one, other) for one, other in pairs)
 
 
-def what_else(path: str | Path, images: Images, protocol: str) -> str:
+def what_else(path: str | Path, images: Images, protocol: str, digest: str | None = None) -> str:
     """Say of what else than these images by this protocol the scores in a file are; "" where of nothing else, or none.
 
-    Records of other images whose queries and galleries have the same sizes are not told apart.
+    Arguments as in `of_same_queries`.
     """
     try:
         metrics = read_metrics(path)
@@ -85,7 +95,7 @@ def what_else(path: str | Path, images: Images, protocol: str) -> str:
         return ""
     if (before := protocol_of_score(metrics)) != protocol:
         return f"by protocol {before!r}"
-    return "" if of_same_queries(metrics, images, protocol) else "of other records"
+    return "" if of_same_queries(metrics, images, protocol, digest) else "of other records"
 
 
 def protocol_of_score(metrics: Measured) -> str:
@@ -105,6 +115,7 @@ def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
     Raises:
         ValueError: two systems were scored by different protocols, or on different queries, galleries or labels.
     """
+    _check_records(systems)
     base = next(iter(systems))
     split, protocol, first = systems[base]["split"], protocol_of_score(systems[base]), _figures(systems[base])
     rows: list[System] = []
@@ -139,6 +150,18 @@ def compare_metrics(systems: Mapping[str, Measured]) -> Compared:
         "systems": rows,
     }
     return cast(Compared, Comparison(compared))
+
+
+def _check_records(systems: Mapping[str, Measured]) -> None:
+    """Complain about scores of different records; earlier versions did not say which theirs are of."""
+    known = {name: metrics["records"] for name, metrics in systems.items() if "records" in metrics}
+    base = next(iter(known), "")
+    for name, records in known.items():
+        if records != known[base] and systems[name]["split"] == systems[base]["split"]:
+            raise ValueError(
+                f"{name}: scored on other records than {base}, of other labels or images; score all of them on the "
+                "same records, as kreid-compare RUN ... --data DIR does"
+            )
 
 
 def to_markdown(comparison: Compared) -> str:

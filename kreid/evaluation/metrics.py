@@ -53,6 +53,7 @@ class RunMetrics(Metrics):
     images_per_second: float
     weights: list[str]
     networks: list[str]  # weights and model together, see `kreid.runs.folder.network_digest`
+    records: str  # see `tfrecords_tools.index.Index.digest`
     paper: PaperRow | None
     per_action: PerAction
     per_query: dict[str, list]
@@ -73,6 +74,7 @@ class Measured(TypedDict):
     weights: list[str]
     per_query: dict[str, list]
     networks: NotRequired[list[str]]
+    records: NotRequired[str]
     metric: NotRequired[str]
     protocol: NotRequired[str]
     paper: NotRequired[PaperRow | None]

@@ -22,6 +22,7 @@ from kreid.ranking.verification import verify
 from kreid.runs.folder import load_config_of, load_model, network_digest, run_names
 from kreid.runs.weights import weights_digest
 from kreid.types import Progress
+from tfrecords_tools.index import read_index
 
 
 def evaluate_runs(
@@ -55,7 +56,9 @@ def evaluate_runs(
         ValueError: labels are withheld, no query has a match, or runs, records and settings do not fit together.
     """
     # Before they are loaded: should a training replace them meanwhile, the figures count as those of weights gone by.
+    # So it is with the records.
     digests, networks = [weights_digest(run) for run in runs], [network_digest(run) for run in runs]
+    scored = read_index(records).digest()
     models = [load_model(run) for run in runs]
     check_widths(models, join)
     wanted = variants(settings)
@@ -87,6 +90,7 @@ def evaluate_runs(
         "images_per_second": len(embedded.embeddings) / max(embedded.seconds, 1e-9),
         "weights": digests,
         "networks": networks,
+        "records": scored,
         "paper": paper_row(load_config_of(runs[0]), split, protocol) if len(runs) == 1 else None,
         "per_action": per_action(figures),
         "per_query": figures.to_json(),

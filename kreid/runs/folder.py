@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kreid.config.dotted import differences
-from kreid.config.loading import load_config
-from kreid.config.sections import Config
+from kreid.config.loading import check, load_tree
+from kreid.config.sections import WRITTEN, Config
 from kreid.errors import ConfigError, check_path
 from kreid.files.atomic import is_partial, remove_partial
 from kreid.runs import checkpoints
@@ -150,7 +150,7 @@ def load_config_of(run: str | Path) -> Config:
     path = Path(run) / CONFIG
     if not path.is_file():
         raise ConfigError(f"{run}: not a run folder, it has no {CONFIG}; give the folder that kreid-train wrote")
-    return load_config(path)
+    return check(load_tree(path), f"configuration {path}", WRITTEN)
 
 
 def network_digest(run: str | Path) -> str:

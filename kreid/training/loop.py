@@ -23,7 +23,7 @@ from kreid.training.failures import Failures
 from kreid.training.log import RunLog
 from kreid.training.optimizers import learning_rate
 from kreid.training.progress import Progress
-from kreid.training.state import Logs, SavedStates, State, fingerprint
+from kreid.training.state import Logs, SavedStates, State, fingerprint, former_fingerprint
 from kreid.training.step import Step
 from kreid.training.stopping import Stop
 from kreid.training.workers import read_cluster
@@ -41,6 +41,7 @@ class Trainer:
         training_set: the images.
         strategy: where to compute.
         out: the run folder.
+        valid: what tells the images that it validates on from others, see `fingerprint`; "" where it does not.
 
     Attributes:
         step: the network, and how it learns.
@@ -51,7 +52,12 @@ class Trainer:
     """
 
     def __init__(
-        self, config: Config, training_set: TrainingSet, strategy: tf.distribute.Strategy, out: str | Path
+        self,
+        config: Config,
+        training_set: TrainingSet,
+        strategy: tf.distribute.Strategy,
+        out: str | Path,
+        valid: str = "",
     ) -> None:
         keras.utils.set_random_seed(config.train.seed)
         self.config, self.training_set, self.strategy, self.out = config, training_set, strategy, Path(out)
@@ -59,7 +65,7 @@ class Trainer:
         self.is_chief = not self.cluster or self.cluster.index == 0
         self.failures = Failures(self.out, several=self.cluster is not None)
         self.collapse = CollapseWatch(self.is_chief)
-        self.state = State(data=fingerprint(training_set))
+        self.state = State(data=fingerprint(training_set.index, training_set.rows), valid=valid)
         started = checkpoints.newest(self.out / runs.CHECKPOINTS)  # a resumed run needs no file of weights any more
         self.step = Step(config, strategy, pretrained=not started)
         self.saved = SavedStates(self.out, config.train, self.step.variables, self.is_chief)
@@ -75,10 +81,12 @@ class Trainer:
         """Go on from the newest state; from the start where there is none yet.
 
         Raises:
-            ConfigError: where the run was trained on other records.
+            ConfigError: where the run was trained or validated on other records.
             ValueError: where the weights of the best epoch are not what was written.
         """
-        self.state = self.saved.restore(self.state.data) or self.state
+        former = former_fingerprint(self.training_set.index, self.training_set.rows)
+        valid = self.state.valid if self.is_chief else ""  # only the chief validates, and needs the records
+        self.state = self.saved.restore(self.state.data, valid, former) or self.state
         if self.state.best_epoch is not None:  # weights that no later epoch may replace
             runs.read_weights(self.out)
 

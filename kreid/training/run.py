@@ -16,14 +16,15 @@ from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError, check_function, check_path, received
 from kreid.losses.table import CLASSIFIERS
+from kreid.ranking.truth import protocol_of_records
 from kreid.runs import checkpoints
 from kreid.training.loop import Hook, Trainer
 from kreid.training.state import fingerprint
 from kreid.training.step import check_devices, make_strategy
-from kreid.training.validation import check_scorable
+from kreid.training.validation import check_scorable, scored_rows
 from kreid.training.worker_start import lost_workers
 from kreid.training.workers import Cluster, meet, read_cluster
-from tfrecords_tools.index import split_folder
+from tfrecords_tools.index import read_index, split_folder
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def train(
     _check_out(out, config, resume)
     with contextlib.nullcontext() if cluster and cluster.index else runs.hold(out):
         _check_out(out, config, resume)  # of two that began at once, the second finds what the first has made
-        trainer = _start(config, training_set, out, cluster, resume)
+        trainer = _start(config, training_set, out, cluster, resume, valid)
         trainer.write_config()
         try:
             trainer.run(valid, quiet, on_validation)
@@ -130,7 +131,9 @@ def _check_out(out: Path, config: Config, resume: bool) -> None:
     runs.check_resume(out, config) if resume else runs.check_new(out)
 
 
-def _start(config: Config, training_set: TrainingSet, out: Path, cluster: Cluster | None, resume: bool) -> Trainer:
+def _start(
+    config: Config, training_set: TrainingSet, out: Path, cluster: Cluster | None, resume: bool, valid: Path | None
+) -> Trainer:
     """Meet the other machines, if any, and build the network there where the run stands."""
     minutes = config.train.worker_minutes
     if cluster:
@@ -138,10 +141,19 @@ def _start(config: Config, training_set: TrainingSet, out: Path, cluster: Cluste
     strategy = make_strategy(minutes)
     check_devices(config, strategy)
     with lost_workers(cluster):
-        trainer = Trainer(config, training_set, strategy, out)
+        trainer = Trainer(config, training_set, strategy, out, _valid_fingerprint(config, training_set, valid))
         if resume:
             trainer.restore()
     return trainer
+
+
+def _valid_fingerprint(config: Config, training_set: TrainingSet, valid: Path | None) -> str:
+    """What tells the images that are validated on from others; "" where nothing is."""
+    if valid is None:
+        return ""
+    with read_index(valid) as index:
+        rows = scored_rows(index, config.train.validate_actions, training_set.held_out)
+        return fingerprint(index, rows, config.evaluation.protocol or protocol_of_records(valid))
 
 
 def _facts(config: Config, training_set: TrainingSet, out: Path) -> dict[str, Any]:
@@ -153,7 +165,7 @@ def _facts(config: Config, training_set: TrainingSet, out: Path) -> dict[str, An
         "training actions": len(np.unique(index.action[rows])),
         "training people": len(np.unique(index.person[rows])),
         "bytes of training images": int(index.length[rows].sum()),
-        "the training set": fingerprint(training_set),
+        "the training set": fingerprint(index, rows),
         "GPUs": len(tf.config.list_physical_devices("GPU")),
         "the newest state": state.name if state else "none",
     }

@@ -13,16 +13,21 @@ from pydantic import TypeAdapter
 
 from kreid import runs
 from kreid.config.sections import Train
-from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
 from kreid.runs import checkpoints
+from tfrecords_tools.index import Index
 
 Logs = dict[str, float]
 
 
-def fingerprint(training_set: TrainingSet) -> str:
-    """What tells one training set from another, wherever it lies: the number of its images and a digest of them all."""
-    index, rows = training_set.index, training_set.rows
+def fingerprint(index: Index, rows: np.ndarray, protocol: str = "") -> str:
+    """What tells one set of images from another, wherever it lies: how many there are, a digest of them, a protocol."""
+    by = f", by {protocol}" if protocol else ""
+    return f"{len(rows):,} images ({index.digest(rows)[:12]}{by})"
+
+
+def former_fingerprint(index: Index, rows: np.ndarray) -> str:
+    """What states of earlier versions hold for `fingerprint` of the training set: it tells fewer sets apart."""
     digest = hashlib.sha256()
     for column in (index.bbox, index.action, index.person, index.length):
         digest.update(np.ascontiguousarray(column[rows]).tobytes())
@@ -42,6 +47,7 @@ class State:
         best: the best validation mAP, at `best_epoch`.
         seconds: that the run has taken, in all its sessions; `busy` of them in steps.
         data: the training set, see `fingerprint`.
+        valid: likewise what was validated on; "" where nothing was yet, or an earlier version did not say.
     """
 
     epoch: int = 0
@@ -54,16 +60,18 @@ class State:
     seconds: float = 0.0
     busy: float = 0.0
     data: str = ""
+    valid: str = ""
 
     @classmethod
     def parse(cls, progress: Any) -> Self:
-        """Return a state as `asdict` has it.
+        """Return a state as `asdict` has it, now or in an earlier version, which had no `valid`.
 
         Raises:
             ValueError: where a field is missing, is none of a state's, or has a value of another type.
         """
         names = {known.name for known in fields(cls)}
-        wrong = names ^ set(checkpoints.plain(progress))
+        progress = {"valid": "", **checkpoints.plain(progress)}
+        wrong = names ^ set(progress)
         if wrong:
             raise ValueError(f"progress: expected {', '.join(sorted(names))}, differs in {', '.join(sorted(wrong))}")
         return TypeAdapter(cls).validate_json(json.dumps(progress), strict=True)
@@ -131,21 +139,29 @@ class SavedStates:
         state.seconds += now - self._since
         self._since = now
 
-    def restore(self, data: str) -> State | None:
+    def restore(self, data: str, valid: str = "", former: str = "") -> State | None:
         """Put the newest state into the variables and return the rest of it; None where there is none yet.
 
         Args:
             data: the training set, see `fingerprint`.
+            valid: what it validates on; "" where that is nothing, or where another machine validates.
+            former: see `former_fingerprint`.
 
         Raises:
-            ConfigError: where the run was trained on other records.
+            ConfigError: where the run was trained or validated on other records.
         """
         state = checkpoints.restore(self.out / runs.CHECKPOINTS, self.variables, State.parse)
         if not state:
             return None
-        if state.data != data:
+        if state.data not in (data, former):
             raise ConfigError(
                 f"data: {self.out} was trained on {state.data}, received {data}; give the same records, or "
                 "start a new run"
             )
+        if valid and state.valid not in ("", valid):
+            raise ConfigError(
+                f"data: {self.out} was validated on {state.valid}, received {valid}, whose scores say nothing about "
+                "those before; give the same records of the valid split, or start a new run"
+            )
+        state.data, state.valid = data, valid or state.valid
         return state

@@ -42,7 +42,7 @@ def validate(
         0 the embedding has collapsed; and the embeddings, with the queries that were scored.
     """
     with read_index(records) as index:
-        kept = _scored(index, actions, rows)
+        kept = scored_rows(index, actions, rows)
     embeddings = embed(model, records, rows=kept)
     if rows is not None:
         embeddings = replace(embeddings, is_query=first_views(embeddings, protocol))
@@ -59,7 +59,7 @@ def check_scorable(
 ) -> None:
     """Raise ValueError, naming the folder, where `validate` of these arguments would find nothing to score."""
     with read_index(records) as index:
-        images = read_labels(index, _scored(index, actions, rows))
+        images = read_labels(index, scored_rows(index, actions, rows))
     try:
         by_camera = protocol_of(protocol, images).by_camera
     except ValueError as error:
@@ -83,8 +83,8 @@ def _spread(embeddings: Embeddings) -> float:
     return float(np.std(np.concatenate(near)))
 
 
-def _scored(index: Index, actions: int | None, rows: Sequence[int] | np.ndarray | None) -> np.ndarray:
-    """Positions of the images to score on."""
+def scored_rows(index: Index, actions: int | None, rows: Sequence[int] | np.ndarray | None) -> np.ndarray:
+    """Positions of the images to score on; arguments as in `validate`."""
     kept = np.arange(len(index)) if rows is None else np.asarray(rows)
     return kept if actions is None else kept[np.isin(index.action[kept], np.unique(index.action[kept])[:actions])]
 

@@ -106,12 +106,24 @@ def check_scores(index: Index, held_out: Sequence[np.ndarray], config: Config) -
             raise ConfigError(f"fold {number} of {len(held_out)}: nobody has two images to be scored on{where}")
 
 
-def describe_data(index: Index, fraction: float) -> dict[str, int | str]:
-    """How many images, actions and games of the train split are used, people of a single action, and a digest."""
+def describe_data(index: Index, fraction: float, protocol: str = "action") -> dict[str, int | str]:
+    """What of the train split is used, and how folds of it are scored: what tells one study's scores from another's.
+
+    Args:
+        index: of the train split.
+        fraction: of the actions that are used.
+        protocol: what folds are scored by.
+
+    Returns:
+        How many "images", "actions" and "games" there are, and "people" of a single action; "records", see
+        `Index.digest`, and "protocol". "digest" is what earlier versions knew in place of these two, and studies of
+        theirs are told by.
+    """
     rows = index.fraction_rows(fraction)
     digest = hashlib.sha256()
     for column in (index.bbox, index.action, index.person, index.game):
         digest.update(np.ascontiguousarray(column[rows], np.int64).tobytes())
     actions, games = (len(np.unique(column[rows])) for column in (index.action, index.game))
     people = {"people": len(np.unique(index.person[rows]))} if actions == 1 else {}
-    return {"images": len(rows), "actions": actions, "games": games, "digest": digest.hexdigest()[:16], **people}
+    told = {"digest": digest.hexdigest()[:16], "records": index.digest(rows)[:16], "protocol": protocol}
+    return {"images": len(rows), "actions": actions, "games": games, **told, **people}

@@ -21,7 +21,8 @@ from kreid.tuning.progress import Progress
 from kreid.tuning.space import Space
 from kreid.tuning.study import Study, Trial
 from kreid.tuning.table import Row, best, comma_separated, described, failures, markdown
-from tfrecords_tools.index import read_index, split_folder
+from tfrecords_tools.index import Index, read_index, read_info, split_folder
+from tfrecords_tools.info import INFO_NAME, protocol_of_split
 
 OBJECTIVES = ("mAP", "rank1")
 BEST, TABLE, FIGURES = "best.yaml", "trials.md", "trials.csv"
@@ -106,7 +107,7 @@ class _Search:
         self.held_out = make_folds(index, base.data.fraction, folds, base.train.seed)
         check_batches(index, self.held_out, base.data)
         check_scores(index, self.held_out, base)
-        self.described = describe_data(index, base.data.fraction)
+        self.described = describe_data(index, base.data.fraction, base.evaluation.protocol or _protocol_of(index))
         settings: dict[str, Any] = {"configuration": base.model_dump(mode="json"), "space": space.describe()}
         settings |= {"data": self.described, "folds": folds, "objective": objective}
         self.study = Study(out, space, settings, base.train.seed, prune)
@@ -231,6 +232,12 @@ def _validated(config: Config) -> Config:
     """The configuration, validating after its last epoch at least: that is the score."""
     every = config.train.validate_every or config.train.epochs
     return config.model_copy(update={"train": config.train.model_copy(update={"validate_every": every})})
+
+
+def _protocol_of(index: Index) -> str:
+    """What the records of a split say that they are scored by."""
+    folder = index.folder.resolve()
+    return protocol_of_split(read_info(folder.parent), folder.name, folder.parent / INFO_NAME)
 
 
 def _missing_weights(config: Config) -> str | None:

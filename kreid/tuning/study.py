@@ -86,12 +86,15 @@ class Study:
         if before is None:
             self._study.set_user_attr("settings", settings)
             return
-        changes = differences(_with_defaults(before), settings)
+        begun = _with_data(before, settings)
+        changes = differences(_with_defaults(begun), settings)
         if changes:
             raise ConfigError(
                 f"{self.folder}: its trials were made otherwise and cannot be compared with these "
                 f"({', '.join(changes[:4])}); give another folder"
             )
+        if begun != before:
+            self._study.set_user_attr("settings", begun)
 
     def __enter__(self) -> Self:
         return self
@@ -241,6 +244,14 @@ def check_folder(folder: Path) -> None:
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (folder / STORE).exists() and not (folder / "lock").exists():
         raise ConfigError(f"{folder}: exists already and is no study; give another folder")
+
+
+def _with_data(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """A study's settings with what earlier versions did not note of the data: as it is now, and held from now on."""
+    if "data" not in before:
+        return before
+    since = {key: value for key, value in now.get("data", {}).items() if key in ("records", "protocol")}
+    return {**before, "data": {**since, **before["data"]}}
 
 
 def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:

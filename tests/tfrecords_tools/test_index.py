@@ -113,6 +113,24 @@ def test_columns_have_their_types(made):
     assert index.shards == (made / "valid/valid-00000-of-00002.tfrecord", made / "valid/valid-00001-of-00002.tfrecord")
 
 
+@pytest.mark.parametrize("name", sorted(set(COLUMNS) - {"shard", "offset"}))
+def test_a_digest_tells_records_by_what_they_are(made, name):
+    index, last = read_index(made / "valid"), np.arange(5) == 4
+    column = getattr(index, name)
+    changed = ~column if column.dtype == bool else column + 1
+    other = dataclasses.replace(index, **{name: np.where(last, changed, column)})
+    assert other.digest() != index.digest()
+    assert other.digest(np.arange(4)) == index.digest(np.arange(4))
+    assert other.digest([1, 0]) == index.digest([1, 0]) != index.digest([0, 1])
+
+
+def test_a_digest_is_the_same_wherever_records_lie(made, records):
+    index = read_index(made / "valid")
+    elsewhere = {"shard": index.shard + 1, "offset": index.offset + 100}
+    assert dataclasses.replace(index, **elsewhere).digest() == index.digest() == read_index(records / "valid").digest()
+    assert index.digest() != read_index(made / "train").digest()
+
+
 def test_index_is_frozen(made):
     index = read_index(made / "valid")
     with pytest.raises(dataclasses.FrozenInstanceError):

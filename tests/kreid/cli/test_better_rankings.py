@@ -19,6 +19,8 @@ from kreid.ranking.reranking import combine
 from kreid.ranking.scores import evaluate
 from kreid.ranking.verification import verify
 from kreid.runs.folder import WEIGHTS, load_model
+from tfrecords_tools.arrays import read_arrays, write_arrays
+from tfrecords_tools.index import read_index
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
 
@@ -169,7 +171,7 @@ def test_runs_are_scored_where_needed_and_compared(copies, records, capsys, monk
     assert "b/metrics_test.json: of another network than b has now" in err
     assert written.read_bytes() == before
     code, lines, err = invoke(capsys, compare_app, "a", "b", "--data", records)
-    assert err == "scoring b\n"
+    assert err == "scoring b; the scores in b/metrics_test.json are of another network, and are replaced\n"
     assert "+0.0 [0.0 0.0], p 1" in lines[3]
     config = copies[1] / "config.yaml"  # the weights fit images of another size, and the figures are others
     config.write_text(config.read_text().replace("image_size:\n  - 32\n  - 32", "image_size:\n  - 48\n  - 32"))
@@ -189,6 +191,57 @@ def test_scores_of_other_records_are_refused(copies, records, capsys, monkeypatc
     assert "a, a/metrics_valid.json: scored on valid, a, a on test" in err
     assert lines == []
     assert not (copies[0].parent / "both.md").exists()
+
+
+@pytest.fixture
+def corrected(records, tmp_path):
+    """The test split after two people of an action changed places in its labels: the same queries and galleries."""
+    shutil.copytree(records, tmp_path / "records", ignore=shutil.ignore_patterns("train", "valid", "challenge"))
+    path = tmp_path / "records" / "test" / "index.npz"
+    arrays = read_arrays(path)
+    first, second = np.unique(arrays["person"][arrays["is_query"] & (arrays["action"] == arrays["action"][0])])[:2]
+    gallery = ~arrays["is_query"]
+    swapped = {first: second, second: first}
+    person = [swapped.get(one, one) for one in arrays["person"].tolist()]
+    arrays["person"] = np.where(gallery, person, arrays["person"])
+    write_arrays(path, arrays)
+    return tmp_path / "records"
+
+
+def test_scores_of_corrected_labels_are_replaced(copies, records, corrected, capsys, monkeypatch):
+    monkeypatch.chdir(copies[0].parent)
+    shutil.copytree("a", "c")
+    assert invoke(capsys, compare_app, "a", "c", "--data", records)[0] == 0
+    before = json.loads((copies[0] / "metrics_test.json").read_text())
+    code, _, err = invoke(capsys, compare_app, "a", "--data", corrected)
+    assert code == 0
+    assert err == "scoring a; the scores in a/metrics_test.json are of other records, and are replaced\n"
+    after = json.loads((copies[0] / "metrics_test.json").read_text())
+    assert after["mAP"] != before["mAP"]
+    assert after["records"] == read_index(corrected / "test").digest() != before["records"]
+    code, _, err = invoke(capsys, compare_app, "a", "c")
+    assert (code, "error: c: scored on other records than a, of other labels or images; " in err) == (1, True)
+    code, _, err = invoke(capsys, evaluate_app, "c", "--data", corrected)
+    assert err == "c/metrics_test.json: the scores that stood there were of other records, and are replaced\n"
+
+
+def test_scores_by_other_switches_stay_and_are_told(copies, records, capsys, monkeypatch):
+    monkeypatch.chdir(copies[0].parent)
+    told = "warning: a/metrics_test.json: scored {}, where the configuration of a asks for {}; run kreid-evaluate again"
+    config, written = copies[0] / "config.yaml", copies[0] / "metrics_test.json"
+    line = ("a", "--data", records)
+    assert invoke(capsys, compare_app, *line)[0] == 0
+    config.write_text(config.read_text().replace("evaluation:\n  flip: false", "evaluation:\n  flip: true"))
+    before = written.read_bytes()
+    assert invoke(capsys, compare_app, *line)[2] == told.format("plainly", "flip") + " for that\n"
+    assert written.read_bytes() == before
+    assert invoke(capsys, evaluate_app, *line)[0] == 0
+    assert invoke(capsys, compare_app, *line)[2] == ""
+    assert invoke(capsys, evaluate_app, *line, "--no-flip", "--expand", 1)[0] == 0
+    assert invoke(capsys, compare_app, *line)[2] == told.format("with expand 1", "flip") + " for that\n"
+    written.write_text("none")
+    said = "scoring a; the scores in a/metrics_test.json are none that can be read, and are replaced\n"
+    assert invoke(capsys, compare_app, *line)[2] == said
 
 
 # === Mistakes ===

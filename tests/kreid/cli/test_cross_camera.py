@@ -151,7 +151,11 @@ def test_comparison_is_by_one_protocol(filmed, run, tmp_path, capsys):
     line = [run, "--data", filmed, "--out", out, "--protocol"]
     assert invoke(capsys, compare_app, *line, "cross_camera")[0] == 0
     assert (run / "metrics_test.json").stat().st_mtime_ns == before  # these scores are there
-    assert invoke(capsys, compare_app, *line, "action")[0] == 0  # the option wins over the records
+    assert invoke(capsys, evaluate_app, run, "--data", filmed, "--expand", 1, "--flip")[0] == 0
+    code, _, err = invoke(capsys, compare_app, *line, "action")  # the option wins over the records
+    former = "by protocol 'cross_camera' (flip, expand 1)"
+    said = f"scoring {run}; the scores in {run}/metrics_test.json are {former}, and are replaced\n"
+    assert (code, err) == (0, said)
     metrics = json.loads((run / "metrics_test.json").read_text())
     assert metrics["protocol"] == metrics["settings"]["protocol"] == "action"
     assert set(metrics["per_query"]["gallery"]) == {47}  # all of the action

@@ -119,6 +119,12 @@ def test_overrides_reach_any_depth(tmp_path):
             [],
             "model.image_size: .*multiples of 32 pixels.* 256 x 128, received 250 x 128$",
         ),
+        (
+            TWO_STREAM,
+            ["model.embedding=concat"],
+            "model.embedding: concat joins .* model.heads.layers names none; name some, or leave model.embedding out$",
+        ),
+        (TWO_STREAM + "evaluation: {embedding: concat}", [], ": evaluation.embedding: concat joins .*evaluation.embed"),
         (TWO_STREAM + "data: {crop_padding: 128}", [], "data.crop_padding: .*less than .*256 and 128.*received 128$"),
         (TWO_STREAM + "train: {epochs: 1}\ntrain: {epochs: 2}", [], "line 3: key 'train' is given twice"),
         (TWO_STREAM + "train: {weight_decay: 5e-4}", [], "adamw"),
@@ -165,6 +171,11 @@ def test_mistakes_name_the_key(tmp_path, text, overrides, message):
     with pytest.raises(ValueError, match=message) as error:
         load(tmp_path, text, overrides)
     assert "\n" not in str(error.value)
+
+
+def test_heads_that_are_there_are_joined(tmp_path):
+    heads = ["model.heads.layers=[conv4]", "model.embedding=concat", "evaluation.embedding=concat"]
+    assert load(tmp_path, TWO_STREAM, heads).model.embedding == "concat"
 
 
 def test_an_override_may_replace_all_keys_of_a_section_and_numbers_may_be_zero(tmp_path):

@@ -58,6 +58,23 @@ def test_scores_by_different_protocols_are_not_compared():
     assert not of_same_queries(other, ranking.images)
 
 
+def test_scores_of_corrected_labels_are_of_other_records(tmp_path):
+    ranking, path = rankings()[0], tmp_path / "metrics_test.json"
+    old, first, second = (scored(ranking, **more) for more in ({}, {"records": "1a"}, {"records": "2b"}))
+    assert of_same_queries(first, ranking.images, digest="1a")
+    assert not of_same_queries(second, ranking.images, digest="1a")
+    assert of_same_queries(old, ranking.images, digest="1a"), "an earlier version's: told by its queries alone"
+    assert of_same_queries(second, ranking.images)
+    path.write_text(json.dumps(second))
+    assert what_else(path, ranking.images, "action", "2b") == ""
+    assert what_else(path, ranking.images, "action", "1a") == "of other records"
+    assert compare_metrics({"a": first, "old": old, "b": first})["queries"] == len(ranking)
+    pair = {"a": first, "b": second}
+    for systems in (pair, {"a": first, "old": old, "b": second}, {"old": old, **pair}):
+        with pytest.raises(ValueError, match="b: scored on other records than a, of other labels or images; score all"):
+            compare_metrics(systems)
+
+
 def test_what_else_a_file_of_scores_is_of(tmp_path):
     ranking, path = rankings()[0], tmp_path / "metrics_test.json"
     assert what_else(path, ranking.images, "action") == ""

@@ -10,6 +10,7 @@ from paths import GOLDEN
 
 from kreid import runs
 from kreid.losses.objective import build_losses
+from kreid.training.state import State
 from kreid.training.step import Step, make_strategy
 from tfrecords_tools.arrays import read_arrays
 
@@ -49,6 +50,7 @@ def test_a_state_goes_back_into_network_and_optimiser(run):
     step = Step(runs.load_config_of(run), make_strategy(), pretrained=False)
     progress = runs.checkpoints.restore(run / runs.CHECKPOINTS, step.variables, runs.checkpoints.plain)
     assert (progress["epoch"], progress["step"], progress["images"]) == (1, 0, 32)
+    assert State.parse(progress).valid == "", "which validation set it was, it did not say"
     (state,) = (run / runs.CHECKPOINTS).glob("state-*.npz")
     saved = read_arrays(state)
     assert json.loads(str(saved.pop("progress"))) == progress

@@ -6,9 +6,9 @@ import re
 import pytest
 from configurations import changed
 
-from kreid.config.loading import dump
+from kreid.config.loading import dump, load_config
 from kreid.errors import ConfigError
-from kreid.runs.folder import CONFIG, check_new, check_resume, network_digest, result_path, run_names
+from kreid.runs.folder import CONFIG, check_new, check_resume, load_config_of, network_digest, result_path, run_names
 from kreid.runs.weights import WEIGHTS
 
 
@@ -67,6 +67,15 @@ def test_a_network_is_its_weights_and_its_model(tmp_path, tiny_one, weights, cha
         (tmp_path / name / WEIGHTS).write_bytes(content)
         digests.append(network_digest(tmp_path / name))
     assert (digests[0] == digests[1]) == same
+
+
+def test_a_run_that_an_earlier_version_let_join_no_heads_is_read(tmp_path, tiny_one):
+    text = dump(tiny_one).replace("embedding: final", "embedding: concat")
+    (tmp_path / CONFIG).write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"model\.embedding: concat joins the layer-wise heads"):
+        load_config(tmp_path / CONFIG)
+    config = load_config_of(tmp_path)
+    assert (config.model.embedding, config.evaluation.embedding) == ("concat", "concat")
 
 
 def test_a_folder_that_is_taken_is_told_to_who_calls_and_to_who_types(tmp_path):

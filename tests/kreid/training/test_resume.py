@@ -27,6 +27,7 @@ from kreid.training.run import train
 from kreid.training.step import make_strategy
 from kreid.training.stopping import Stop
 from tfrecords_tools import synthetic, writer
+from tfrecords_tools.arrays import read_arrays, write_arrays
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
 
@@ -283,3 +284,23 @@ def test_other_records_are_no_way_to_resume(records, tiny_one, tmp_path):
     writer.convert(tmp_path / "tree", tmp_path / "others", progress=False)
     with pytest.raises(ConfigError, match=r"data: .*run was trained on 242 images \(\w+\), received \d+ images"):
         train(config, tmp_path / "others", run, resume=True, quiet=True)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_another_valid_split_is_no_way_to_resume(records, tiny_one, tmp_path):
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1, "validate_actions": 1})
+    copy = shutil.copytree(records, tmp_path / "records")
+    run = train(config, copy, tmp_path / "run", quiet=True)
+    longer, path = changed(config, train={"epochs": 2}), copy / "valid" / "index.npz"
+    before, arrays = path.read_bytes(), read_arrays(path)
+    arrays["checksum"] = arrays["checksum"] + 1  # other images of the same labels
+    write_arrays(path, arrays)
+    logged, kept = (run / "log.csv").read_text(), (run / "config.yaml").read_text()
+    words = r"data: .*run was validated on \d+ images \(\w+, by action\), received \d+ images"
+    with pytest.raises(ConfigError, match=words):
+        train(longer, copy, run, resume=True, quiet=True)
+    assert ((run / "log.csv").read_text(), (run / "config.yaml").read_text()) == (logged, kept)
+    train(changed(config, train={"validate_every": 0}), copy, run, resume=True, quiet=True)  # nothing is mixed
+    path.write_bytes(before)
+    train(longer, copy, run, resume=True, quiet=True)
+    assert len((run / "log.csv").read_text().splitlines()) == 3

@@ -12,8 +12,9 @@ from kreid.config.sections import Train
 from kreid.errors import ConfigError
 from kreid.runs import checkpoints
 from kreid.training import state as module
-from kreid.training.state import SavedStates, State, fingerprint
+from kreid.training.state import SavedStates, State, fingerprint, former_fingerprint
 from tfrecords_tools.arrays import read_arrays, write_arrays
+from tfrecords_tools.index import Index
 
 # Every field otherwise than at the start.
 SOMEWHERE = {
@@ -27,6 +28,7 @@ SOMEWHERE = {
     "seconds": 61.5,
     "busy": 40.25,
     "data": "242 images (0123456789ab)",
+    "valid": "17 images (ba9876543210, by action)",
 }
 
 
@@ -199,14 +201,52 @@ def test_other_machines_write_nothing_but_know_the_time(tmp_path, clock):
     assert not list(tmp_path.iterdir())
 
 
+def index_of(**changes):
+    """Four images, as much of an index as a fingerprint takes."""
+    names = ("bbox", "action", "person", "is_query", "game", "camera", "track", "length", "checksum")
+    columns = {**{name: np.arange(4) for name in names}, **changes}
+    index = SimpleNamespace(**columns)
+    index.digest = lambda rows: Index.digest(index, rows)
+    return index
+
+
 def test_a_training_set_is_told_by_its_images_alone():
-    columns = {name: np.arange(4) for name in ("bbox", "action", "person", "length")}
+    def of(rows, protocol="", **changes):
+        return fingerprint(index_of(**changes), np.array(rows), protocol)
 
-    def of(rows, **changes):
-        return fingerprint(SimpleNamespace(index=SimpleNamespace(**{**columns, **changes}), rows=np.array(rows)))
-
-    said = of([0, 1, 2])
+    said, other = of([0, 1, 2]), np.array([0, 1, 9, 3])
     assert said.startswith("3 images (")
     assert said == of([0, 1, 2], bbox=np.array([0, 1, 2, 99])), "an image that is not trained on"
-    others = [of([0, 1, 3]), of([0, 2, 1]), *(of([0, 1, 2], **{name: np.array([0, 1, 9, 3])}) for name in columns)]
+    others = [of([0, 1, 3]), of([0, 2, 1])]
+    others += [of([0, 1, 2], **{name: other}) for name in ("person", "camera", "checksum")]
     assert len({said, *others}) == 1 + len(others)
+    assert of([0, 1, 2], "action") == said.replace(")", ", by action)")
+
+
+def test_a_state_of_earlier_versions_is_gone_on_with_on_its_own_set(tmp_path):
+    rows = np.arange(3)
+    former = former_fingerprint(index_of(), rows)
+    assert former == "3 images (e169dc199ac0)", "as version 0.1 wrote it"
+    names = ("bbox", "action", "person", "length")
+    others = [former_fingerprint(index_of(**{name: -np.arange(4)}), rows) for name in names]
+    assert len({former, *others}) == 5
+    saved = SavedStates(tmp_path, Train(), variables(1))
+    progress = {key: value for key, value in {**SOMEWHERE, "data": former}.items() if key != "valid"}
+    checkpoints.save(tmp_path / "checkpoints", saved.variables, progress, 2)
+    with pytest.raises(ConfigError, match=r"was trained on 3 images \(e169dc199ac0\), received 3 images \(now\)"):
+        saved.restore("3 images (now)", "valid", "3 images (other)")
+    assert saved.restore("3 images (now)", "2 images (a)", former) == State(
+        **{**SOMEWHERE, "data": "3 images (now)", "valid": "2 images (a)"}
+    )
+
+
+def test_scores_of_another_valid_split_are_not_mixed(tmp_path):
+    saved = SavedStates(tmp_path, Train(), variables(1))
+    saved.save(State(data="here", valid="2 images (a, by action)"))
+    message = rf"data: {tmp_path} was validated on 2 images \(a, by action\), received 2 images \(b, by action\), whose"
+    with pytest.raises(ConfigError, match=message):
+        saved.restore("here", "2 images (b, by action)")
+    for valid in ("2 images (a, by action)", ""):
+        assert saved.restore("here", valid).valid == "2 images (a, by action)", "what is not validated now, yet was"
+    saved.save(State(data="here"))
+    assert saved.restore("here", "2 images (b, by action)").valid == "2 images (b, by action)", "begun without"

@@ -1,5 +1,6 @@
 """Folds: every action once, no game twice, equal sizes, one division a seed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,19 @@ def test_a_fraction_divides_its_actions_only():
     assert set(np.concatenate(make_folds(index, 0.5, 2, seed=0))) == set(range(10))
     assert describe_data(index, 0.5) == {**describe_data(index, 0.5), "images": 80, "actions": 10, "games": 5}
     assert describe_data(index, 0.5)["digest"] != describe_data(index, 1.0)["digest"]
+
+
+def test_whatever_changes_a_score_is_described():
+    index = index_of([(action // 2, 8) for action in range(20)])
+    described = describe_data(index, 1.0)
+    for name in ("camera", "checksum", "track", "person", "game"):
+        column = getattr(index, name)
+        changed = replace(index, **{name: np.where(np.arange(160) == 9, column + 1, column)})
+        assert describe_data(changed, 1.0)["records"] != described["records"], name
+        assert (describe_data(changed, 1.0)["digest"] == described["digest"]) == (name not in ("person", "game"))
+    assert describe_data(index, 1.0, "cross_camera") == {**described, "protocol": "cross_camera"}
+    last = replace(index, camera=np.where(np.arange(160) == 159, 2, -1))
+    assert describe_data(last, 0.5) == describe_data(index, 0.5), "an image that is not used"
 
 
 def test_the_people_of_a_single_action_are_divided():

@@ -2,7 +2,9 @@
 
 import csv
 import importlib.util
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from kreid.config.loading import check, load_config
 from kreid.errors import ConfigError, DivergedError
 from kreid.tuning import search as tuning
 from kreid.tuning.space import Choice, Range, Space
+from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.index import read_index
 
 BASE = {
@@ -222,6 +225,23 @@ def test_what_would_make_trials_incomparable_is_refused(records, process, tmp_pa
     tune(records, tmp_path / "study", trials=1)
     with pytest.raises(ValueError, match=rf"cannot be compared with these \(.*{message}"):
         tune(records, tmp_path / "study", **change)
+
+
+def test_another_protocol_or_cameras_make_trials_incomparable(filmed, process, tmp_path):
+    copy = shutil.copytree(filmed, tmp_path / "records", ignore=shutil.ignore_patterns("test", "valid"))
+    tune(copy, tmp_path / "study", trials=1)
+    described, path = (copy / "info.json").read_text(), copy / "train" / "index.npz"
+    info = json.loads(described)
+    info["splits"]["train"]["protocol"] = "action"
+    (copy / "info.json").write_text(json.dumps(info))
+    with pytest.raises(ConfigError, match=r"with these \(data.protocol: cross_camera -> action\)"):
+        tune(copy, tmp_path / "study", trials=1)
+    (copy / "info.json").write_text(described)
+    arrays = read_arrays(path)
+    arrays["camera"] = arrays["camera"][::-1]  # as many of each
+    write_arrays(path, arrays)
+    with pytest.raises(ConfigError, match=r"with these \(data.records: "):
+        tune(copy, tmp_path / "study", trials=1)
 
 
 def test_without_optuna_the_command_says_how_to_get_it(tmp_path, monkeypatch):

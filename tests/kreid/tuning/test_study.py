@@ -146,6 +146,20 @@ def test_other_settings_are_refused_by_name(study_of):
         study_of("study", ENDLESS, settings)
 
 
+def test_a_study_of_earlier_versions_is_held_to_the_records_it_goes_on_with(study_of):
+    data = {"images": 8, "digest": "1a"}
+    study_of("study", ENDLESS, {"data": data})
+    with pytest.raises(ValueError, match=r"\(data.digest: 1a -> 2b\); give another folder"):
+        study_of("study", ENDLESS, {"data": {**data, "digest": "2b", "records": "c", "protocol": "action"}})
+    now = {**data, "records": "c", "protocol": "action"}
+    study_of("study", ENDLESS, {"data": now})
+    study_of("study", ENDLESS, {"data": now})
+    for change in ({"records": "d"}, {"protocol": "cross_camera"}):
+        (key,) = change
+        with pytest.raises(ValueError, match=rf"\(data.{key}: {now[key]} -> {change[key]}\); give another folder"):
+            study_of("study", ENDLESS, {"data": now | change})
+
+
 def test_a_key_that_came_since_has_its_default(study_of, tiny_one):
     """A study begun before a key was there goes on under its default, and not under another value."""
     configuration = tiny_one.model_dump(mode="json")
