@@ -92,6 +92,7 @@ def assemble(
             notes[entry.split][NOBODY_QUERIES] += 1
         else:
             listed[entry.split].append(entry)
+    del entries  # each is let go where another takes its place below
     for split, mine in listed.items():
         if not mine:
             raise ValueError(f"split {split!r}: no image is left for it; give it some, or leave it out with --split")
