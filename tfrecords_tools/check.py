@@ -16,7 +16,7 @@ from tfrecords_tools.formats import read_whole
 from tfrecords_tools.index import INDEX_NAME, Index, read_index, read_info
 from tfrecords_tools.info import Info, SplitInfo
 from tfrecords_tools.naming import parse_name
-from tfrecords_tools.scorable import why_unscorable
+from tfrecords_tools.scorable import find_unmatched, why_unscorable
 from tfrecords_tools.sources.assembly import NOBODY
 
 _COLUMNS = ("bbox", "action", "person", "camera")  # numbers that stand in the index and in the record
@@ -184,23 +184,13 @@ def _check_people(index: Index, split: str, told: SplitInfo) -> list[str]:
     if (actions > 1).any():
         several = persons[actions > 1]
         problems.append(f"{index.folder}: {len(several)} people stand in several actions, the first: {several[0]}")
-    across = told["protocol"] == "cross_camera"
-    gallery = np.flatnonzero(~index.is_query & known)
-    seen: dict[tuple[int, int], set[int]] = {}
-    for action, person, camera in zip(
-        index.action[gallery].tolist(), index.person[gallery].tolist(), index.camera[gallery].tolist(), strict=True
-    ):
-        seen.setdefault((action, person), set()).add(camera)
-    lonely = []
-    for row in np.flatnonzero(index.is_query & (index.person >= 0)):
-        cameras = seen.get((int(index.action[row]), int(index.person[row])), set())
-        if not (cameras - {int(index.camera[row])} if across else cameras):
-            lonely.append(row)
+    unmatched = find_unmatched(index.action, index.person, index.camera, index.is_query, told["protocol"])
+    lonely = np.flatnonzero(unmatched & (index.person >= 0))
     queries = int(index.is_query.sum())
     labelled = split != "train" and bool((index.person >= 0).all())
     if labelled and (why := why_unscorable(queries, queries - len(lonely), told["protocol"])):
         problems.append(f"{index.folder}: {why}")
-    elif lonely:
+    elif len(lonely):
         problems.append(
             f"{index.folder}: {len(lonely)} of {queries} queries have no match, the first: {index.name(int(lonely[0]))}"
         )

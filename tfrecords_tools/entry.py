@@ -94,8 +94,10 @@ class Entry(NamedTuple):
 
 def placed(entry: Entry, split: str, subset: str, bbox: int = 0, action: int | None = None) -> Entry:
     """Return an entry with another split, subset and index in its list; its action stays where none is given."""
-    old = entry.thumbnail
-    thumbnail = old._replace(bbox=bbox, action=old.action if action is None else action)
+    thumbnail = entry.thumbnail
+    action = thumbnail.action if action is None else action
+    if (bbox, action) != (thumbnail.bbox, thumbnail.action):  # else both share it: a set has many
+        thumbnail = thumbnail._replace(bbox=bbox, action=action)
     return entry._replace(thumbnail=thumbnail, split=split, subset=subset)
 
 

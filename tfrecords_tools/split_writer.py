@@ -19,14 +19,14 @@ from tfrecords_tools.index import write_index
 from tfrecords_tools.info import SplitInfo
 from tfrecords_tools.problems import PROBLEMS_NAME, Problem, write_problems
 from tfrecords_tools.records import RecordFile, checksum
-from tfrecords_tools.scorable import why_unscorable
+from tfrecords_tools.scorable import find_unmatched, why_unscorable
 from tfrecords_tools.settings import Settings
-from tfrecords_tools.sources.assembly import UNMATCHED, find_matches
 from tfrecords_tools.sources.source import Listing
 
 IMAGES_PER_SHARD = 2000  # by default: some 100 MB of the real thumbnails
 _BAD_NAMED = 5  # bad images that an error names
 _BAD_MAX = 100  # bad images after which looking for more is pointless
+UNMATCHED = "queries without a match"
 UNNAMED = Listing({})  # a set that names neither cameras nor people
 _LOG = logging.getLogger(__name__)
 
@@ -164,12 +164,16 @@ def finish_split(
     notes = dict(listing.notes.get(folder.name, {}))
     if problems:
         write_problems(folder / PROBLEMS_NAME, problems)
-        notes |= _count_unmatched(entries, problems, listing.protocol)
     known = {"cameras": listing.cameras, "tracks": list(table.tracks), "people": listing.people}
     write_index(folder, files, table.columns, list(table.games), settings.fraction, last_action, known)
     people, cameras = table.values("person"), table.values("camera")
     queries = sum(table.columns["is_query"])
-    why = why_unscorable(queries, queries - notes.get(UNMATCHED, 0), listing.protocol)
+    action, person, camera, is_query = (
+        np.array(table.columns[name], np.int64) for name in ("action", "person", "camera", "is_query")
+    )
+    unmatched = int(find_unmatched(action, person, camera, is_query, listing.protocol).sum())
+    notes |= {UNMATCHED: unmatched} if unmatched else {}
+    why = why_unscorable(queries, queries - unmatched, listing.protocol)
     if why and folder.name != "train" and -1 not in people:
         _LOG.warning("%s: %s", folder.name, why)
     return {
@@ -232,14 +236,6 @@ def _write_file(
     if finished is not None and seen == size:
         finished.add(path, file.checksum, digest.hex(), table.since(mark))
     return seen == size
-
-
-def _count_unmatched(entries: Sequence[Entry], problems: list[Problem], protocol: str) -> dict[str, int]:
-    """The note about queries without a match, now that images were skipped; none where every query has one."""
-    bad = {(problem.source, problem.subset) for problem in problems}
-    kept = [entry for entry in entries if (entry.source, entry.subset) not in bad]
-    unmatched = find_matches(kept, protocol).count(False)
-    return {UNMATCHED: unmatched} if unmatched else {}
 
 
 def _divisible(entries: Sequence[Entry]) -> list[int]:

@@ -57,9 +57,11 @@ def walk(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Walked:
         OSError: a folder cannot be read.
     """
     walked = list(walk_folders(folder, suffixes))
-    files = [path / name for path, names, _ in walked for name in names]
+    # As paths compare; they are made last, since to compare them would make each keep its parts.
+    named = sorted((*path.parts, name) for path, names, _ in walked for name in names)
+    files = [Path(*parts) for parts in named]
     skipped = [each for _, _, mine in walked for each in mine]
-    return Walked(sorted(files, key=lambda path: path.parts), sorted(skipped))  # as paths compare, and faster
+    return Walked(files, sorted(skipped))
 
 
 def walk_folders(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[Folder]:

@@ -245,6 +245,17 @@ def test_bad_images_can_be_skipped_and_are_listed(convert, tree, tmp_path):
     assert convert(tree, tmp_path / "out", "--on-error", "skip", "--overwrite")[0] == 0
 
 
+def test_what_is_skipped_no_longer_counts_as_a_query_without_a_match(convert, tmp_path):
+    rows = ["path,person,split,subset", "0.png,1,test,query", "1.png,1,test,gallery", "2.png,2,test,query"]
+    for name in ("0.png", "1.png", "2.png"):
+        (tmp_path / name).write_bytes(make_image(0))
+    (tmp_path / "images.csv").write_text("\n".join(rows))
+    assert "(1 queries without a match)" in convert(tmp_path, tmp_path / "before")[2]
+    (tmp_path / "2.png").write_bytes(b"no image")
+    _, _, err = convert(tmp_path, tmp_path / "out", "--on-error", "skip")
+    assert "(1 bad images skipped, see test/problems.csv)" in err
+
+
 def test_a_split_that_cannot_be_scored_is_warned_of(convert, tree, tmp_path):
     crops, table = write_tracks(tmp_path)
     why = "warning: test: it has no queries to score: a person must be on two cameras or more"

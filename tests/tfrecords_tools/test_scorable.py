@@ -1,6 +1,31 @@
+import numpy as np
 import pytest
 
-from tfrecords_tools.scorable import why_unscorable
+from tfrecords_tools.scorable import find_unmatched, why_unscorable
+
+# Action, person, camera, whether it is a query; and of a query whether nothing counts for it in an action, or across
+# cameras.
+VIEWS = [
+    ((0, 1, 0, True), (False, True)),  # the gallery has it on its own camera alone
+    ((0, 1, 0, False), (False, False)),
+    ((0, 1, 1, True), (False, False)),
+    ((0, 2, 0, True), (True, True)),  # nowhere
+    ((0, 2, 1, True), (True, True)),  # on another camera, which is a query too
+    ((1, 2, 5, False), (False, False)),
+    ((0, 3, -1, True), (False, True)),  # what is unknown counts as one camera
+    ((0, 3, -1, False), (False, False)),
+    ((1, 1, 7, True), (True, True)),  # its person is in another action
+]
+
+
+@pytest.mark.parametrize("place, protocol", [(0, "action"), (1, "cross_camera")])
+def test_queries_of_whom_nothing_counts(place, protocol):
+    columns = map(np.array, zip(*(view for view, _ in VIEWS), strict=True))
+    assert find_unmatched(*columns, protocol).tolist() == [told[place] for _, told in VIEWS]
+
+
+def test_without_images_no_query_is_unmatched():
+    assert find_unmatched(*[np.array([], np.int64)] * 4, "cross_camera").tolist() == []
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """An archive of one split to the split's folder: nothing lands outside of it, and nothing grows beyond bounds."""
 
+import errno
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -46,7 +48,10 @@ def unpack(archive: Path, folder: Path, progress: Callable[[int, int], None] = l
                 progress(number, len(members))
         staged.chmod(0o777 & ~_umask())
         staged.rename(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (OSError, *_DAMAGED) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the disk's, not of what is read
+            error.filename = str(folder)  # a full disk does not say where, and nobody asked for what is hidden
+            raise
         raise ValueError(
             f"{archive}: not a whole zip file ({one_line(error) or type(error).__name__}); remove it and download again"
         ) from None
@@ -70,6 +75,8 @@ def _checked(archive: Path, members: list[zipfile.ZipInfo], split: str) -> dict[
     files = {PurePosixPath(*place.parts[1:]) if inside else place: member for place, member in found}
     if len(files) != len(found):
         raise ValueError(f"{archive}: names a file twice; {_FOREIGN}")
+    if inner := next((place for place in files if not files.keys().isdisjoint(place.parents)), None):
+        raise ValueError(f"{archive}: {one_line(inner)} lies in what is a file there; {_FOREIGN}")
     if not files or PurePosixPath() in files:
         raise ValueError(f"{archive}: holds no files of {split}; {_FOREIGN}")
     unpacked, packed = (sum(getattr(each, size) for each in files.values()) for size in ("file_size", "compress_size"))
@@ -79,6 +86,17 @@ def _checked(archive: Path, members: list[zipfile.ZipInfo], split: str) -> dict[
     return files
 
 
+# What Python's reader of zip files raises for damaged ones; an OSError for places that are not in the file.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeError,
+    struct.error,
+)
 _FOREIGN = "it is not what SoccerNet published; remove it"
 
 

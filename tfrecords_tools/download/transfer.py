@@ -97,6 +97,9 @@ def _append(remote: Remote, partial: Path, done: int, size: int, progress: Calla
                 progress(done, size)
     except urllib3.exceptions.HTTPError:
         pass  # the file's length tells how far it went
+    except OSError as error:
+        error.filename = str(partial)  # a full disk does not say where
+        raise
     finally:
         reply.close()
     return partial.stat().st_size

@@ -11,7 +11,6 @@ from tfrecords_tools.given_names import find_alike
 from tfrecords_tools.sources.source import Listing
 
 _LOG = logging.getLogger(__name__)
-UNMATCHED = "queries without a match"
 NOBODY_QUERIES = "queries of nobody in particular left out"
 NOBODY = 0  # the person of boxes that show nobody in particular: in the gallery, never a query
 
@@ -65,7 +64,7 @@ def assemble(
     people: Sequence[str] = (),
     notes: dict[str, Counter[str]] | None = None,
 ) -> Listing:
-    """Order the entries of some splits, number lists and actions, and note the queries that have no match.
+    """Order the entries of some splits, and number lists and actions.
 
     Each split counts its actions from 0, as SoccerNet does, so that a fraction of them is one of all of the split's. A
     query of nobody in particular is left out and counted: all distractors would be its matches. A person in two splits
@@ -77,7 +76,7 @@ def assemble(
         protocol: see `Listing`.
         cameras: see `Listing`.
         people: see `Listing`.
-        notes: see `Listing`; those about queries join them.
+        notes: see `Listing`; queries of nobody join them.
 
     Raises:
         ValueError: a split has no image.
@@ -93,6 +92,7 @@ def assemble(
             notes[entry.split][NOBODY_QUERIES] += 1
         else:
             listed[entry.split].append(entry)
+    del entries  # each is let go where another takes its place below
     for split, mine in listed.items():
         if not mine:
             raise ValueError(f"split {split!r}: no image is left for it; give it some, or leave it out with --split")
@@ -102,8 +102,6 @@ def assemble(
         for place, entry in enumerate(mine):
             mine[place] = placed(entry, split, entry.subset, count[entry.subset], actions[entry.thumbnail.action])
             count[entry.subset] += 1
-        unmatched = sum(not matched for matched in find_matches(mine, protocol))
-        notes[split] += Counter({UNMATCHED: unmatched})
     return Listing(listed, protocol, cameras, people, {split: dict(counts) for split, counts in notes.items()})
 
 
@@ -120,17 +118,3 @@ def _warn_of_shared_people(entries: Iterable[Entry], names: Sequence[str]) -> No
                 len(both), "person stands" if len(both) == 1 else "people stand", first, second,
                 one_line(names[person] if person < len(names) else person),
             )  # fmt: skip
-
-
-def find_matches(entries: Sequence[Entry], protocol: str) -> list[bool]:
-    """Say of every query, in order, whether its gallery has an image of its person that counts under a protocol."""
-    cameras: defaultdict[tuple[int, int | None], set[int | None]] = defaultdict(set)
-    for entry in entries:
-        if entry.subset == "gallery":
-            cameras[entry.thumbnail.action, entry.thumbnail.person].add(entry.camera)
-    found = []
-    for entry in entries:
-        if entry.subset == "query":
-            seen = cameras.get((entry.thumbnail.action, entry.thumbnail.person), set())
-            found.append(bool(seen - {entry.camera}) if protocol == "cross_camera" else bool(seen))
-    return found

@@ -9,7 +9,7 @@ one query.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from random import Random
 
 from tfrecords_tools.entry import Entry, placed
@@ -20,7 +20,7 @@ NOBODY_TRAINED = "training images of nobody in particular left out"
 
 
 def divide(
-    entries: Sequence[Entry], protocol: str, seed: int, train_share: float
+    entries: Iterable[Entry], protocol: str, seed: int, train_share: float
 ) -> tuple[list[Entry], dict[str, Counter[str]]]:
     """Divide entries as this module's head says.
 
@@ -34,10 +34,9 @@ def divide(
         The entries in the same order, all with split and subset, without those of nobody in training; and what is to
         know of each split.
     """
-    entries = _divide_people(entries, seed, train_share)
     notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     kept = []
-    for entry in entries:
+    for entry in _divide_people(list(entries), seed, train_share):
         if entry.split == "train" and entry.thumbnail.person == NOBODY:
             notes["train"][NOBODY_TRAINED] += 1
         else:

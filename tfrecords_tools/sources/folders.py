@@ -6,12 +6,13 @@ A track's name is the person's, so that one person has it on every camera, unles
 people. The last number in an image's name is its frame. What is not divided is divided as `division` says.
 """
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfrecords_tools.entry import SUBSETS, Entry, inside
+from tfrecords_tools.entry import SUBSETS, Entry
 from tfrecords_tools.given_names import frame_of, means_nobody, same_form
 from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
@@ -24,11 +25,12 @@ SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation":
 _LAYOUT = "camera/track/*.jpg (or .png), below train, valid or test, and query or gallery, where it is divided"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Place:
     """What the folders above an image say; split and subset are "" where they say none."""
 
     path: Path
+    source: str
     split: str
     subset: str
     camera: str
@@ -36,7 +38,9 @@ class _Place:
 
 
 def _parse(root: Path, path: Path, divided: bool) -> _Place:
-    parts = list(path.relative_to(root).parts[:-1])
+    parts = list(path.relative_to(root).parts)
+    source = "/".join(parts)  # of the path itself each would keep its text
+    del parts[-1]
     split = SPLIT_NAMES.get(parts[0], "") if divided and parts else ""
     del parts[: bool(split)]
     subset = parts[0] if parts and parts[0] in SUBSETS and (split or divided) else ""
@@ -45,7 +49,7 @@ def _parse(root: Path, path: Path, divided: bool) -> _Place:
         raise ValueError(f"{path}: this image is out of place; expected {root / _LAYOUT}")
     if split == "train" and subset:
         raise ValueError(f"{path}: training images are neither query nor gallery; move camera and track one folder up")
-    return _Place(path, split or ("test" if subset else ""), subset, *parts)
+    return _Place(path, source, split or ("test" if subset else ""), subset, *parts)
 
 
 def _places(root: Path, files: Sequence[Path]) -> list[_Place]:
@@ -96,19 +100,22 @@ def _splits(root: Path, options: Options) -> list[str]:
 def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
     choose_splits(splits, _splits(root, options), root)
     walked = walk(root)
+    skipped = walked.skipped
     if not walked.files:
-        but = f" ({describe(root, walked.skipped)})" if walked.skipped else ""
+        but = f" ({describe(root, skipped)})" if skipped else ""
         raise ValueError(f"{root}: no PNG or JPEG here{but}; expected {_LAYOUT}")
     places = _places(root, walked.files)
     joined = None if options.identities is None else read_identities(options.identities)
     if joined is None:
         _check_people(places)
-    persons = {place.path: _person(place, joined) for place in places}
+    del walked  # of a set of many images, all that is held beside the entries counts
+    persons = [_person(place, joined) for place in places]
     notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for place in places:
-        if persons[place.path] is None:
+    for place, person in zip(places, persons, strict=True):
+        if person is None:
             notes[place.split or "test"]["images of tracks without an identity left out"] += 1
-    places = [place for place in places if persons[place.path] is not None]
+    places = [place for place, person in zip(places, persons, strict=True) if person is not None]
+    names = [person for person in persons if person is not None]
     if not places:
         raise ValueError(
             f"{options.identities}: joins no track of {root} to a person; camera and track are folders there"
@@ -116,30 +123,31 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
     if joined is not None:
         warn_of_absent(options.identities, joined, {_key(place) for place in places})
     check_alike("cameras", (place.camera for place in places))
-    check_alike("people", (person or "" for person in persons.values()), case=False)
+    check_alike("people", names, case=False)
     cameras, camera_names = number_names((place.camera for place in places), first=0)
-    people, people_names = number_names(persons[place.path] or "" for place in places)
-    entries = [
+    people, people_names = number_names(names)
+    entries = (
         Entry(
-            Thumbnail(
-                0, 0, people.get(persons[place.path] or "", NOBODY), frame_of(place.path.name), None, None, None, 0, 0
-            ),
+            Thumbnail(0, 0, people.get(person, NOBODY), frame_of(place.path.name), None, None, None, 0, 0),
             place.path,
             place.split,
             place.subset,
             "",
             cameras[place.camera],
-            f"{place.camera}/{place.track}",
-            inside(root, place.path),
+            sys.intern(f"{place.camera}/{place.track}"),
+            place.source,
         )
-        for place in places
-    ]
+        for place, person in zip(places, names, strict=True)
+    )
+    del places, persons, names
     protocol = "cross_camera" if len(camera_names) > 1 else "action"
     divided, more = divide(entries, protocol, options.seed, options.train_share)
     for split, counts in more.items():
         notes[split] += counts
-    warn_of_skipped(root, walked.skipped)
-    return assemble(divided, splits, protocol, camera_names, people_names, notes)
+    warn_of_skipped(root, skipped)
+    assembled = iter(divided)
+    del divided  # so that nothing holds those that are assembled
+    return assemble(assembled, splits, protocol, camera_names, people_names, notes)
 
 
 def _check_people(places: Sequence[_Place]) -> None:

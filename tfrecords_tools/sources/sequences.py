@@ -60,7 +60,9 @@ class Footage:
             ValueError: there is none.
         """
         if self.video is not None:
-            return dict.fromkeys(range(1, 1 + count_frames(self.video)), self.video)
+            count = count_frames(self.video)
+            _warn_of_length(self.folder / "seqinfo.ini", self.video, count)
+            return dict.fromkeys(range(1, 1 + count), self.video)
         place = self.folder / _frames_folder(self.folder)
         found = {
             int(path.stem): path
@@ -219,6 +221,16 @@ def role_name(role: str, team: str = "") -> str | None:
     return f"{found}_team_{team}" if found and team in ("left", "right") else found
 
 
+def _warn_of_length(path: Path, video: Path, count: int) -> None:
+    """Tell of a video that is another than `seqinfo.ini` means: of another rate, or cut; its boxes would be shifted."""
+    said = read_ini(path).get("seqlength", "")
+    if said.isascii() and said.isdigit() and said != str(count):
+        _LOG.warning(
+            "%s: tells of %s frames, and %s has %d; boxes are taken as drawn on the video's frames, counted from 1",
+            path, said, video, count,
+        )  # fmt: skip
+
+
 def _warn_of_unlabelled(root: Path, found: Sequence[Footage]) -> None:
     """Tell which sequences are left out: those of test sets have no boxes."""
     absent = [one.name for one in find_footage(root) if one not in found]
@@ -278,6 +290,11 @@ def _kept(
             notes[sighting.left_out] += sighting.frame in wanted
             continue
         if sighting.frame not in frames:
+            if one.video is not None and not sighting.frame:
+                raise ValueError(
+                    f"{one.video}: its first frame is 1, and a box of track {sighting.track} lies in frame 0; add 1 to "
+                    "all frames of the boxes"
+                )
             if one.video is not None:
                 raise ValueError(
                     f"{one.video}: has {len(frames):,} frames, and a box of track {sighting.track} lies in frame "

@@ -1,9 +1,12 @@
+import errno
 import io
 import stat
 import zipfile
 from types import SimpleNamespace
 
 import pytest
+from examples import damaged, few, refused
+from hypothesis import given
 
 from tfrecords_tools.download import archive as module
 from tfrecords_tools.download.archive import check_room, unpack
@@ -96,6 +99,51 @@ def test_a_damaged_archive_is_told(place, harm):
     with pytest.raises(ValueError, match=r"train.zip: not a whole zip file \(.+\); remove it and download again"):
         unpack(archive, folder)
     assert names(folder.parent) == ["train.zip"]
+
+
+@few
+@given(damaged(zipped(FILES, zipfile.ZIP_DEFLATED), bytes([0, 1, 9, 47, 80, 128, 255])))
+def test_bytes_of_any_kind_are_unpacked_or_refused_in_a_line(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("set") / "train"
+    archive = folder.with_name("train.zip")
+    archive.write_bytes(data)
+    assert refused(lambda: unpack(archive, folder), [f"{archive}: "])
+    assert set(names(folder.parent)) == {"train.zip"} or folder.is_dir()
+
+
+@pytest.mark.parametrize(
+    "offset, value",
+    [(8, b"\1"), (10, b"\x63"), (28, bytes(2)), (46, b"\xff"), (9, b"\x08"), (42, b"\xff\xff\xff\xff")],
+)
+def test_a_list_of_files_that_cannot_be_read_is_told(place, offset, value):
+    """Encrypted, packed by a method that nobody knows, of no name, of one that is no text, at a place far behind."""
+    archive, folder = place
+    data = bytearray(zipped({"train/a.png": b"x" * 99}))
+    start = data.rindex(b"PK\1\2") + offset
+    data[start : start + len(value)] = value
+    archive.write_bytes(data)
+    assert refused(lambda: unpack(archive, folder), [f"{archive}: not a whole zip file (", f"{archive}: holds no"])
+
+
+def test_a_full_disk_is_not_the_archive_s_fault(place, monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    archive, folder = place
+    archive.write_bytes(zipped(FILES))
+    monkeypatch.setattr("shutil.copyfileobj", fail)
+    with pytest.raises(OSError, match="No space left") as left:
+        unpack(archive, folder)
+    assert left.value.filename == str(folder)
+    assert names(folder.parent) == ["train.zip"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_file_inside_of_a_file(place, order):
+    archive, folder = place
+    archive.write_bytes(zipped(dict.fromkeys(["train/a", "train/a/b/c.png"][::order], b"x")))
+    with pytest.raises(ValueError, match=r"train.zip: a/b/c.png lies in what is a file there; it is not what"):
+        unpack(archive, folder)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -1,3 +1,4 @@
+import errno
 import socket
 
 import pytest
@@ -116,3 +117,12 @@ def test_a_server_that_tells_no_size_is_told(shelf, remote):
     shelf.told = "many"
     with pytest.raises(ValueError, match="does not say how large this file is"):
         size_of(remote)
+
+
+def test_a_full_disk_is_named(remote):
+    def fail(done, total):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as left:
+        fetch(remote, len(CONTENT), fail)
+    assert left.value.filename == str(partial(remote))

@@ -6,7 +6,8 @@ import pytest
 
 from tfrecords_tools.entry import Entry
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.sources.assembly import check_alike, find_matches, number_names
+from tfrecords_tools.scorable import find_unmatched
+from tfrecords_tools.sources.assembly import check_alike, number_names
 from tfrecords_tools.sources.division import NO_SECOND_VIEW, NOBODY_TRAINED, divide
 
 
@@ -96,7 +97,8 @@ def test_any_set_is_divided_so_that_every_query_has_a_match(protocol, seed):
     people = {split: {one.thumbnail.person for one in divided if one.split == split} for split in ("train", "test")}
     assert not people["train"] & people["test"]
     test = [one for one in divided if one.split == "test"]
-    assert all(find_matches(test, protocol))
+    columns = zip(*((0, one.thumbnail.person, one.camera, one.subset == "query") for one in test), strict=True)
+    assert not find_unmatched(*map(np.array, columns), protocol).any()
     seen = defaultdict(list)
     for one in test:
         seen[one.thumbnail.person].append(one.camera if protocol == "cross_camera" else id(one))
@@ -109,14 +111,6 @@ def test_any_set_is_divided_so_that_every_query_has_a_match(protocol, seed):
 def test_another_seed_divides_otherwise():
     views = [entry(person, camera) for person in range(1, 30) for camera in (0, 0, 1, 1)]
     assert divide(views, "cross_camera", 0, 0.5)[0] != divide(views, "cross_camera", 1, 0.5)[0]
-
-
-def test_matches_are_looked_for_by_protocol():
-    views = [entry(1, 0, "test", "query"), entry(1, 0, "test", "gallery"), entry(2, 0, "test", "query")]
-    assert find_matches(views, "action") == [True, False]
-    assert find_matches(views, "cross_camera") == [False, False]
-    other = [entry(1, 0, "test", "query", action=0), entry(1, 1, "test", "gallery", action=1)]
-    assert find_matches(other, "action") == find_matches(other, "cross_camera") == [False]
 
 
 # === Names ===

@@ -125,6 +125,21 @@ def test_a_video_that_is_too_short_is_said(command, tmp_path):
     )
 
 
+def test_boxes_that_are_counted_from_0_are_said(command, boxes, clip):
+    boxes.write_text("\n".join(["0" + LINES[0][1:], *LINES]))
+    assert command(clip) == (
+        1,
+        f"error: {clip}: its first frame is 1, and a box of track 1 lies in frame 0; add 1 to all frames of the boxes",
+    )
+
+
+@pytest.mark.parametrize("length, warned", [("12", False), ("24", True), ("?", False)])
+def test_a_video_of_another_length_than_seqinfo_s_is_warned_of(clip, boxes, caplog, length, warned):
+    (boxes.parent / "seqinfo.ini").write_text(f"[Sequence]\nseqLength={length}\nframeRate=50\n")
+    list_of(boxes.parent, Options(tracks=boxes, video=clip))
+    assert (f"seqinfo.ini: tells of 24 frames, and {clip} has 12; boxes are taken as" in caplog.text) is warned
+
+
 @pytest.mark.parametrize(
     "video, options, code, said",
     [
