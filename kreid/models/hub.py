@@ -67,6 +67,7 @@ class HubBackbone(layers.Layer):
         self.maps = tuple(name for name in outputs if name in wanted or not wanted <= set(outputs))
         self.patch = _pair(getattr(network, "patch_size", 1))
         self.network = keras.Model(network.inputs, {name: outputs[name] for name in self.maps}, name="network")
+        _unbind(self.network)
         self.shapes = _shapes(self.network, self.image_shape)
         self.built = True
 
@@ -182,6 +183,17 @@ def _outputs(network: keras.Model) -> dict[str, Tensor]:
         found |= {f"stage{number}": stage.output for number, stage in enumerate(stages, start=1)}
         last = network.output
     return {**found, "last": last}
+
+
+def _unbind(network: keras.Model) -> None:
+    """Let layers keep their constants, such as numbers of positions, as arrays.
+
+    As tensors of TensorFlow they would be inputs of the traced network, which an ONNX file then asks for.
+    """
+    for layer in network._flatten_layers():
+        for name, value in list(vars(layer).items()):
+            if keras.ops.is_tensor(value) and not isinstance(value, keras.Variable):
+                setattr(layer, name, keras.ops.convert_to_numpy(value))
 
 
 def _raw(maps: Sequence[str] | None) -> list[str] | None:

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from functools import partial
 
 import keras
 import numpy as np
@@ -19,13 +20,16 @@ from kreid.losses.objective import build_losses
 from kreid.models import build_backbone, hub, hub_source
 from kreid.models.cost import cost
 from kreid.models.embedders import build_model
+from kreid.serving import written
+from kreid.serving.crops import draw_crops
+from kreid.serving.export_file import export_file
 from kreid.training.layer_groups import named_layers, set_frozen
 from kreid.training.run import resolve
 
 keras_hub = pytest.importorskip("keras_hub")
 
-VIT = {"patch_size": 16, "num_layers": 2, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16}
-DINO = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16, "num_register_tokens": 4}
+VIT = {"patch_size": 16, "num_layers": 1, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16}
+DINO = {"num_layers": 1, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16, "num_register_tokens": 4}
 RESNET = {
     "input_conv_filters": [64],
     "input_conv_kernel_sizes": [7],
@@ -51,12 +55,12 @@ CASES = {
     "DINOV3Backbone": (
         (64, 32),
         {**DINO, "patch_size": 16},
-        dict.fromkeys(("stem", "stage1", "stage2", "last"), (4, 2, 8)),
+        dict.fromkeys(("stem", "stage1", "last"), (4, 2, 8)),
     ),
     "DINOV2Backbone": (
         (28, 28),
         {**DINO, "patch_size": 14, "position_embedding_shape": [42, 42, 3]},
-        dict.fromkeys(("stem", "stage1", "stage2", "last"), (2, 2, 8)),
+        dict.fromkeys(("stem", "stage1", "last"), (2, 2, 8)),
     ),
     "SwinTransformerBackbone": (
         (64, 32),
@@ -189,6 +193,13 @@ def test_training_records_the_preset(tmp_path):
     assert told["class_name"] == "ViTBackbone"
     assert told["arguments"] | VIT == told["arguments"] | {"patch_size": 16}
     assert check(resolve(config, None).model_dump(mode="json")) == resolve(config, None)
+
+
+def test_constants_of_kerashub_go_into_an_exported_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(written, "draw_crops", partial(draw_crops, 20))
+    stream = {"backbone": "hub:DINOV3Backbone", "arguments": CASES["DINOV3Backbone"][1]}
+    model = build_model(section("hub:DINOV3Backbone", appearance=stream), pretrained=False)
+    assert export_file(model, tmp_path / "hub.onnx", "onnx").distance < 1e-9
 
 
 def test_a_file_that_the_class_saved_is_loaded(tmp_path):
