@@ -94,6 +94,8 @@ $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	@# SoccerNet's own scorer needs NumPy alone, none of the 40 packages that come with it; without it its tests skip.
 	$(INSTALL) --no-deps --constraint constraints.txt SoccerNet || echo "no SoccerNet: tests against it will skip"
+	@# Backbones of images need KerasHub and two packages more, none of the 220 MB for text that come with them.
+	$(INSTALL) --no-deps --constraint constraints.txt keras-hub regex tokenizers || echo "no KerasHub: tests of hub: will skip"
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-docs: $(VENV)/installed-dev pyproject.toml constraints.txt
@@ -102,7 +104,7 @@ $(VENV)/installed-docs: $(VENV)/installed-dev pyproject.toml constraints.txt
 
 newest: $(VENV)/bin/python
 	$(INSTALL) --upgrade --upgrade-strategy eager --editable '.[dev,docs]'
-	$(INSTALL) --upgrade --no-deps SoccerNet
+	$(INSTALL) --upgrade --no-deps SoccerNet keras-hub regex tokenizers
 	@touch $(VENV)/installed $(VENV)/installed-dev $(VENV)/installed-docs
 
 lock: $(VENV)/installed-dev $(VENV)/installed-docs

@@ -14,7 +14,7 @@ from kreid.config.network import OneStream, TwoStream
 from kreid.config.sections import Config
 from website.tables import cell, table
 
-_WORDS = {int: "whole number", float: "number", str: "text", bool: "`true` or `false`"}
+_WORDS = {int: "whole number", float: "number", str: "text", bool: "`true` or `false`", Any: "anything"}
 _UNIONS = (typing.Union, types.UnionType)
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 

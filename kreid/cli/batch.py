@@ -1,5 +1,6 @@
 """kreid-batch: look at a training batch, and say what it costs."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ from kreid.cli.common import ConfigFile, Overrides, load_tensorflow
 from kreid.cli.sources import check_data
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 
 if TYPE_CHECKING:
     from kreid.config.sections import Config
@@ -76,11 +77,14 @@ def _print_cost(config: "Config") -> None:
     counted, memory = cost(model), training_memory(model, config.train, batch)
     sizes = {"weights": memory.weights, "gradients": memory.gradients, "optimiser": memory.optimizer}
     sizes |= {f"activations of {batch:,} images": memory.activations, "together": memory.total}
+    known = not math.isnan(counted.gmacs)
+    if not known:
+        note("layers of KerasHub's own keep from us what they compute inside: memory is more than the figures below")
     print(
         aligned(
             [
                 ["parameters", f"{counted.parameters / 1e6:.2f} M"],
-                ["multiplications of an image, forward", f"{counted.gmacs:.2f} G"],
+                ["multiplications of an image, forward", f"{counted.gmacs:.2f} G" if known else "not known"],
                 ["embedding", f"{counted.embedding_size:,} numbers"],
                 *([f"memory of a step: {name}", f"{size / 1e9:.2f} GB"] for name, size in sizes.items()),
             ],

@@ -88,9 +88,11 @@ def make_run(
     load_tensorflow()
     from kreid.files.atomic import atomic_path
     from kreid.models.embedders import build_model
+    from kreid.models.hub import recorded
 
     with logged():
         network = build_model(model)
+        checked = checked.model_copy(update={"model": recorded(model)})
     with runs.hold(out):
         runs.check_new(out)
         with atomic_path(out / runs.CONFIG) as path:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kreid.config.values import Integer, Number, Pixels, Positive, Section, Seed, Width
 from kreid.losses.table import CLASSIFIERS
@@ -11,20 +11,44 @@ from kreid.losses.table import CLASSIFIERS
 
 def patch_of(backbone: Any) -> int | None:
     """Pixels of the patches that a Vision Transformer's name ends with; None of another backbone."""
-    found = re.search(r"vit_[sbl](\d+)$", backbone) if isinstance(backbone, str) else None
+    found = re.search(r"^(?!hub:).*vit_[sbl](\d+)$", backbone) if isinstance(backbone, str) else None
     return int(found[1]) if found else None
+
+
+def _with_exponents(value: Any) -> Any:
+    """Numbers such as 1e-6, which YAML 1.1 reads as text, in whatever is no key of ours."""
+    if isinstance(value, dict):
+        return {key: _with_exponents(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_exponents(item) for item in value]
+    number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value)
+    return float(value) if number else value
+
+
+def _is_hub_class(backbone: str) -> bool:
+    """Whether a name is of a class of KerasHub, not of a preset."""
+    source = backbone.removeprefix("hub:")
+    return source.isidentifier() and source.endswith("Backbone")
 
 
 class Appearance(Section):
     """The appearance stream, or the only backbone of a one-stream model."""
 
     backbone: str = "resnet50"
-    """Name of the network, one of `kreid.models.BACKBONES`."""
+    """Name of the network, one of `kreid.models.BACKBONES`, or of KerasHub's: `hub:` and a class, a preset or the
+    folder of one, such as `hub:ViTBackbone`, `hub:resnet_50_imagenet`, `hub:./folder`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Of `hub:` alone: arguments of KerasHub's class, such as `{patch_size: 16}`; beside a preset, those that differ
+    from it."""
+    preset: dict[str, Any] | None = None
+    """Of `hub:` alone: what the preset says of its class, arguments and scaling of images, set by training, so that
+    the run needs the preset no more; null: read there."""
     weights: str | None = "imagenet"
-    """What it starts from: `imagenet` (fetched by Keras, `resnet50` only), a file of any form that `kreid-weights
-    inspect` knows, or null: random values."""
+    """What it starts from: `imagenet` (fetched by Keras, `resnet50` only), `preset` (of `hub:`, with a preset the
+    default), a file of any form that `kreid-weights inspect` knows (of `hub:`, one that the class saved), or null:
+    random values (the default of a class of `hub:`)."""
     layer: str = "conv5"
-    """Which of its maps is used; `last` of a Vision Transformer by default."""
+    """Which of its maps is used; `last` of a Vision Transformer and of `hub:` by default."""
     last_stride: Literal[1, 2] | None = None
     """Of ResNet50 alone: stride of the last stage; 1 keeps its map twice as fine. null: the backbone's own."""
     variant: Literal["keras", "torchvision", "augreg", "deit", "quick_gelu", "gelu"] | None = None
@@ -49,9 +73,37 @@ class Appearance(Section):
     @model_validator(mode="before")
     @classmethod
     def _last_tokens(cls, values: Any) -> Any:
-        if isinstance(values, dict) and patch_of(values.get("backbone")):
+        backbone = values.get("backbone") if isinstance(values, dict) else None
+        if patch_of(backbone):
             return {"layer": "last", **values}
+        if isinstance(backbone, str) and backbone.startswith("hub:"):
+            return {"layer": "last", "weights": None if _is_hub_class(backbone) else "preset", **values}
         return values
+
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        return _with_exponents(value)
+
+    @model_validator(mode="after")
+    def _hub_keys_are_of_hub(self) -> "Appearance":
+        if not self.from_hub and (self.arguments or self.preset is not None):
+            raise ValueError("arguments and preset are of a backbone hub:... alone; leave them out")
+        if self.weights == "preset" and (not self.from_hub or _is_hub_class(self.backbone)):
+            raise ValueError(f"weights: {self.backbone} is no preset of KerasHub; give a file or null")
+        if self.from_hub and self.weights == "imagenet":
+            raise ValueError("weights: expected preset, a file or null of a backbone hub:..., received imagenet")
+        return self
+
+    @property
+    def from_hub(self) -> bool:
+        """Whether the backbone is one of KerasHub's."""
+        return self.backbone.startswith("hub:")
+
+    @property
+    def loads_by_name(self) -> bool:
+        """Whether it starts from a file whose tensors are told by name, not by what the backbone itself loads."""
+        return self.weights not in (None, "imagenet") and not self.from_hub
 
 
 class Part(Section):

@@ -14,12 +14,13 @@ Example:
 import difflib
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 
 from kreid.errors import ConfigError, check_path, received
-from kreid.models import inception_v4, openpose, osnet, resnet, vit
+from kreid.models import hub, inception_v4, openpose, osnet, resnet, vit
 
 BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "resnet50": resnet.resnet50,
@@ -36,7 +37,7 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] | None = None, *
     """Build a backbone: a functional model from an RGB 0-255 image to a dict of named feature maps.
 
     Args:
-        name: a key of `BACKBONES`.
+        name: a key of `BACKBONES`, or `hub:` and a class or preset of KerasHub; see `kreid.models.hub`.
         input_shape: height, width and 3 channels, in pixels; None for the backbone's own, 256 x 128 or near it.
         **options: the backbone's own, such as `last_stride` or `width_divisor`.
 
@@ -53,14 +54,17 @@ def build_backbone(name: str, input_shape: tuple[int, int, int] | None = None, *
     """
     if not isinstance(name, str):
         raise ConfigError(f"name: expected one of {', '.join(BACKBONES)}, received {received(name)}")
-    if name not in BACKBONES:
+    build = BACKBONES.get(name)
+    if name.startswith(hub.PREFIX):
+        build = partial(hub.hub_backbone, name.removeprefix(hub.PREFIX))
+    if build is None:
         close = difflib.get_close_matches(name, BACKBONES, n=1)
         hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(BACKBONES)}"
         raise ConfigError(f"backbone {name!r} is not known; {hint}")
-    known = [key for key in inspect.signature(BACKBONES[name]).parameters if key != "input_shape"]
+    known = [key for key in inspect.signature(build).parameters if key != "input_shape"]
     unknown = [key for key in options if key not in known]
     if unknown:
         raise ConfigError(f"backbone {name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
     if options.get("weights") is not None:
         check_path("weights", options["weights"], "a file of weights")
-    return BACKBONES[name](**({} if input_shape is None else {"input_shape": input_shape}), **options)
+    return build(**({} if input_shape is None else {"input_shape": input_shape}), **options)

@@ -1,5 +1,6 @@
 """What a model costs: parameters, multiply-accumulates an image, length of the embedding."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from keras import KerasTensor
 
 from kreid.layers.attention import SelfAttention
 from kreid.layers.bilinear import BilinearPooling
+from kreid.models.hub import HubBackbone
 
 
 class Cost(NamedTuple):
@@ -23,7 +25,8 @@ def cost(model: keras.Model) -> Cost:
     """Count what one image costs, forward.
 
     Convolutions, dense layers, attention and the pooled outer product of bilinear pooling count; norms, activations and
-    sums, which move memory rather than multiply, do not.
+    sums, which move memory rather than multiply, do not. What multiplies inside a layer of KerasHub's own, such as the
+    blocks of its Transformers, cannot be counted: `gmacs` is NaN then.
 
     Args:
         model: from `build_model`, at a fixed image size.
@@ -40,10 +43,10 @@ def cost(model: keras.Model) -> Cost:
     return Cost(model.count_params() - hashes, macs / 1e9, model.output["embedding"].shape[-1])
 
 
-def leaves(model: keras.Model) -> Iterator[keras.Layer]:
+def leaves(model: keras.Model | HubBackbone) -> Iterator[keras.Layer]:
     """Every layer of a model and of the models in it."""
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
+        if isinstance(layer, keras.Model | HubBackbone):
             yield from leaves(layer)
         else:
             yield layer
@@ -54,7 +57,7 @@ def outputs_of(layer: keras.Layer) -> list[list[KerasTensor]]:
     return [node.output_tensors for node in layer._inbound_nodes]
 
 
-def _macs(layer: keras.Layer) -> int:
+def _macs(layer: keras.Layer) -> float:
     """Multiply-accumulates of one layer for one image, over all places where the layer is used."""
     if isinstance(layer, BilinearPooling):
         appearance, part = (tensor.shape for tensor in layer.input)
@@ -62,6 +65,8 @@ def _macs(layer: keras.Layer) -> int:
     if isinstance(layer, SelfAttention):  # every token with every token, twice: likeness, and the mixture of values
         _, length, width = layer.output.shape
         return 2 * length * length * width
+    if type(layer).__module__.startswith("keras_hub.") and any(len(weight.shape) > 1 for weight in layer.weights):
+        return math.nan
     if not isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
         return 0
     # Each weight of a kernel is used once at every place of the output.

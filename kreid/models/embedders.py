@@ -76,8 +76,8 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
     if not plain:
         outputs["embedding"] = _unit("embedding", feature)
     model = keras.Model(image, outputs, name=config.embedder)
-    if pretrained and config.appearance.weights not in (None, "imagenet"):
-        _load_fc(model, config.appearance.weights)
+    if pretrained and config.appearance.loads_by_name:
+        _load_fc(model, str(config.appearance.weights))
     return model
 
 
@@ -162,15 +162,6 @@ def _pooled(config: "OneStream", maps: dict[str, Tensor]) -> Tensor:
 def _appearance_stream(config: "TwoStream | OneStream", pretrained: bool) -> keras.Model:
     """The backbone, as far as the maps that are used need it."""
     stream = config.appearance
-    options = {key: value for key in BACKBONE_OPTIONS if (value := getattr(stream, key)) is not None}
-    options["width_divisor"] = stream.width_divisor
-    if pretrained and stream.weights == "imagenet":
-        options["weights"] = "imagenet"
-    backbone = build_backbone(stream.backbone, (*config.image_size, 3), **options)
-    if pretrained and stream.weights not in (None, "imagenet"):
-        _load(backbone, stream.weights, "model.appearance.weights")
-    elif pretrained and stream.weights is None:
-        log.warning("appearance stream: random weights (model.appearance.weights is null)")
     keys = dict.fromkeys(config.heads.layers, "model.heads.layers")
     keys |= dict.fromkeys(getattr(getattr(config, "mid", None), "layers", ()), "model.mid.layers")
     pooling = getattr(config, "pooling", None)
@@ -178,6 +169,17 @@ def _appearance_stream(config: "TwoStream | OneStream", pretrained: bool) -> ker
         keys["class_token"] = "model.pooling"
     if pooling != "class_token":
         keys[stream.layer] = "model.appearance.layer"
+    options = {key: value for key in BACKBONE_OPTIONS if (value := getattr(stream, key)) is not None}
+    options["width_divisor"] = stream.width_divisor
+    if stream.from_hub:
+        options |= {"arguments": stream.arguments, "preset": stream.preset, "maps": tuple(keys)}
+    if pretrained and stream.weights is not None and not stream.loads_by_name:
+        options["weights"] = stream.weights
+    backbone = build_backbone(stream.backbone, (*config.image_size, 3), **options)
+    if pretrained and stream.loads_by_name:
+        _load(backbone, str(stream.weights), "model.appearance.weights")
+    elif pretrained and stream.weights is None:
+        log.warning("appearance stream: random weights (model.appearance.weights is null)")
     return _trim(backbone, keys, "appearance")
 
 

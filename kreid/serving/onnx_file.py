@@ -9,11 +9,29 @@ import keras
 import numpy as np
 import onnx
 import tensorflow as tf
+from tf2onnx.graph import Graph, Node
+from tf2onnx.handler import tf_op
 
 Run = Callable[[np.ndarray], np.ndarray]
 # Layers that compute in float32 in every precision: what brings images to the network's size and range, and what
 # multiplies maps and sums squares, which float16 does not hold.
 _FULL = ("any_size", "to_grey_levels", "preprocess", "fusion", "embedding", "final")
+
+
+@tf_op("Erfc")
+class _Complement:
+    """1 - erf(x), of Keras's exact GELU, which tf2onnx has no words for and ONNX only erf."""
+
+    @classmethod
+    def version_9(cls, ctx: Graph, node: Node, **_: object) -> None:
+        """Put the two nodes in the place of the one."""
+        shapes, kinds = node.output_shapes, node.output_dtypes
+        ctx.remove_node(node.name)
+        erf = ctx.make_node("Erf", node.input, shapes=shapes, dtypes=kinds)
+        one = ctx.make_const(f"{node.name}_one", np.array(1, onnx.helper.tensor_dtype_to_np_dtype(kinds[0])))
+        ctx.make_node(
+            "Sub", [one.output[0], erf.output[0]], name=node.name, outputs=node.output, shapes=shapes, dtypes=kinds
+        )
 
 
 def write(network: keras.Model, path: Path, precision: str, calibration: np.ndarray, about: Mapping[str, str]) -> None:

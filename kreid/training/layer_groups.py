@@ -7,6 +7,7 @@ import keras
 
 from kreid.config.sections import Train
 from kreid.errors import ConfigError
+from kreid.models.hub import HubBackbone
 from kreid.models.vit_origins import block_number
 
 
@@ -14,7 +15,9 @@ def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """The layers with weights by name: `neck`, `fc.0`, and those of a stream as `appearance.conv1_conv`."""
     found: dict[str, keras.layers.Layer] = {}
     for layer in model.layers:
-        own = {f"{layer.name}.{part.name}": part for part in layer.layers} if _is_stream(layer) else {layer.name: layer}
+        own = (
+            {f"{layer.name}.{part.name}": part for part in _parts(layer)} if _is_stream(layer) else {layer.name: layer}
+        )
         found |= {name: part for name, part in own.items() if part.weights}
     return found
 
@@ -104,6 +107,12 @@ def _decayed(model: keras.Model, decay: float) -> dict[str, float]:
             "train.layer_decay: no stream is a Vision Transformer, whose blocks it counts; set train.rates instead"
         )
     return factors
+
+
+def _parts(stream: keras.Model) -> list[keras.layers.Layer]:
+    """The layers of a stream, with those of a backbone of KerasHub in place of the layer that holds them."""
+    parts = [part.layers if isinstance(part, HubBackbone) else [part] for part in stream.layers]
+    return [layer for layers in parts for layer in layers]
 
 
 def _is_stream(layer: keras.layers.Layer) -> bool:

@@ -16,6 +16,7 @@ from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError, check_function, check_path, received
 from kreid.losses.table import CLASSIFIERS
+from kreid.models.hub import recorded
 from kreid.ranking.truth import protocol_of_records
 from kreid.runs import checkpoints
 from kreid.training.loop import Hook, Trainer
@@ -120,11 +121,13 @@ def load_training_set(
 
 
 def resolve(config: Config, training_set: TrainingSet) -> Config:
-    """Fill in what the training data decides: the classes of every classifier that a loss with a weight trains."""
+    """Fill in what the training data decides, the classes of every classifier that a loss with a weight trains, and
+    what a preset of KerasHub says of its network.
+    """
     classes = {
         key: getattr(training_set, key) if config.loss.weights(output) else None for output, key in CLASSIFIERS.items()
     }
-    return config.model_copy(update={"model": config.model.model_copy(update=classes)})
+    return config.model_copy(update={"model": recorded(config.model).model_copy(update=classes)})
 
 
 def _check_out(out: Path, config: Config, resume: bool) -> None:

@@ -14,7 +14,7 @@ from paths import ROOT
 # Door -> the modules that go through it.
 DOORS = {
     "_all_reduce_sum_gradients": {"kreid.training.updater"},
-    "_flatten_layers": {"kreid.training.step", "kreid.weights.assignment"},
+    "_flatten_layers": {"kreid.models.hub", "kreid.training.step", "kreid.weights.assignment"},
     "_inbound_nodes": {"kreid.look.viewer", "kreid.models.cost"},
     "_keras_history": {"kreid.models.embedders", "kreid.serving.folding"},
     "_nodes_by_depth": {"kreid.serving.folding"},

@@ -130,6 +130,15 @@ def test_less_precise_files_are_smaller_and_near(model, tmp_path, name, precisio
     assert exported.run(crops(2)).dtype == np.float32
 
 
+def test_exact_gelu_which_only_onnx_spells_otherwise(tmp_path):
+    image = keras.Input((32, 16, 3))
+    x = layers.Flatten()(layers.AveragePooling2D(8)(layers.Rescaling(1 / 64, -2.0)(image)))
+    network = keras.Model(
+        image, {"embedding": L2Normalization(name="embedding")(layers.Dense(8)(layers.Dense(8, activation="gelu")(x)))}
+    )
+    assert export_file(network, tmp_path / "gelu.onnx", "onnx").distance < 1e-9
+
+
 def test_small_features_keep_their_direction_in_float16(tmp_path):
     """Their squares are below what float16 holds; the file sums them in float32."""
     keras.utils.set_random_seed(4)
