@@ -15,7 +15,7 @@ STRICT = ("disallow_untyped_defs", "disallow_incomplete_defs", "check_untyped_de
 # Packages that say no types, or not all of them; those of the last line are of extras, and not there everywhere.
 UNTYPED = {"tensorflow", "keras", "h5py", "faiss", "jax", "SoccerNet", "lazy_loader", "scipy"}
 UNTYPED |= {"griffe", "onnx", "onnxruntime", "openvino", "ai_edge_litert", "huggingface_hub"}
-UNTYPED |= {"google.protobuf", "grpc", "pyarrow", "apache_beam"}
+UNTYPED |= {"google.protobuf", "grpc", "pyarrow", "apache_beam", "keras_hub", "tf2onnx"}
 
 
 def untold(text):
