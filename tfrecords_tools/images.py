@@ -69,7 +69,7 @@ def load_image(
             (quality 95) store that format; "uncompressed" stores a PNG whose pixels lie as they are, twice as large as
             a compressed one and read several times as fast.
         check: a decoder that is called with the file and its bytes, and raises ValueError for what it does not take.
-            What is kept as it is, it decodes in Pillow's place: of all else in a PNG checksums tell.
+            Where a PNG is kept as it is, it alone decodes: of all else its checksums tell.
         max_pixels: a larger image is refused before it is decoded: a small file may hold more than memory does.
         pixels: decode also what is kept as it is. Without, the checksums alone tell of a PNG, see `png`.
 
@@ -84,7 +84,7 @@ def load_image(
     try:
         kind = image_kind(data)
         kept = resize is None and (IMAGE_FORMATS[image_format] or kind) == kind and image_format != "uncompressed"
-        image = read_whole(data, pixels=not (check and kept), most=max_pixels)
+        image = read_whole(data, pixels=not (check and kept and kind == "PNG"), most=max_pixels)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if check:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from odd_images import NO_IMAGE, READ, REFUSED, turned
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import Image, ImageFile
 from tiny_tree import make_image
 
 from tfrecords_tools import images
@@ -118,16 +118,6 @@ def test_original_format_survives_a_resize(tmp_path):
 
 PNG = make_image(6, height=60, width=60)
 JPEG = make_image(6, height=60, width=60, image_format="JPEG")
-
-
-@pytest.mark.parametrize("how, decoded", [({}, 0), ({"resize": (4, 4)}, 1), ({"image_format": "uncompressed"}, 1)])
-def test_a_jpeg_that_a_check_decodes_is_not_decoded_twice(tmp_path, monkeypatch, how, decoded):
-    loads, checked = [], []
-    kind = JpegImagePlugin.JpegImageFile
-    real = kind.load_prepare
-    monkeypatch.setattr(kind, "load_prepare", lambda image: loads.append(image) or real(image))
-    load_image(save(tmp_path, JPEG), check=lambda path, data: checked.append(data), **how)
-    assert (len(loads), checked) == (decoded, [JPEG])
 
 
 def flip(data, place):
