@@ -101,7 +101,7 @@ def test_some_epochs_are_validated_and_the_last_always(tiny_one, tmp_path, score
     scores.coming = [0.1, 0.2, 0.3]
     finish(EpochEnd(config, step, tmp_path, tmp_path / "valid", None), 1, 2, 3, 4, 5, writer=writer)
     assert [row["epoch"] for row, _, _ in writer.given if "valid_mAP" in row] == [2, 4, 5]
-    assert scores.seen == 3 * [(step.model, tmp_path / "valid", 3, None, "action")]
+    assert scores.seen == 3 * [(step.model, tmp_path / "valid", 3, None, None)]
 
 
 def test_the_row_of_an_epoch_by_hand(tiny_one, tmp_path, scores):
