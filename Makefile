@@ -71,6 +71,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/ranking.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/convert.py
+	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/report.py
 
 # Kills, damage, full disks, wrong servers and fuzzed files on every command, for some 20 minutes; fails unless nothing is
