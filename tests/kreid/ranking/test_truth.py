@@ -1,12 +1,14 @@
 """Labels bring the protocol that they are scored by: the user's, else that of their records, else SoccerNet's."""
 
 import json
+import runpy
 import shutil
 from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
+from paths import ROOT
 from ranking_cases import filmed as drawn_with_cameras
 
 from kreid.cli.switches import ProtocolName
@@ -19,7 +21,7 @@ from kreid.ranking.protocols import PROTOCOLS, gallery_sizes, matchable
 from kreid.ranking.reranking import combine, rerank
 from kreid.ranking.scores import evaluate
 from kreid.ranking.truth import read_groundtruth
-from kreid.ranking.verification import verify
+from kreid.ranking.verification import roc_of_ranking, verify
 from tfrecords_tools.index import read_index, read_info
 
 
@@ -159,3 +161,14 @@ def test_a_split_of_another_name_is_scored_as_its_set(filmed, tmp_path):
     (tmp_path / "set" / "info.json").unlink()
     with pytest.raises(ValueError, match="info.json: no such file, which says how fold1 is scored; copy it along"):
         read_groundtruth(tmp_path / "set" / "fold1")
+
+
+def test_a_threshold_is_not_held_against_lists_that_were_cut():
+    with pytest.raises(ValueError, match="ranking: holds the nearest 3 images of each query, and a threshold is held"):
+        roc_of_ranking(rank(drawn_with_cameras(3), nearest=3))
+
+
+def test_the_example_s_vectors_are_ranked_as_their_records(filmed):
+    vectors = np.zeros((len(read_groundtruth(filmed / "test")), 2))
+    module = runpy.run_path(str(ROOT / "examples" / "rank_vectors.py"))
+    assert module["with_vectors"](vectors, filmed / "test").protocol == "cross_camera"
