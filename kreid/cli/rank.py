@@ -1,6 +1,5 @@
 """kreid-rank: from a run to ranked galleries."""
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -156,9 +155,18 @@ def _write_report(
     row = paper_row(config, split, ranking.protocol) if len(runs) == 1 else None
     explained = f"Explained is the plain embedding of {names[0]}." if ways or len(runs) > 1 else ""
     looker = pair_looks(Viewer(model, config.model), ranking, records, explained) if look else None
-    write = functools.partial(write_report, figures=figures, curve=curve, paper_row=row, look=looker)
     with counted("report") as progress:
-        return write(ranking, records, report, title, progress=progress)
+        return write_report(
+            ranking,
+            records,
+            report,
+            title,
+            figures=figures,
+            curve=curve,
+            paper_row=row,
+            look=looker,
+            progress=progress,
+        )
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from kreid.errors import ConfigError
 
 if TYPE_CHECKING:
     from kreid.config.sections import Evaluation
+    from kreid.ranking.embeddings import Images
 
 
 def check_data(data: Path, split: str = "train", option: str = "--data") -> Path:
@@ -73,10 +74,9 @@ def check_labels(records: Path, settings: "Evaluation") -> str:
 
     from kreid.ranking.embeddings import check_labelled
     from kreid.ranking.protocols import matchable, protocol_of
-    from kreid.ranking.truth import read_groundtruth
     from tfrecords_tools.scorable import why_unscorable
 
-    protocol, images = check_protocol(records, settings), read_groundtruth(records)
+    protocol, images = _rankable(records, settings)
     if not protocol_of(protocol, images).by_camera:  # which does without the labels of junk
         check_labelled(images, np.arange(len(images)))
     matched = int(matchable(images, protocol).sum())
@@ -87,6 +87,10 @@ def check_labels(records: Path, settings: "Evaluation") -> str:
 
 def check_protocol(records: Path, settings: "Evaluation") -> str:
     """Return the protocol that a split is ranked by; complain at once about records that it cannot be ranked by."""
+    return _rankable(records, settings)[0]
+
+
+def _rankable(records: Path, settings: "Evaluation") -> "tuple[str, Images]":
     from kreid.ranking.protocols import protocol_of
     from kreid.ranking.reranking import check_rerankable
     from kreid.ranking.truth import read_groundtruth
@@ -95,7 +99,7 @@ def check_protocol(records: Path, settings: "Evaluation") -> str:
     protocol_of(settings.protocol, images)
     if settings.rerank:
         check_rerankable(images)
-    return settings.protocol or images.protocol
+    return settings.protocol or images.protocol, images
 
 
 def image_files(paths: list[Path]) -> list[Path]:

@@ -15,7 +15,7 @@ from tfrecords_tools.arrays import read_arrays, write_arrays
 
 _ARRAYS = ("vectors", "person", "action", "bbox", "is_query")
 _CAMERA = "camera"  # in files whose images have one
-_PROTOCOL = "protocol"  # in files whose images are scored otherwise than by "action"
+_PROTOCOL = "protocol"  # in files whose images have a camera, or are scored otherwise than by "action"
 _RECORD = "records/"
 _LOG = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ import numpy as np
 from kreid import runs
 from kreid.config.loading import dump
 from kreid.config.sections import Config
+from kreid.data.records import read_labels
 from kreid.errors import ConfigError, DivergedError, check_kind, check_number, check_path
 from kreid.files.atomic import atomic_file
 from kreid.tuning.folds import check_batches, check_scores, describe_data, make_folds
@@ -21,8 +22,7 @@ from kreid.tuning.progress import Progress
 from kreid.tuning.space import Space
 from kreid.tuning.study import Study, Trial
 from kreid.tuning.table import Row, best, comma_separated, described, failures, markdown
-from tfrecords_tools.index import Index, read_index, read_info, split_folder
-from tfrecords_tools.info import INFO_NAME, protocol_of_split
+from tfrecords_tools.index import read_index, split_folder
 
 OBJECTIVES = ("mAP", "rank1")
 BEST, TABLE, FIGURES = "best.yaml", "trials.md", "trials.csv"
@@ -107,7 +107,9 @@ class _Search:
         self.held_out = make_folds(index, base.data.fraction, folds, base.train.seed)
         check_batches(index, self.held_out, base.data)
         check_scores(index, self.held_out, base)
-        self.described = describe_data(index, base.data.fraction, base.evaluation.protocol or _protocol_of(index))
+        self.described = describe_data(
+            index, base.data.fraction, base.evaluation.protocol or read_labels(index).protocol
+        )
         settings: dict[str, Any] = {"configuration": base.model_dump(mode="json"), "space": space.describe()}
         settings |= {"data": self.described, "folds": folds, "objective": objective}
         self.study = Study(out, space, settings, base.train.seed, prune)
@@ -232,12 +234,6 @@ def _validated(config: Config) -> Config:
     """The configuration, validating after its last epoch at least: that is the score."""
     every = config.train.validate_every or config.train.epochs
     return config.model_copy(update={"train": config.train.model_copy(update={"validate_every": every})})
-
-
-def _protocol_of(index: Index) -> str:
-    """What the records of a split say that they are scored by."""
-    folder = index.folder.resolve()
-    return protocol_of_split(read_info(folder.parent), folder.name, folder.parent / INFO_NAME)
 
 
 def _missing_weights(config: Config) -> str | None:
