@@ -5,9 +5,11 @@
 Each way is a process of its own with the same weights, bound to the same cores; in every round each computes for about
 `--seconds` while the others wait. Pixels are resized and, for the contract `tracker`, normalised beforehand. Images a
 second are of the median call, p99 of all calls; a ratio is the median over the rounds of that round's images a second
-to PyTorch's. `ready` is how long packages and file take to load (Keras among the packages, which draws the images),
-`first` the first answer. The embeddings of all must agree. PyTorch is no dependency of kreid: `pip install torch==2.13`
-(on Linux its plain wheel would bring CUDA); without it these rows, and the ratios, are missing.
+to another way's: to PyTorch's, and of float16 and int8 to the same format's float32. `ready` is how long packages and
+file take to load (Keras among the packages, which draws the images), `first` the first answer. The embeddings of all in
+float32 must agree; of float16 and int8 the largest cosine distance is printed, what they cost in mAP is told by
+`kreid-export --check`. PyTorch is no dependency of kreid: `pip install torch==2.13` (on Linux its plain wheel would
+bring CUDA); without it these rows, and the ratios to it, are missing.
 
 Wanted: the best of ours at least 3 times PyTorch's eager mode at each number of images; the SavedModel within 20 % of
 onnxruntime.
@@ -31,9 +33,15 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 SIZE = (256, 128)
 OURS = {"onnx": "onnxruntime", "openvino": "OpenVINO, f32", "litert": "LiteRT", "saved_model": "SavedModel, C API"}
-SIDES = {**OURS, "predict": "model.predict", "torch": "PyTorch, eager", "torch_onnx": "PyTorch's ONNX, onnxruntime"}
+OTHERS = {"predict": "model.predict", "torch": "PyTorch, eager", "torch_onnx": "PyTorch's ONNX, onnxruntime"}
 PEER = "torch"
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
+SMALLER = {  # side: the same format in float32, and the precision
+    f"{name}-{precision}": (name, precision)
+    for precision, names in (("float16", ("onnx", "openvino", "litert")), ("int8", ("onnx", "litert")))
+    for name in names
+}
+SIDES = {**OURS, **{side: f"{OURS[name].split(',')[0]}, {kind}" for side, (name, kind) in SMALLER.items()}, **OTHERS}
 
 
 def draw(count):
@@ -57,7 +65,8 @@ def prepare_torch(folder):
     torch.save(model.state_dict(), folder / "osnet.pth")
     names = {"input_names": ["images"], "output_names": ["embedding"]}
     axes = {"images": {0: "n"}, "embedding": {0: "n"}}
-    torch.onnx.export(model, torch.zeros(2, 3, *SIZE), folder / "torch.onnx", dynamic_axes=axes, dynamo=False, **names)
+    path = folder / "torch_onnx.onnx"
+    torch.onnx.export(model, torch.zeros(2, 3, *SIZE), path, dynamic_axes=axes, dynamo=False, **names)
 
 
 def load_network(folder):
@@ -81,8 +90,8 @@ def prepare_kreid(folder):
     model = load_network(folder)
     model.save_weights(folder / "osnet.weights.h5")
     export(model, folder / "serving")
-    for name, suffix in SUFFIXES.items():
-        export_file(model, folder / f"network{suffix}", name, contract="tracker")
+    for side, (name, precision) in {**{name: (name, "float32") for name in SUFFIXES}, **SMALLER}.items():
+        export_file(model, folder / f"{side}{SUFFIXES[name]}", name, contract="tracker", precision=precision)
 
 
 def load(side, folder):
@@ -100,13 +109,13 @@ def load(side, folder):
                 return model(images).numpy()
 
         return lambda images: torch.from_numpy(as_trackers_feed(images)), run
-    if side in ("onnx", "torch_onnx"):
+    name, _ = SMALLER.get(side, (side, "float32"))
+    if name in ("onnx", "torch_onnx"):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()  # of itself it would pin its threads to cores beyond this process's
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
-        path = folder / {"onnx": "network.onnx", "torch_onnx": "torch.onnx"}[side]
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(folder / f"{side}.onnx", options, providers=["CPUExecutionProvider"])
         return as_trackers_feed, lambda images: session.run(["embedding"], {"images": images})[0]
     if side == "saved_model":
         sys.path.insert(0, str(ROOT / "tests/support"))
@@ -120,7 +129,7 @@ def load(side, folder):
         return (lambda images: images), lambda images: model.predict(images, len(images), verbose=0)["embedding"]
     from kreid.serving.formats import FILES
 
-    return as_trackers_feed, FILES[side].load().read(folder / f"network{SUFFIXES[side]}")
+    return as_trackers_feed, FILES[name].load().read(folder / f"{side}{SUFFIXES[name]}")
 
 
 def serve(side, folder, cores):
@@ -152,7 +161,7 @@ def serve(side, folder, cores):
 
 
 def compare(sides, folder, cores, batches, rounds, seconds):
-    """Print the table of one number of cores; return {batch: {side: ratio to the peer}}."""
+    """Print the table of one number of cores; return {(batch, side): seconds of the median call, of each round}."""
     processes, starts = {}, {}
     try:
         for side in sides:
@@ -165,24 +174,22 @@ def compare(sides, folder, cores, batches, rounds, seconds):
                 for side, process in processes.items():
                     print(batch, seconds, file=process.stdin, flush=True)
                     calls[side, batch].append(json.loads(process.stdout.readline()))
-        check_agreement(sides, folder)
+        distances = distances_of(sides, folder)
     finally:
         for process in processes.values():
             process.kill()
     print_table(sides, starts, calls, batches, len(cores))
-    medians = {key: np.array([np.median(turn) for turn in turns]) for key, turns in calls.items()}
-    if PEER not in sides:
-        return {}
-    return {b: {s: float(np.median(medians[PEER, b] / medians[s, b])) for s in sides} for b in batches}
+    print("\nCosine distance from model.predict: " + ", ".join(f"{SIDES[s]} {distances[s]:.0e}" for s in SMALLER))
+    return {key: np.array([np.median(turn) for turn in turns]) for key, turns in calls.items()}
 
 
-def check_agreement(sides, folder):
-    """Stop where two ways of one network differ by more than a cosine distance of 1e-5."""
+def distances_of(sides, folder):
+    """Return each way's largest cosine distance from `model.predict`; stop where one in float32 is off by 1e-5."""
     found = {side: np.load(folder / f"{side}.npy") for side in sides}
-    expected = found["predict"]
-    for side, vectors in found.items():
-        distance = float((1 - (vectors * expected).sum(1)).max())
-        assert distance < 1e-5, f"{side}: {distance:.1e} from model.predict"
+    distances = {side: float((1 - (vectors * found["predict"]).sum(1)).max()) for side, vectors in found.items()}
+    for side in set(sides) - set(SMALLER):
+        assert distances[side] < 1e-5, f"{side}: {distances[side]:.1e} from model.predict"
+    return distances
 
 
 def print_table(sides, starts, calls, batches, cores):
@@ -199,16 +206,25 @@ def print_table(sides, starts, calls, batches, cores):
         print(f"| {SIDES[side]} | {start['ready']:.1f} | {start['first']:.2f} | {' | '.join(cells)} |", flush=True)
 
 
-def print_ratios(ratios, cores):
-    """Print each way's images a second over PyTorch's, and whether what is wanted is reached."""
-    batches = list(ratios)
-    print(f"\nImages a second over PyTorch's eager mode, {cores} core{'s' if cores > 1 else ''}:\n")
-    print(f"| | {' | '.join(map(str, batches))} |\n" + "|---" * (1 + len(batches)) + "|")
-    for side in ratios[batches[0]]:
-        print(f"| {SIDES[side]} | {' | '.join(f'{ratios[batch][side]:.2f}' for batch in batches)} |")
-    best = min(max(found[side] for side in OURS) for found in ratios.values())
-    beside = min(found["saved_model"] / found["onnx"] for found in ratios.values())
-    print(f"\nbest of ours, wanted 3.0 at each: {best:.2f}; SavedModel over onnxruntime, wanted 0.8: {beside:.2f}")
+def print_ratios(seconds, sides, batches, cores):
+    """Print ways' images a second over others', and whether what is wanted is reached."""
+
+    def over(side, other, batch):
+        return float(np.median(seconds[other, batch] / seconds[side, batch]))
+
+    def print_all(title, pairs):
+        print(f"\nImages a second over {title}, {cores} core{'s' if cores > 1 else ''}:\n")
+        print(f"| | {' | '.join(map(str, batches))} |\n" + "|---" * (1 + len(batches)) + "|")
+        for side, other in pairs.items():
+            print(f"| {SIDES[side]} | {' | '.join(f'{over(side, other, batch):.2f}' for batch in batches)} |")
+
+    print_all("the same format's float32", {side: name for side, (name, _) in SMALLER.items()})
+    beside = min(over("saved_model", "onnx", batch) for batch in batches)
+    print(f"\nSavedModel over onnxruntime, wanted 0.8 at each: {beside:.2f}")
+    if PEER in sides:
+        print_all("PyTorch's eager mode", dict.fromkeys((side for side in sides if side != PEER), PEER))
+        best = [min(max(over(side, PEER, batch) for side in ours) for batch in batches) for ours in (OURS, SMALLER)]
+        print(f"\nbest of ours, wanted 3.0 at each: {best[0]:.2f} in float32, {best[1]:.2f} in float16 or int8")
 
 
 def main():
@@ -233,9 +249,8 @@ def main():
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         for count in asked.cores:
             cores = sorted(os.sched_getaffinity(0))[:count]
-            ratios = compare(sides, Path(folder), cores, asked.batches, asked.rounds, asked.seconds)
-            if ratios:
-                print_ratios(ratios, len(cores))
+            medians = compare(sides, Path(folder), cores, asked.batches, asked.rounds, asked.seconds)
+            print_ratios(medians, sides, asked.batches, len(cores))
     return None
 
 

@@ -1,5 +1,6 @@
 """LiteRT, once TensorFlow Lite, for phones and small boxes."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,10 +22,11 @@ def write(network: keras.Model, path: Path, precision: str, calibration: np.ndar
 
 
 def read(path: Path) -> Run:
-    """Return a function from images to embeddings, computed by LiteRT's interpreter."""
+    """Return a function from images to embeddings, computed by LiteRT's interpreter on this process's cores."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # macOS has it not
+    interpreter = Interpreter(str(path), num_threads=cores)
     (images,), (embedding,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(values: np.ndarray) -> np.ndarray:
