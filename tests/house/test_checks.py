@@ -231,7 +231,7 @@ LOSSES = {name: Distance() for name in ("embedding", "branch")}
     [
         (partial(network, convolution=None), LOSSES, "Conv2D 'conv2d.*' has no name of its own"),
         (partial(network, centre=True), LOSSES, "embedding of one image"),
-        (partial(network, offset=1000.0), LOSSES, "mixed_bfloat16: embedding is off by .* images are .* apart"),
+        (partial(network, offset=1000.0), LOSSES, "mixed_float16: embedding is off by .* images are .* apart"),
         (partial(network, hidden=True), LOSSES, "loaded from .keras: embedding\n"),
         (network, {"embedding": Distance()}, "training leaves .*branch.* as before"),
     ],
