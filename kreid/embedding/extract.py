@@ -258,7 +258,8 @@ def _compile(model: keras.Model, outputs: Sequence[str]) -> Callable[[Tensor], T
     if keras.backend.backend() == "tensorflow":
         # Traced once, here: TensorFlow would warn of the many functions that one training after another makes.
         signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-        return tf.function(lambda images: single(images, training=False)).get_concrete_function(signature)
+        run = tf.function(lambda images: single(images, training=False), autograph=False)
+        return run.get_concrete_function(signature)
     return lambda images: single.predict_on_batch(np.asarray(images))
 
 

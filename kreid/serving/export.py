@@ -126,11 +126,11 @@ def _archive(model: keras.Model, max_pixels: int) -> keras.export.ExportArchive:
     single = fold(keras.Model(model.input, model.output["embedding"]))
 
     # What signatures share is traced once, and stands once in the SavedModel; TensorFlow inlines it where it runs.
-    @tf.function(input_signature=[tf.TensorSpec((None, *size, 3), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *size, 3), tf.float32)], autograph=False)
     def embedded(images: Tensor) -> Tensor:
         return single(images, training=False)
 
-    @tf.function(input_signature=[_FILES])
+    @tf.function(input_signature=[_FILES], autograph=False)
     def checked(image_bytes: Tensor) -> dict[str, Tensor]:
         images, is_good = decode_files(image_bytes, size, max_pixels)
         return {"embedding": tf.where(is_good[:, None], embedded(images), 0.0), "ok": is_good}

@@ -100,8 +100,10 @@ class Step:
         if frozen != self._frozen:
             set_frozen(self.model, settings.freeze, frozen)
             self._frozen = frozen
-            self._compute = tf.function(self._gradients, jit_compile=True) if settings.xla else self._gradients
-            self._run = tf.function(self._distributed, reduce_retracing=True)
+            # Nothing here branches on a tensor; AutoGraph would still rewrite every function it meets, for seconds.
+            plain = {"autograph": False}
+            self._compute = tf.function(self._gradients, jit_compile=True, **plain) if settings.xla else self._gradients
+            self._run = tf.function(self._distributed, reduce_retracing=True, **plain)
 
     def __call__(self, images: Values, labels: Values, stop: bool = False) -> Logs:
         """Learn from a batch of the strategy's dataset; return the figures of the whole batch.
@@ -119,7 +121,7 @@ class Step:
         def one() -> Tensor:
             return tf.distribute.get_replica_context().all_reduce("SUM", tf.ones(()))
 
-        tf.function(lambda: self.strategy.run(one))()
+        tf.function(lambda: self.strategy.run(one), autograph=False)()
 
     def _distributed(self, images: Values, labels: Values, stop: Tensor) -> dict[str, Tensor]:
         logs, gradients = self.strategy.run(self._replica, args=(images, labels, stop))
