@@ -162,7 +162,8 @@ class Step:
         ranked = everything.get("final", everything.get("embedding"))
         if ranked is not None:
             logs |= self._statistics(all_labels, ranked)
-        return logs, [gradient for gradient, _ in found if gradient is not None]
+        # That of the cameras' vectors comes as the few rows that it is of, which neither sums nor averages take.
+        return logs, [tf.convert_to_tensor(gradient) for gradient, _ in found if gradient is not None]
 
     def _plain(self, images: Tensor) -> dict[str, Tensor]:
         return self.model(images, training=True)
