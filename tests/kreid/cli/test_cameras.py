@@ -34,6 +34,7 @@ from kreid.tracks.crops import crops_of_files
 from kreid.tracks.folders import tracks_of_paths
 from kreid.training import run as training_run
 from kreid.training.run import train
+from kreid.training.step import Step
 from tfrecords_tools import console
 from tfrecords_tools.index import read_index
 
@@ -117,6 +118,13 @@ def test_the_vectors_of_cameras_learn(trained, config):
         for model in (before, load_model(trained))
     )
     assert (np.abs(last - first).max(1) > 1e-4).all()
+
+
+def test_every_gradient_is_whole_as_machines_add_it_up(config):
+    step = Step(config, tf.distribute.get_strategy(), pretrained=False)
+    inputs = {"image": tf.random.uniform((4, 32, 16, 3)), "camera": tf.constant([0, 2, 0, 1])}
+    _, gradients = step._gradients(inputs, tf.constant([[0, 0], [0, 0], [1, 0], [1, 0]]))
+    assert not [gradient for gradient in gradients if isinstance(gradient, tf.IndexedSlices)]
 
 
 def test_records_are_embedded_with_their_cameras(filmed, trained):
