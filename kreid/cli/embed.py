@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kreid.cli.cameras import check_alone, check_records
 from kreid.cli.common import RunFolder, check_run, load_tensorflow, logged
 from kreid.cli.sources import crop_source
 from kreid.cli.switches import Flip, search_settings
@@ -91,6 +92,10 @@ def embed(
     check_suffix("--out", out)
     check_output(out)
     source = crop_source("IMAGES", images, embeddings=False)
+    if isinstance(source, Path):
+        check_records([run_folder], source)
+    else:
+        check_alone(run_folder, "IMAGES")
     options = {"batch_size": batch, "at_once": requests, "timeout": timeout, "patience": patience}
     asked = {name: value for name, value in options.items() if value is not None}
     if server is None and (asked or resume):
@@ -151,6 +156,7 @@ def _by_runner(run_folder: Path, images: list[Path], out: Path, settings: "Evalu
     where = address_of(run_folder), address_of(images[0]), address_of(out)
     if "://" not in where[0]:
         check_run(run_folder)
+        check_alone(run_folder, "--runner")
     if "://" in where[1] and len(images) > 1:
         raise ConfigError(f"IMAGES {where[1]}: stands alone, without other crops; {len(images)} were given")
     load_tensorflow()

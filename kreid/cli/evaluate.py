@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from kreid.cli import switches
+from kreid.cli.cameras import check_records
 from kreid.cli.common import DataFolder, Metric, RunFolder, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from kreid.files.trial import check_output
@@ -53,6 +54,7 @@ def evaluate(
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight, protocol)
     records = check_split(data, split)
     by = check_labels(records, settings)
+    check_records(runs, records)
     out = check_output(result_path(runs, f"metrics_{split}.json"))
     from kreid.evaluation.comparison import what_else
     from kreid.ranking.truth import read_groundtruth

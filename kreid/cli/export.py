@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kreid.cli.cameras import check_alone
 from kreid.cli.common import RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from kreid.errors import ConfigError
@@ -76,6 +77,7 @@ def export(
     its name, and the largest cosine distance is printed.
     """
     check_run(run_folder)
+    check_alone(run_folder, f"--format {format_}")
     if max_pixels != MAX_PIXELS and format_ != FormatName.saved_model:
         raise ConfigError(f"--max-pixels: of a saved_model alone; leave it out with --format {format_}")
     records, protocol = _check_records(run_folder, check, split)

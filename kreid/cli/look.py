@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kreid.cli.cameras import check_alone
 from kreid.cli.common import RunFolder, check_run, load_tensorflow
 from kreid.cli.sources import image_files
 from kreid.errors import ConfigError
@@ -49,6 +50,7 @@ def look(
     weights.
     """
     check_run(run_folder)
+    check_alone(run_folder, "IMAGES")
     wanted = None if layers is None else [name.strip() for name in layers.split(",")]
     files = image_files(images)
     targets = _targets(files, out, pairs)

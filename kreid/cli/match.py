@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from kreid.cli.cameras import check_named, check_records
 from kreid.cli.common import (
     Metric,
     RunFolder,
@@ -180,9 +181,11 @@ def _open(
         return replace(found, tracks=identify(found.tracks, identities)) if identities else found
     if isinstance(source, Path):
         _check(crops.tracks_of_records(source), rules, timed=False)
+        check_records([run_folder], source)
     else:
         tracks = crops.tracks_of_paths(source)
         _check(tracks, rules)
+        check_named(run_folder, [tracks.cameras[number] for number in tracks.camera], "CROPS")
         tracks = identify(tracks, identities) if identities else tracks
     load_tensorflow()
     from kreid.runs.folder import load_model

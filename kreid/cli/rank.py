@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kreid.cli import switches
+from kreid.cli.cameras import check_records
 from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow
 from kreid.cli.search import Backend, SeveralValues, search_crops
 from kreid.cli.sources import check_protocol, check_split
@@ -77,6 +78,7 @@ def rank(
     settings = switches.check_settings(runs, flip, crops, concat, expand, rerank, k1, k2, weight, protocol)
     records = check_split(data, split, scored=False)
     by = check_protocol(records, settings)
+    check_records(runs, records)
     from kreid.runs.folder import load_model, result_path
 
     written = result_path(runs, f"ranking_{split}.json") if by == "action" else None

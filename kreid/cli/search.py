@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from kreid.cli import switches
+from kreid.cli.cameras import check_alone, check_records
 from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow, run_network, warn_of_another_network
 from kreid.cli.sources import crop_source
 from kreid.errors import ConfigError
@@ -117,6 +118,11 @@ def search_crops(
         )
     embedded = [source for source in sources if isinstance(source, list) or source.is_dir()]
     _check_settings(settings, sources, embedded, backend)
+    for option, source in zip(("--query", "--gallery"), sources, strict=True):
+        if isinstance(source, list):
+            check_alone(run_folder, option)
+        elif source.is_dir():
+            check_records([run_folder], source)
     model, network = None, run_network(run_folder)  # before it is loaded, as in kreid-embed
     if embedded:
         load_tensorflow()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kreid.cli.cameras import check_trained
 from kreid.cli.common import ConfigFile, DataFolder, Overrides, load_tensorflow, logged
 from kreid.cli.sources import check_data
 from kreid.errors import ConfigError
@@ -37,6 +38,7 @@ def train(
     checked = load_config(config, set_ or [])
     cluster = read_cluster()
     check_data(data)
+    check_trained(checked, data)
     _check_out(out, resume)
     if not (cluster and cluster.index):
         check_folder(out)

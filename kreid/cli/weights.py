@@ -83,6 +83,11 @@ def make_run(
     model = checked.model
     if model.appearance.weights is None and (isinstance(model, OneStream) or model.part.weights is None):
         raise ConfigError(f"{config}: names no weights; give some, as --set model.appearance.weights=FILE")
+    if model.appearance.cameras and model.appearance.camera_names is None:
+        raise ConfigError(
+            f"{config}: names none of its {model.appearance.cameras} cameras; give model.appearance.camera_names, in "
+            "the order of the vectors in the file, such as [c1, c2, c3, c4, c5, c6] of Market-1501"
+        )
     runs.check_new(out)
     check_folder(out)
     load_tensorflow()

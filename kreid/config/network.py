@@ -58,8 +58,12 @@ class Appearance(Section):
     """Of `dinov2_vit_*` alone: how many register tokens. null: the backbone's own."""
     stride: Literal[12, 16] | None = None
     """Of `transreid_vit_*` alone: pixels from patch to patch. null: the backbone's own."""
-    cameras: Literal[0] = 0
-    """Of `transreid_vit_*` alone: cameras with an embedding of their own; 0, for the network is given images alone."""
+    cameras: Annotated[Integer, Field(ge=0, le=2**14)] = 0
+    """Of `transreid_vit_*` alone: cameras that the network learns a vector for. It then asks for the camera of every
+    image, which records of Market-1501, of folders, of sequences or of a CSV file tell. 0: it takes images alone."""
+    camera_names: tuple[str, ...] | None = None
+    """Names of those cameras as the records have them, in the order of their vectors, set by training. Needed only for
+    the vectors of a file, untrained: `[c1, c2, c3, c4, c5, c6]` of Market-1501. null: those of the training images."""
     drop_path: Annotated[Number, Field(ge=0, lt=1)] | None = None
     """Of Vision Transformers alone: probability, while they learn, that an image passes by what the last block adds;
     less at earlier blocks, evenly down to 0 at the first. null: 0."""
@@ -93,6 +97,21 @@ class Appearance(Section):
             raise ValueError(f"weights: {self.backbone} is no preset of KerasHub; give a file or null")
         if self.from_hub and self.weights == "imagenet":
             raise ValueError("weights: expected preset, a file or null of a backbone hub:..., received imagenet")
+        return self
+
+    @model_validator(mode="after")
+    def _cameras_have_vectors(self) -> "Appearance":
+        names = self.camera_names
+        if self.cameras and not self.backbone.startswith("transreid_vit_"):
+            raise ValueError(
+                f"cameras: {self.backbone} has no vectors of cameras, transreid_vit_s16 and transreid_vit_b16 have; "
+                "leave it out"
+            )
+        if names is not None and (len(names) != self.cameras or len(set(names)) < len(names) or "" in names):
+            raise ValueError(
+                f"camera_names: expected a name for each of {self.cameras} cameras, all different, received "
+                f"{', '.join(map(repr, names)) or 'none'}"
+            )
         return self
 
     @property

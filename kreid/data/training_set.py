@@ -106,6 +106,7 @@ def training_batches(
     first_draw: int = 0,
     worker: tuple[int, int] = (0, 1),
     replica_batch: int | None = None,
+    cameras: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Images and labels of planned batches, augmented, ready for the device.
 
@@ -116,33 +117,38 @@ def training_batches(
         first_draw: number of images drawn before, so that a resumed run augments as the unbroken one did.
         worker: this worker's number and how many there are; each takes an equal, contiguous part of every batch.
         replica_batch: images of one batch of the dataset; all of the worker's part by default.
+        cameras: `(M,)` int32, the network's number for the camera of each of `training_set.rows`, where it asks for it.
 
     Returns:
-        Dataset of `(B, height, width, 3)` float32 RGB 0-255 and `(B, 2)` int32 [person, action], or what else stands in
-        `training_set.label`.
+        Dataset of `(B, height, width, 3)` float32 RGB 0-255, with cameras `{"image": these, "camera": (B,)}`, and
+        `(B, 2)` int32 [person, action], or what else stands in `training_set.label`.
     """
     number, workers = worker
     batch_size = training_set.sampler.batch_size
     part = batch_size // workers
+    camera = np.zeros(len(training_set.rows), np.int32) if cameras is None else cameras
 
     def draws() -> Iterator[tuple]:
         draw = first_draw
         for batch in batches:
             mine = slice(number * part, (number + 1) * part)
             seeds = draw + np.arange(batch_size, dtype=np.int64)
-            records = training_set.index.read(training_set.rows[batch[mine]])
-            yield np.array(records, dtype=object), training_set.label[batch[mine]], seeds[mine]
+            rows = batch[mine]
+            records = np.array(training_set.index.read(training_set.rows[rows]), dtype=object)
+            yield records, training_set.label[rows], camera[rows], seeds[mine]
             draw += batch_size
 
-    def load(record: Tensor, label: Tensor, draw: Tensor) -> tuple:
+    def load(record: Tensor, label: Tensor, camera: Tensor, draw: Tensor) -> tuple:
         image = decode_and_resize(schema.parse(record)["image"], image_size)
         seed = tf.stack([tf.constant(training_set.seed, tf.int64), draw])
         image.set_shape((*image_size, 3))
-        return augment(image, seed, training_set.config), label
+        image = augment(image, seed, training_set.config)
+        return image if cameras is None else {"image": image, "camera": camera}, label
 
     signature = (
         tf.TensorSpec((part,), tf.string),
         tf.TensorSpec((part, training_set.label.shape[1]), tf.int32),
+        tf.TensorSpec((part,), tf.int32),
         tf.TensorSpec((part,), tf.int64),
     )
     dataset = tf.data.Dataset.from_generator(draws, output_signature=signature).prefetch(2).unbatch()

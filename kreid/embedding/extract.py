@@ -11,11 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.config.sections import PLAIN, Evaluation
+from kreid.data.cameras import numbers_among, numbers_of
 from kreid.data.images import check_images, encoded_batches, file_batches
 from kreid.data.records import damage_named, read_labels, record_batches
 from kreid.embedding.views import Picture, cut, pictures
 from kreid.errors import ConfigError, check_function, check_kind, check_number, check_path, received
 from kreid.models.embedders import layer_wise_heads
+from kreid.models.inputs import CAMERA, IMAGE, camera_names, check_images_alone, image_size, takes_cameras
 from kreid.ranking.distances import unit_float32
 from kreid.ranking.embeddings import Embeddings
 from kreid.types import Progress, Tensor
@@ -67,7 +69,8 @@ def embed(
         camera there where the records know it, and the protocol the one that the records name.
 
     Raises:
-        ValueError: where the folder holds no readable records, or the model lacks the heads that are asked for.
+        ValueError: where the folder holds no readable records, or the model lacks the heads that are asked for, or
+            learned cameras, and the records tell none or others.
 
     Example:
         >>> embeddings = kreid.embed(model, "records/test")
@@ -107,10 +110,12 @@ def embed_each(
     index = read_index(records)
     chosen = _chosen(rows, len(index))
     images = read_labels(index, chosen)  # complains before the network works
+    names = camera_names(model)
+    cameras = None if names is None else numbers_of(index, names, chosen)
     batches = record_batches(records, size, batch_size, None if rows is None else chosen)
     recipes = [_Recipe(pictures(one), one.embedding == "concat") for one in settings]
     with damage_named(index, chosen):
-        found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)))
+        found = _vectors(model, batches, len(chosen), progress, list(dict.fromkeys(recipes)), cameras)
     labels = {name: getattr(images, name) for name in ("person", "action", "bbox", "is_query", "camera", "protocol")}
     embedded = {recipe: Embedded(Embeddings(vectors, **labels), cost) for recipe, (vectors, cost) in found.items()}
     return [embedded[recipe] for recipe in recipes]
@@ -122,6 +127,7 @@ def embed_files(
     batch_size: int = 64,
     progress: Progress | None = None,
     settings: Evaluation = PLAIN,
+    cameras: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Embed image files: `(M, D)` float32, in the order of `paths`.
 
@@ -131,10 +137,11 @@ def embed_files(
         batch_size: images at a time.
         progress: called with the images done and their total.
         settings: see `embed`.
+        cameras: the name of each file's camera, for a network that learned cameras; others do without.
 
     Raises:
-        ConfigError: for one path in the place of a list.
-        ValueError: naming the first file that is missing or no image.
+        ConfigError: for one path in the place of a list, and where a network that learned cameras is given none.
+        ValueError: naming the first file that is missing or no image, or a camera that the network does not know.
 
     Example:
         >>> vectors = kreid.embed_files(model, ["crops/left.png", "crops/right.png"])
@@ -148,13 +155,14 @@ def embed_files(
     _check_settings(batch_size, progress, [settings])
     for number, path in enumerate(paths):
         check_path(f"paths: number {number}", path, "an image file", _ARRAYS)
+    numbers = _camera_numbers(model, cameras, len(paths))
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         raise ValueError(f"{missing[0]}: no such image file")
     batches = file_batches(paths, size, batch_size)
     recipe = _Recipe(pictures(settings), settings.embedding == "concat")
     try:
-        return _vectors(model, batches, len(paths), progress, [recipe])[recipe][0]
+        return _vectors(model, batches, len(paths), progress, [recipe], numbers)[recipe][0]
     except tf.errors.OpError:
         check_images(paths)  # complains of the first that is none
         raise
@@ -179,8 +187,10 @@ def embed_encoded(
         settings: see `embed`.
 
     Raises:
+        ConfigError: for a network that asks for cameras.
         ValueError: where one cannot be decoded.
     """
+    check_images_alone(model, "images")
     raised: list[Exception] = []
 
     def watched() -> Iterator[bytes]:
@@ -201,7 +211,7 @@ def embed_encoded(
 
 
 def extractor(model: keras.Model, outputs: Sequence[str] = ("embedding",)) -> Callable[[Tensor], Tensor]:
-    """A function from images `(N, H, W, 3)` to the vectors of these outputs, side by side: `(N, D)`.
+    """A function from images, or what the model takes, to the vectors of these outputs, side by side: `(N, D)`.
 
     Compiled once a model, however often it is asked for.
     """
@@ -226,7 +236,20 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
             f"model: expected a network with an output named embedding, as `kreid.build_model` and `kreid.load_model` "
             f"give, received {what}; wrap yours: keras.Model(inputs, {{'embedding': vectors}})"
         )
-    return model.input_shape[1:3]
+    return image_size(model)
+
+
+def _camera_numbers(model: keras.Model, cameras: Sequence[str] | None, count: int) -> np.ndarray | None:
+    """The network's numbers for the cameras of `count` images, None where it takes none."""
+    names = camera_names(model)
+    if names is None:
+        return None
+    if cameras is None:
+        check_images_alone(model, "cameras")
+        return None
+    if isinstance(cameras, str) or len(cameras) != count:
+        raise ConfigError(f"cameras: expected {count} names, one an image, received {received(cameras)}")
+    return numbers_among(cameras, names, "cameras")
 
 
 def _check_settings(batch_size: int, progress: Progress | None, settings: Sequence[Evaluation]) -> None:
@@ -257,14 +280,20 @@ def _compile(model: keras.Model, outputs: Sequence[str]) -> Callable[[Tensor], T
     single = keras.Model(model.input, keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0])
     if keras.backend.backend() == "tensorflow":
         # Traced once, here: TensorFlow would warn of the many functions that one training after another makes.
-        signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        image = tf.TensorSpec((None, *_image_size(model), 3), tf.float32)
+        taken = {IMAGE: image, CAMERA: tf.TensorSpec((None,), tf.int32)} if takes_cameras(model) else image
         run = tf.function(lambda images: single(images, training=False), autograph=False)
-        return run.get_concrete_function(signature)
-    return lambda images: single.predict_on_batch(np.asarray(images))
+        return run.get_concrete_function(taken)
+    return lambda images: single.predict_on_batch(keras.tree.map_structure(np.asarray, images))
 
 
 def _vectors(
-    model: keras.Model, batches: Iterable[Tensor], total: int, progress: Progress | None, recipes: Sequence[_Recipe]
+    model: keras.Model,
+    batches: Iterable[Tensor],
+    total: int,
+    progress: Progress | None,
+    recipes: Sequence[_Recipe],
+    cameras: np.ndarray | None = None,
 ) -> dict[_Recipe, tuple[np.ndarray, float]]:
     """Return for every recipe `(M, D)` float32 vectors and the seconds that they took."""
     outputs = ("embedding", *(_heads(model) if any(recipe.heads for recipe in recipes) else ()))
@@ -272,7 +301,8 @@ def _vectors(
     sums = {one: np.zeros((total, sum(widths) if one.heads else widths[0]), np.float32) for one in recipes}
     spent = {picture: 0.0 for recipe in recipes for picture in recipe.pictures}
     function = extractor(model, outputs)
-    function(np.zeros((1, *model.input_shape[1:]), np.float32))  # compile it before the clock runs
+    first = np.zeros((1, *_image_size(model), 3), np.float32)
+    function(_inputs(first, cameras, slice(1)))  # compile it before the clock runs
     done, start = 0, time.perf_counter()
     waited = 0.0
     for images in batches:
@@ -280,7 +310,7 @@ def _vectors(
         rows = slice(done, done + len(images))
         for picture in spent:
             start = time.perf_counter()
-            part = np.asarray(function(cut(images, picture)))
+            part = np.asarray(function(_inputs(cut(images, picture), cameras, rows)))
             spent[picture] += time.perf_counter() - start
             for recipe, vectors in sums.items():
                 if picture in recipe.pictures:
@@ -297,6 +327,11 @@ def _vectors(
         )
         for recipe, vectors in sums.items()
     }
+
+
+def _inputs(images: Tensor, cameras: np.ndarray | None, rows: slice) -> Tensor | dict[str, Tensor]:
+    """What the network takes of a batch, the images at `rows`."""
+    return images if cameras is None else {IMAGE: images, CAMERA: cameras[rows]}
 
 
 def _heads(model: keras.Model) -> tuple[str, ...]:

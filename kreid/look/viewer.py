@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import keras
 import numpy as np
 
+from kreid.data.cameras import numbers_among
 from kreid.errors import ConfigError, check_kind, received
 from kreid.look.pairs import PARTS, Pair, explain, tails
 from kreid.models.embedders import check_section
+from kreid.models.inputs import CAMERA, IMAGE, camera_names, check_images_alone, image_size
 from kreid.types import Tensor
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Viewer:
         parts: what the channels of the part maps stand for, in order; empty without a part stream.
         note: what to say beside the names of parts, where they mean nothing: the stream never was a pose network.
         image_size: height and width of the model's input in pixels.
+        cameras: names of those that the model learned, which `see` then asks for; None for a model of images alone.
 
     Raises:
         ValueError: the model has none of the layers that an embedder has.
@@ -73,7 +76,8 @@ class Viewer:
         names = {layer.name for layer in model.layers}
         if not {"appearance", "embedding"} <= names:
             raise ValueError("model: expected one that build_model or load_model made, with an appearance stream")
-        self.image_size: tuple[int, int] = tuple(model.input_shape[1:3])
+        self.image_size = image_size(model)
+        self.cameras = camera_names(model)
         maps = {name: x for name, x in _outputs(model, "appearance").items() if len(x.shape) == 4}  # no class token
         self.layers = tuple(maps)
         self.stages = tuple(name for name in maps if re.sub(r"_\d+$", "", name) not in {*maps} - {name})
@@ -91,7 +95,9 @@ class Viewer:
         pooled = [tail.maps for tail in self._tails]
         self._network = keras.Model(model.input, [outputs, pooled, model.output["embedding"]])
 
-    def see(self, images: Tensor, layers: Sequence[str] | None = None) -> list[Seen]:
+    def see(
+        self, images: Tensor, layers: Sequence[str] | None = None, cameras: Sequence[str] | None = None
+    ) -> list[Seen]:
         """Look at a batch.
 
         The norm over channels is the usual summary of a map (its square is the attention map of Zagoruyko and
@@ -102,12 +108,14 @@ class Viewer:
         Args:
             images: `(N, H, W, 3)`, RGB 0-255, of `image_size`.
             layers: of `activation`, in the order wanted; by default `stages`, as in the paper's Fig. 5.
+            cameras: the name of each image's camera, for a model that learned cameras.
 
         Returns:
             A `Seen` for each image.
 
         Raises:
             ConfigError: a ValueError naming the layers there are, where one does not exist.
+            ValueError: for cameras that the model did not learn, or where it lacks them.
         """
         if isinstance(layers, str):
             raise ConfigError(f"layers: expected a list of names, received {layers!r}; give [{layers!r}]")
@@ -117,7 +125,7 @@ class Viewer:
             raise ConfigError(f"images: expected (N, {size}), RGB 0-255, received {received(images)}")
         layers = self.stages if layers is None else tuple(layers)
         self.check_layers(layers)
-        outputs, tensors, embeddings = self._network(np.asarray(images, np.float32), training=False)
+        outputs, tensors, embeddings = self._network(self._inputs(images, cameras), training=False)
         maps = {name: _norm(outputs[f"map {name}"]) for name in layers}
         parts = np.asarray(outputs["parts"]) if "parts" in outputs else None
         limbs = _norm(outputs["limbs"]) if "limbs" in outputs else None
@@ -138,6 +146,14 @@ class Viewer:
         for name in layers:
             if name not in self.layers:
                 raise ConfigError(f"layers: no map {name!r} in this network; it has {', '.join(self.layers)}")
+
+    def _inputs(self, images: Tensor, cameras: Sequence[str] | None) -> Tensor | dict[str, Tensor]:
+        pixels = np.asarray(images, np.float32)
+        if self.cameras is None:
+            return pixels
+        if cameras is None:
+            check_images_alone(self._network, "cameras")
+        return {IMAGE: pixels, CAMERA: numbers_among(cameras or (), self.cameras, "cameras")}
 
     def compare(self, first: Seen, second: Seen) -> Pair:
         """Share the similarity of two images out among their places and parts, see `kreid.look.pairs.explain`."""

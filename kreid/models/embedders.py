@@ -1,8 +1,9 @@
 """The models of the paper: short compositions over the feature maps of backbones.
 
-Every model maps `(N, H, W, 3)` RGB 0-255 to a dict: `embedding`, the unit vector that is ranked; one unit vector for
-each layer-wise head, under the name of its layer; `logits` where there are classes. Where what is ranked is not what
-the triplet loss trains (a batch-norm neck, concatenated heads), the trained vector is there as `final`.
+Every model maps `(N, H, W, 3)` RGB 0-255, or these and their cameras (`kreid.models.inputs`), to a dict: `embedding`,
+the unit vector that is ranked; one unit vector for each layer-wise head, under the name of its layer; `logits` where
+there are classes. Where what is ranked is not what the triplet loss trains (a batch-norm neck, concatenated heads), the
+trained vector is there as `final`.
 """
 
 import logging
@@ -18,6 +19,7 @@ from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
 from kreid.layers.normalization import L2Normalization
 from kreid.layers.pooling import GeneralizedMeanPooling2D
 from kreid.models import build_backbone, files
+from kreid.models.inputs import CAMERA, IMAGE
 from kreid.types import Tensor
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ BACKBONE_OPTIONS = (
     "variant",
     "registers",
     "stride",
+    "camera_names",
     "drop_path",
 )  # of some backbones; null leaves them out
 
@@ -55,12 +58,14 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
         [1.0, 1.0]
     """
     check_section(config)
-    image = keras.Input((*config.image_size, 3), name="image")
+    inputs = {IMAGE: keras.Input((*config.image_size, 3), name=IMAGE)}
+    if config.appearance.cameras:
+        inputs[CAMERA] = keras.Input((), dtype="int32", name=CAMERA)
     # === Functional model ===
     if config.embedder == "two_stream":
-        maps, feature = _two_stream(config, image, pretrained)
+        maps, feature = _two_stream(config, inputs, pretrained)
     else:
-        maps, feature = _one_stream(config, image, pretrained)
+        maps, feature = _one_stream(config, inputs, pretrained)
     plain = config.embedding == "final" and not config.neck
     trained = "embedding" if plain else "final"
     outputs = {trained: _unit(trained, feature)}
@@ -75,7 +80,7 @@ def build_model(config: "TwoStream | OneStream", pretrained: bool = True) -> ker
         feature = layers.Concatenate(dtype="float32", name="concat")(vectors) if len(vectors) > 1 else vectors[0]
     if not plain:
         outputs["embedding"] = _unit("embedding", feature)
-    model = keras.Model(image, outputs, name=config.embedder)
+    model = keras.Model(inputs if CAMERA in inputs else inputs[IMAGE], outputs, name=config.embedder)
     if pretrained and config.appearance.loads_by_name:
         _load_fc(model, str(config.appearance.weights))
     return model
@@ -95,11 +100,11 @@ def layer_wise_heads(model: keras.Model) -> tuple[str, ...]:
     return tuple(name for name in model.output if name not in ("embedding", "final") and not name.endswith("logits"))
 
 
-def _two_stream(config: "TwoStream", image: Tensor, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
+def _two_stream(config: "TwoStream", inputs: dict[str, Tensor], pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
     """Appearance and part stream, one grid, bilinear pooling (paper Fig. 2)."""
-    maps = _as_maps(_appearance_stream(config, pretrained)(image))
+    maps = _maps(config, inputs, pretrained)
     appearance = _appearance(config.appearance, maps)
-    parts = _part_stream(config.part, config.image_size, pretrained)(image)
+    parts = _part_stream(config.part, config.image_size, pretrained)(inputs[IMAGE])
     parts = [parts[name] for name in _fused_parts(config.part)]
     part = layers.Concatenate(name="part_concat")(parts) if len(parts) > 1 else parts[0]
     part = _align(part, appearance, config.align)
@@ -126,9 +131,9 @@ def _fusion(config: "Bilinear") -> BilinearPooling:
     )
 
 
-def _one_stream(config: "OneStream", image: Tensor, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
+def _one_stream(config: "OneStream", inputs: dict[str, Tensor], pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
     """One backbone, pooled over places; torchreid's fully connected layers and mid-level fusion on request."""
-    maps = _as_maps(_appearance_stream(config, pretrained)(image))
+    maps = _maps(config, inputs, pretrained)
     feature = _pooled(config, maps)
     if config.mid:
         pooled = [layers.GlobalAveragePooling2D(name=f"mid_pool_{name}")(maps[name]) for name in config.mid.layers]
@@ -139,8 +144,10 @@ def _one_stream(config: "OneStream", image: Tensor, pretrained: bool) -> tuple[d
     return maps, feature
 
 
-def _as_maps(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The outputs of a backbone with its vectors, such as a class token, as maps of one place."""
+def _maps(config: "TwoStream | OneStream", inputs: dict[str, Tensor], pretrained: bool) -> dict[str, Tensor]:
+    """The outputs of the appearance stream, its vectors, such as a class token, as maps of one place."""
+    stream = _appearance_stream(config, pretrained)
+    outputs = stream([*inputs.values()] if CAMERA in inputs else inputs[IMAGE])
     return {
         name: layers.Reshape((1, 1, x.shape[-1]), name=f"{name}_map")(x) if len(x.shape) == 2 else x
         for name, x in outputs.items()
@@ -171,6 +178,8 @@ def _appearance_stream(config: "TwoStream | OneStream", pretrained: bool) -> ker
         keys[stream.layer] = "model.appearance.layer"
     options = {key: value for key in BACKBONE_OPTIONS if (value := getattr(stream, key)) is not None}
     options["width_divisor"] = stream.width_divisor
+    if stream.cameras:
+        options["cameras"] = stream.cameras
     if stream.from_hub:
         options |= {"arguments": stream.arguments, "preset": stream.preset, "maps": tuple(keys)}
     if pretrained and stream.weights is not None and not stream.loads_by_name:

@@ -1,5 +1,6 @@
 """Files of weights into backbones, and what to do where one does not fit: it may be another variant's."""
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,9 +9,11 @@ import keras
 import numpy as np
 
 from kreid import weights
-from kreid.models.vit import VITS
+from kreid.models.vit import CAMERAS, VITS
 from kreid.models.vit_origins import HEAD_WIDTH, ORIGINS, SIZES, Origin
 from kreid.weights.jax_names import as_timm
+
+log = logging.getLogger("kreid")
 
 REGISTERS = "register_tokens"
 _BLOCK = re.compile(r"(transformer\.res)?blocks\.[0-9]+(?=\.)")
@@ -43,7 +46,7 @@ def load(backbone: keras.Model, path: str | Path) -> weights.Report:
         >>> load(build_backbone("vit_s16"), "vit_small_patch16_224.safetensors")
     """
     try:
-        report = weights.load(backbone, path)
+        report = weights.load(backbone, path, names=_names(backbone, path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{error}{remedy(backbone, path)}") from None
     if any(name.endswith(REGISTERS) for name in report.unused):
@@ -57,6 +60,15 @@ def load(backbone: keras.Model, path: str | Path) -> weights.Report:
                 f"{other}"
             )
     return report
+
+
+def _names(backbone: keras.Model, path: str | Path) -> dict[str, str | None] | None:
+    """Vectors of cameras are learned for the set at hand: a file from elsewhere has none, and needs none."""
+    learned = any(layer.name == CAMERAS for layer in backbone.layers)
+    if learned and not any(CAMERAS in name for name in weights.read(path)):
+        log.warning("%s: no vectors of cameras (%s), which start from random values", path, CAMERAS)
+        return {CAMERAS: None}
+    return None
 
 
 def remedy(backbone: keras.Model, path: str | Path) -> str:
@@ -112,7 +124,8 @@ def _families(tensors: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], str]:
         return ("clip_vit",), ""
     if has("blocks.0.ls1.gamma"):
         return ("dinov2_vit",), f" with registers: {4 if has(REGISTERS) else 0}"
-    return (("transreid_vit",) if has("sie_embed") else ("vit", "transreid_vit")), ""
+    cameras = [tensor.shape[0] for name, tensor in tensors.items() if name.endswith(CAMERAS)]
+    return (("transreid_vit",), f" with cameras: {cameras[0]}") if cameras else (("vit", "transreid_vit"), "")
 
 
 def _sizes(tensors: Mapping[str, np.ndarray], origin: Origin) -> list[str]:

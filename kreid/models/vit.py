@@ -11,6 +11,7 @@ from keras import layers
 
 from kreid.errors import ConfigError
 from kreid.layers.attention import SelfAttention, quick_gelu
+from kreid.layers.cameras import CameraEmbedding
 from kreid.layers.drop_path import DropPath, DropPathDraws
 from kreid.layers.preprocessing import ImagePreprocessing
 from kreid.layers.tokens import LayerScale, LearnedTokens, PositionEmbedding
@@ -18,7 +19,8 @@ from kreid.models.blocks import check_input_shape, narrow
 from kreid.models.vit_origins import HEAD_WIDTH, ORIGINS, PROJECTIONS, SIZES, Origin, Size
 from kreid.types import Tensor
 
-CAMERA_SCALE = 3.0  # TransReID's lambda of the camera embedding
+CAMERAS = "sie_embed"  # TransReID's name of the cameras' vectors
+CAMERA_SCALE = 3.0  # its lambda of them
 Images = tuple[int, int, int]
 
 
@@ -172,6 +174,7 @@ def transreid_vit(
     *,
     stride: int = 16,
     cameras: int = 0,
+    camera_names: tuple[str, ...] = (),
     width_divisor: int = 1,
     depth: int | None = None,
     drop_path: float = 0.0,
@@ -184,6 +187,7 @@ def transreid_vit(
         stride: pixels from patch to patch: 16, or 12, so that they overlap.
         cameras: of the `sie_embed` of a file, 0 for none. The model then takes `[images, camera]`, the second `(N,)`
             integers.
+        camera_names: as of `vit`.
         width_divisor: as of `vit`.
         depth: as of `vit`.
         drop_path: as of `vit`.
@@ -209,6 +213,7 @@ def transreid_vit(
         SIZES[size],
         stride=stride,
         cameras=cameras,
+        camera_names=camera_names,
         width_divisor=width_divisor,
         depth=depth,
         drop_path=drop_path,
@@ -224,6 +229,7 @@ def vit(
     stride: int | None = None,
     registers: int = 0,
     cameras: int = 0,
+    camera_names: tuple[str, ...] = (),
     projection: int | None = None,
     width_divisor: int = 1,
     depth: int | None = None,
@@ -240,6 +246,7 @@ def vit(
         stride: pixels from patch to patch; None for the patch's side.
         registers: learned tokens behind the class token.
         cameras: how many cameras have a learned vector; the model's second input is then the camera of each image.
+        camera_names: theirs, see `CameraEmbedding`.
         projection: width of the output `feature`; None for none.
         width_divisor: heads have `max(4, 64 // width_divisor)` channels each; 1 is the real network.
         depth: the first so many blocks; None for all.
@@ -276,7 +283,7 @@ def vit(
         x = LearnedTokens(registers, position=1, name="register_tokens")(x)
     if cameras:
         inputs.append(keras.Input((), dtype="int32", name="camera"))
-        x = layers.Add(name="sie")([x, _camera(inputs[1], cameras, width)])
+        x = layers.Add(name="sie")([x, _camera(inputs[1], CameraEmbedding(cameras, width, camera_names, name=CAMERAS))])
     if origin.first_norm:
         x = _norm(x, origin.first_norm, origin)
     kept = _drop_path(x, drop_path, depth)
@@ -329,10 +336,9 @@ def _patches(x: Tensor, origin: Origin, width: int, patch: int, stride: int) -> 
     return LearnedTokens(name=origin.class_token)(x)
 
 
-def _camera(camera: Tensor, cameras: int, width: int) -> Tensor:
+def _camera(camera: Tensor, embedding: CameraEmbedding) -> Tensor:
     """The learned vector of each image's camera, for all its tokens: (N,) -> (N, 1, D)."""
-    x = layers.Embedding(cameras, width, name="sie_embed")(camera)
-    x = layers.Reshape((1, width), name="sie.row")(x)
+    x = layers.Reshape((1, embedding.output_dim), name="sie.row")(embedding(camera))
     return layers.Rescaling(CAMERA_SCALE, name="sie.scale")(x)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from kreid.data.cameras import cameras_of
 from kreid.data.images import resize
 from kreid.data.records import damage_named, find_records
 from kreid.look.pairs import Pair
@@ -50,7 +51,9 @@ def pair_looks(viewer: Viewer, ranking: Ranking, records: str | Path, note: str 
                 pixels = [_read(index, record[row]) for row in rows]
                 images = np.stack([resize(one, viewer.image_size) for one in pixels])
                 small = [draw_size(one, viewer.image_size, WIDTH) for one in pixels]
-                found = dict(zip(rows.tolist(), zip(small, viewer.see(images, layers), strict=True), strict=True))
+                cameras = None if viewer.cameras is None else cameras_of(index, record[rows]).tolist()
+                seen_all = viewer.see(images, layers, cameras)
+                found = dict(zip(rows.tolist(), zip(small, seen_all, strict=True), strict=True))
                 for both in part.tolist():
                     drawn, seen = zip(*(found[row] for row in both), strict=True)
                     yield tiles(drawn, seen, viewer.compare(*seen), viewer.parts)._replace(note=said)

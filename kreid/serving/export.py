@@ -12,6 +12,7 @@ from kreid.data.file_errors import as_os_error
 from kreid.data.images import resize
 from kreid.errors import ConfigError, check_kind, check_path
 from kreid.files.atomic import write_json
+from kreid.models.inputs import check_images_alone
 from kreid.serving.contracts import CONTRACTS
 from kreid.serving.encoded import decode_files
 from kreid.serving.export_file import export_file
@@ -53,7 +54,7 @@ def export(
 
     Raises:
         ConfigError: for a format, contract or precision that there is not, or whose package is missing; for a model
-            without an embedding.
+            without an embedding, or one that asks for cameras, which no format holds.
         ValueError: where what was written computes something else than the network; nothing is kept of it.
         OSError: where it cannot be written.
 
@@ -65,6 +66,7 @@ def export(
     """
     check_kind("model", model, keras.Model)
     check_path("out", out, "what to write: a folder of versions, or a file")
+    check_images_alone(model, "model")
     asked = {"format": format, "contract": contract, "precision": precision}
     known = {"format": (SAVED_MODEL, *FILES), "contract": tuple(CONTRACTS), "precision": PRECISIONS}
     if format == SAVED_MODEL:

@@ -45,15 +45,20 @@ def crops_of_files(
     """Return the crops of image files, which are embedded when they are asked for.
 
     Args:
-        model: with an `embedding` output.
+        model: with an `embedding` output; one that learned cameras is given those of the tracks.
         files: the images.
         tracks: theirs, of `tracks_of_paths`.
         progress: called with the images done and their total.
     """
     from kreid.embedding.extract import embed_files
 
+    names = np.array(tracks.cameras, np.str_)
+    camera = np.zeros(len(files), np.int64)
+    camera[tracks.crops] = np.repeat(tracks.camera, tracks.sizes)
+
     def vectors(rows: np.ndarray, progress: Progress | None) -> np.ndarray:
-        return embed_files(model, [files[row] for row in rows], progress=progress)
+        chosen = [files[row] for row in rows]
+        return embed_files(model, chosen, progress=progress, cameras=names[camera[rows]].tolist())
 
     return _of_files(files, tracks, in_all(vectors, len(tracks.crops), progress))
 

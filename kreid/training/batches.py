@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.config.sections import Config
+from kreid.data.cameras import numbers_of
 from kreid.data.records import UNREADABLE
 from kreid.data.training_set import TrainingSet, training_batches
 from kreid.training.failures import Failures
@@ -37,6 +38,8 @@ class Batches:
         failures: Failures,
     ) -> None:
         self.training_set, self.config, self.strategy, self.failures = training_set, config, strategy, failures
+        names = config.model.appearance.camera_names
+        self._cameras = None if names is None else numbers_of(training_set.index, names, training_set.rows)
         # Numbers, not the state, which moves on while another thread draws.
         dataset = partial(self._dataset, state.epoch, state.step, state.images)
         self._parts = iter(strategy.distribute_datasets_from_function(dataset))
@@ -51,7 +54,7 @@ class Batches:
         return list(self._draw(epoch))
 
     def next(self, plan: list[np.ndarray]) -> tuple[Values, Values]:
-        """Images and labels of the next batch, each replica's part on its device.
+        """Images, with their cameras where the network asks for them, and labels, each replica's part on its device.
 
         Args:
             plan: what is left of the epoch's, this batch first.
@@ -77,6 +80,7 @@ class Batches:
             first_draw=images,
             worker=(context.input_pipeline_id, context.num_input_pipelines),
             replica_batch=self.size // self.strategy.num_replicas_in_sync,
+            cameras=self._cameras,
         )
 
     def _from(self, epoch: int, step: int) -> Iterator[np.ndarray]:

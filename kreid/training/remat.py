@@ -11,6 +11,7 @@ import keras
 
 from kreid.errors import ConfigError
 from kreid.models.cost import outputs_of
+from kreid.models.inputs import CAMERA, IMAGE, takes_cameras
 from kreid.models.vit_origins import block_number
 from kreid.types import Tensor
 
@@ -22,7 +23,7 @@ def rematerialized(model: keras.Model) -> Callable[[Tensor], dict[str, Tensor]]:
         model: from `build_model`, with a Vision Transformer as a stream.
 
     Returns:
-        A function from images to what `model(images, training=True)` returns.
+        A function from what the model takes to what `model(images, training=True)` returns.
 
     Raises:
         ConfigError: where no stream has blocks.
@@ -37,15 +38,17 @@ def rematerialized(model: keras.Model) -> Callable[[Tensor], dict[str, Tensor]]:
     first, blocks, last = _cut(stream)
     again = [keras.remat(_training_call(block)) for block in blocks]
     outer = outputs_of(stream)[-1]
-    behind = keras.Model([model.input, *outer], model.output)
+    taken = [model.input[IMAGE], model.input[CAMERA]] if takes_cameras(model) else [model.input]
+    behind = keras.Model([*taken, *outer], model.output)
 
     def call(images: Tensor) -> dict[str, Tensor]:
-        x, *draws = keras.tree.flatten(first(images, training=True))
+        given = [images[IMAGE], images[CAMERA]] if len(taken) > 1 else images
+        x, *draws = keras.tree.flatten(first(given, training=True))
         reached = [x]
         for block in again:
             reached.append(block(reached[-1], *draws))
         maps = last(reached, training=True)
-        return behind([images, *keras.tree.flatten(maps)], training=True)
+        return behind([*keras.tree.flatten(given), *keras.tree.flatten(maps)], training=True)
 
     return call
 

@@ -13,6 +13,7 @@ from kreid import runs
 from kreid.config.dotted import flatten
 from kreid.config.loading import as_config
 from kreid.config.sections import Config
+from kreid.data.cameras import cameras_of, learned_cameras, numbers_of
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError, check_function, check_path, received
 from kreid.losses.table import CLASSIFIERS
@@ -76,6 +77,7 @@ def train(
         )
     config, out, cluster = as_config(config), Path(out), read_cluster()
     training_set = load_training_set(config, data, held_out)
+    config = _name_cameras(config, training_set)
     valid = _find_valid(config, training_set)
     _warn_of_test(config, training_set)
     _check_length(config, training_set)
@@ -128,6 +130,28 @@ def resolve(config: Config, training_set: TrainingSet) -> Config:
         key: getattr(training_set, key) if config.loss.weights(output) else None for output, key in CLASSIFIERS.items()
     }
     return config.model_copy(update={"model": recorded(config.model).model_copy(update=classes)})
+
+
+def _name_cameras(config: Config, training_set: TrainingSet) -> Config:
+    """Fill in which cameras the network's are, where it asks for them."""
+    stream = config.model.appearance
+    if not stream.cameras:
+        return config
+    index, rows = training_set.index, training_set.rows
+    names = learned_cameras(index, rows, stream.cameras, stream.camera_names)
+    if unseen := [name for name in names if name not in {*cameras_of(index, rows).tolist()}]:
+        log.warning("cameras without training images, whose vectors stay as they begin: %s", ", ".join(unseen))
+    appearance = stream.model_copy(update={"camera_names": names})
+    return config.model_copy(update={"model": config.model.model_copy(update={"appearance": appearance})})
+
+
+def _check_split(config: Config, folder: Path, actions: int | None, rows: np.ndarray | None) -> None:
+    """Complain about records that cannot be scored, or are of cameras that the network will not know."""
+    check_scorable(folder, actions, rows, config.evaluation.protocol)
+    names = config.model.appearance.camera_names
+    if names is not None:
+        with read_index(folder) as index:
+            numbers_of(index, names, scored_rows(index, actions, rows))
 
 
 def _check_out(out: Path, config: Config, resume: bool) -> None:
@@ -187,8 +211,7 @@ def _find_valid(config: Config, training_set: TrainingSet) -> Path | None:
         )
         return None
     try:
-        protocol = config.evaluation.protocol
-        check_scorable(folder, config.train.validate_actions, training_set.held_out, protocol)
+        _check_split(config, folder, config.train.validate_actions, training_set.held_out)
     except ValueError as error:
         advice = "" if training_set.held_out is not None else "; give others, or set train.validate_every=0"
         raise ValueError(f"{error}{advice}") from None
@@ -201,7 +224,7 @@ def _warn_of_test(config: Config, training_set: TrainingSet) -> None:
     if training_set.held_out is not None or not folder.is_dir():
         return
     try:
-        check_scorable(folder, protocol=config.evaluation.protocol)
+        _check_split(config, folder, None, None)
     except ValueError as error:
         log.warning("%s; training goes on, and kreid-evaluate will refuse this split", error)
 

@@ -164,7 +164,8 @@ class Step:
         ranked = everything.get("final", everything.get("embedding"))
         if ranked is not None:
             logs |= self._statistics(all_labels, ranked)
-        return logs, [gradient for gradient, _ in found if gradient is not None]
+        # That of cameras' vectors comes as rows, which machines would gather to add up, and cannot: see `_gather`.
+        return logs, [tf.convert_to_tensor(gradient) for gradient, _ in found if gradient is not None]
 
     def _plain(self, images: Tensor) -> dict[str, Tensor]:
         return self.model(images, training=True)

@@ -60,7 +60,7 @@ ARROWS = {
     "kreid.embedding": ("config", "data", "errors", "files", "models", "ranking", "types"),
     "kreid.bulk": ("config", "embedding", "errors", "files", "runs"),
     "kreid.pictures": ("config", "data", "errors", "ranking"),
-    "kreid.serving": ("data", "errors", "files", "layers", "types"),
+    "kreid.serving": ("data", "errors", "files", "layers", "models", "types"),
     "kreid.evaluation": ("config", "embedding", "errors", "models", "ranking", "runs", "types"),
     "kreid.look": ("data", "errors", "models", "pictures", "types"),
     "kreid.search": ("config", "embedding", "errors", "files", "pages", "pictures", "ranking", "types"),

@@ -203,3 +203,20 @@ def test_what_is_too_deep_is_refused_in_a_line(tmp_path, text):
         load_config(tmp_path / "run.yaml")
     with pytest.raises(ConfigError, match="override 'train.seed=.*too deep to be read|not YAML"):
         load_config(paths.CONFIGS / "demo.yaml", [f"train.seed={text}"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"backbone": "resnet50", "cameras": 6}, "cameras: resnet50 has no vectors of cameras, transreid_vit_s16 and"),
+        ({"backbone": "hub:ViTBackbone", "cameras": 6}, "cameras: hub:ViTBackbone has no vectors of cameras"),
+        ({"cameras": 2, "camera_names": ["a"]}, "camera_names: expected a name for each of 2 cameras, .* received 'a'"),
+        ({"cameras": 2, "camera_names": ["a", "a"]}, "all different, received 'a', 'a'"),
+        ({"camera_names": ["a"]}, "camera_names: expected a name for each of 0 cameras"),
+        ({"cameras": -1}, "cameras"),
+    ],
+)
+def test_cameras_are_of_a_network_that_has_vectors_of_them(keys, message):
+    model = {"embedder": "one_stream", "appearance": {"backbone": "transreid_vit_b16", **keys}}
+    with pytest.raises(ConfigError, match=message):
+        check({"model": model})

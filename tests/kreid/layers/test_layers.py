@@ -13,6 +13,7 @@ from paths import GOLDEN
 
 from kreid.layers.attention import SelfAttention
 from kreid.layers.bilinear import BilinearPooling, CompactBilinearPooling
+from kreid.layers.cameras import CameraEmbedding
 from kreid.layers.drop_path import DropPath, DropPathDraws
 from kreid.layers.normalization import L2Normalization
 from kreid.layers.pooling import GeneralizedMeanPooling2D
@@ -58,9 +59,9 @@ def test_every_layer_passes_the_shared_check(case):
 
 
 def test_the_sweep_misses_no_layer():
-    # What is drawn depends on no input, so that nothing before it could learn: see test_drop_path.
+    # Nothing before these could learn, what is drawn and what is looked up: see test_drop_path and test_cameras.
     ours = {layer for layer in checks.classes_of(keras.layers.Layer) if layer.__module__.startswith("kreid.layers.")}
-    assert {type(make()) for make, _ in SWEEP.values()} | {DropPathDraws} == ours
+    assert {type(make()) for make, _ in SWEEP.values()} | {DropPathDraws, CameraEmbedding} == ours
 
 
 def sketch_of(case):

@@ -114,7 +114,7 @@ def test_every_published_size_is_known_by_its_tensors(monkeypatch):
         size = SIZES[name]
         assert fitting(described(ORIGINS["timm"], *size)) == f"vit_{name} and transreid_vit_{name}"
         cameras = described(ORIGINS["transreid"], *size, sie_embed=(6, 1, 64 * size.heads))
-        assert fitting(cameras) == f"transreid_vit_{name}"
+        assert fitting(cameras) == f"transreid_vit_{name} with cameras: 6"
     for name in ("s14", "b14", "l14"):
         scales = {"blocks.0.ls1.gamma": (64,), "register_tokens": (1, 4, 64)}
         four = described(ORIGINS["dinov2_registers"], *SIZES[name], "teacher.", **scales)

@@ -64,6 +64,17 @@ def test_blocks_are_computed_twice_and_the_rest_once(model, monkeypatch):
     assert {calls.count(name) for name in calls if name not in inside} == {1}
 
 
+def test_cameras_come_along(tiny_vit):
+    appearance = {**tiny_vit.model.appearance.model_dump(), "backbone": "transreid_vit_s16", "cameras": 2}
+    model = build_model(changed(tiny_vit, model={"appearance": appearance}).model, pretrained=False)
+    table = model.get_layer("appearance").get_layer("sie_embed").embeddings
+    table.assign(np.random.default_rng(1).normal(size=table.shape))
+    given = {"image": IMAGES, "camera": np.int32([1, 0, 1])}
+    expected = model(given, training=True)
+    for name, value in rematerialized(model)(given).items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
+
+
 def test_a_network_without_blocks_is_refused(tiny_one):
     with pytest.raises(ConfigError, match="train.remat: no stream is a Vision Transformer"):
         rematerialized(build_model(tiny_one.model, pretrained=False))
