@@ -85,6 +85,21 @@ class Page:
             raise RuntimeError(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
+    def settle(self):
+        """Let the page draw three times: what a scrolling, a click or a closing sets off is done by then."""
+        self.run(
+            "new Promise(done => { const look = n => n ? requestAnimationFrame(() => look(n - 1)) : done(); look(3); })"
+        )
+
+    def until(self, condition):
+        """Wait for an expression to be true, ten seconds at most."""
+        came = self.run(
+            "new Promise(done => { const end = performance.now() + 10000; const look = () => {"
+            f"const came = Boolean({condition});"
+            "came || performance.now() > end ? done(came) : requestAnimationFrame(look); }; look(); })"
+        )
+        assert came, f"not within ten seconds: {condition}"
+
     def press(self, key, text=""):
         """Press one key, such as "ArrowDown", "Enter" or "n"."""
         text = {"Enter": "\r"}.get(key, key if len(key) == 1 else text)

@@ -12,8 +12,6 @@ from kreid.search.crops import Crops
 from kreid.search.files import write_results
 from kreid.search.results import Results
 
-WAIT = "new Promise(done => setTimeout(done, {}))"
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
@@ -70,7 +68,7 @@ def test_opens_from_disk_quietly(browser, report, width, height, dark):
     assert found(browser) == "320 queries"
     assert browser.run("document.documentElement.scrollWidth") == width
     browser.run("$('list-title').scrollIntoView()")
-    browser.run(WAIT.format(150))
+    browser.settle()
     assert 5 < browser.run("document.querySelectorAll('.slot').length") < 20  # of 320
     assert browser.messages == []
     outside = [url for url in browser.requests if not url.startswith("data:image/webp") and url != report.as_uri()]
@@ -158,12 +156,11 @@ def test_far_rows_come_as_one_scrolls(browser, report):
     before = listed(browser)
     for part in (0.3, 0.5, 0.7, 1):
         browser.run(f"window.scrollTo(0, {part} * document.body.scrollHeight)")
-        browser.run(WAIT.format(100))
-    last = browser.run("Math.max(...[...document.querySelectorAll('.slot')].map(s => Number(s.ariaPosInSet)))")
-    assert last == 320
+        browser.settle()
+    browser.until("[...document.querySelectorAll('.slot')].some(slot => slot.ariaPosInSet === '320')")
     assert len(listed(browser)) < 20
     browser.run("window.scrollTo(0, 0)")
-    browser.run(WAIT.format(150))
+    browser.settle()
     assert listed(browser)[:3] == before[:3]
 
 
@@ -188,10 +185,8 @@ def test_keys_reach_everything(browser, report):
     browser.press("n")
     assert browser.run("opened.place") == 31
     browser.press("Escape")
-    browser.run(WAIT.format(100))  # closing is told in an event of its own
-    assert not browser.run("document.getElementById('details').open")
+    browser.until("!document.getElementById('details').open && location.hash === ''")  # told in an event of its own
     assert browser.run(place) == "32"
-    assert browser.run("location.hash") == ""
     assert browser.messages == []
 
 
@@ -251,7 +246,7 @@ def test_bar_lists_its_queries_and_tells_its_value(browser, report):
     browser.click(f"{bar} .bar")
     assert found(browser) == "80 of 320"
     browser.run("document.querySelectorAll('.chart')[0].focus()")
-    browser.run(WAIT.format(100))  # for the scrolling, which hides the tip
+    browser.settle()  # for the scrolling, which hides the tip
     for _ in range(3):
         browser.press("ArrowRight")
     assert browser.run("document.getElementById('tip').textContent").startswith("Among the first 3: ")
@@ -275,7 +270,7 @@ def test_hostile_names_execute_nothing(browser, tmp_path):
     )
     browser.open(page)
     browser.run("document.querySelector('.row').click()")
-    browser.run(WAIT.format(100))
+    browser.settle()
     assert browser.run("document.title") == attack
     assert browser.run("document.getElementById('details-title').textContent").startswith(HOSTILE["role"])
     assert browser.run("document.querySelectorAll('img, svg[onload]').length") == 0
