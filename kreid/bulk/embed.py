@@ -21,10 +21,11 @@ from kreid.embedding.extract import embed_encoded
 from kreid.errors import ConfigError
 from kreid.files.parquet import write_parquet
 from kreid.runs.folder import network_digest
+from tfrecords_tools.addresses import is_address
 from tfrecords_tools.images import load_images
 from tfrecords_tools.index import INDEX_NAME
 from tfrecords_tools.info import INFO_NAME, parse_info, protocol_of_split
-from tfrecords_tools.pipelines.addresses import exists, files_below, is_remote, place_of, read, write
+from tfrecords_tools.pipelines.addresses import exists, files_below, place_of, read, write
 from tfrecords_tools.pipelines.run import run_each
 from tfrecords_tools.records import read_frames
 from tfrecords_tools.walk import SUFFIXES
@@ -75,7 +76,7 @@ def check_out(out: str) -> None:
     Raises:
         ConfigError: naming it.
     """
-    if not is_remote(out) and Path(out).exists() and not Path(out).is_dir():
+    if not is_address(out) and Path(out).exists() and not Path(out).is_dir():
         raise ConfigError(f"--out {out}: a file, expected a folder for Parquet files")
     (found,) = FileSystems.match([f"{out.rstrip('/')}/part-*.parquet"], limits=[1])
     if found.metadata_list:
@@ -184,7 +185,7 @@ def _load(run: str) -> tuple[keras.Model, str]:
     """Return the model of a run and its digest, once a process."""
     with _LOADING:
         if run not in _MODELS:
-            if is_remote(run):
+            if is_address(run):
                 with tempfile.TemporaryDirectory() as folder:
                     for name in (runs.CONFIG, runs.WEIGHTS, runs.DIGEST):
                         if exists(place_of(run) / name):
