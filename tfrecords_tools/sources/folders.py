@@ -15,7 +15,7 @@ from pathlib import Path
 from tfrecords_tools.entry import SUBSETS, Entry
 from tfrecords_tools.given_names import frame_of, means_nobody, same_form
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
+from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, each_let_go, number_names
 from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.rows import read_identities, warn_of_absent
 from tfrecords_tools.sources.source import Listing, Options, Source, first_image
@@ -145,9 +145,7 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
     for split, counts in more.items():
         notes[split] += counts
     warn_of_skipped(root, skipped)
-    assembled = iter(divided)
-    del divided  # so that nothing holds those that are assembled
-    return assemble(assembled, splits, protocol, camera_names, people_names, notes)
+    return assemble(each_let_go(divided), splits, protocol, camera_names, people_names, notes)
 
 
 def _check_people(places: Sequence[_Place]) -> None:
