@@ -154,11 +154,16 @@ def _check_header(row: Row, names: Sequence[str], needed: Sequence[str]) -> None
         raise row.error(f"the column {twice[0]!r} stands twice; take one out")
 
 
+def track_key(camera: str, track: str) -> tuple[str, str]:
+    """What a track is looked up by among identities: its names in the form of `given_names.same_form`."""
+    return same_form(camera), same_form(track)
+
+
 def read_identities(path: Path) -> dict[tuple[str, str], str]:
     """Read which person each track is: columns camera, track, person; a person of "" is nobody in particular.
 
     Returns:
-        Persons by camera and track, these in the form of `given_names.same_form`.
+        Persons by `track_key`.
 
     Raises:
         ValueError: naming file and line, see `read_rows`; also for a track that stands twice, or a person such as -1.
@@ -166,7 +171,7 @@ def read_identities(path: Path) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], tuple[str, int]] = {}
     for row in read_rows(path, ("camera", "track", "person")):
         row.check_person()
-        key = (same_form(row["camera"]), same_form(row["track"]))
+        key = track_key(row["camera"], row["track"])
         if key in found:
             raise row.error(f"track {key[1]!r} of camera {key[0]!r} stands in line {found[key][1]} too; remove one")
         found[key] = (row["person"], row.line)

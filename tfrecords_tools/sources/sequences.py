@@ -25,7 +25,7 @@ from tfrecords_tools.naming import Thumbnail
 from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, each_let_go, number_names
 from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.folders import SPLIT_NAMES
-from tfrecords_tools.sources.rows import read_identities, warn_of_absent
+from tfrecords_tools.sources.rows import read_identities, track_key, warn_of_absent
 from tfrecords_tools.sources.source import Listing, Options
 from tfrecords_tools.video import count_frames, frame_size
 from tfrecords_tools.walk import SUFFIXES
@@ -186,7 +186,8 @@ def list_footage(
                 notes[one.split or "test"]["boxes of tracks without an identity left out"] += 1
                 continue
             persons.append(sys.intern(person))
-            keys.add(_key(one, sighting.track))
+            if joined is not None:
+                keys.add(track_key(one.name, sighting.track))
             action = 0 if joined is not None else cameras[one.name]
             entries.append(_entry(one, inside(root, path), path, sighting, action, cameras[one.name], options.margin))
     if not entries:
@@ -252,11 +253,7 @@ def _warn_of_unlabelled(root: Path, found: Sequence[Footage]) -> None:
 
 def _person(one: Footage, track: str, joined: Mapping[tuple[str, str], str] | None) -> str | None:
     """The name of a person, None where it is not known who that is."""
-    return f"{one.name}/{track}" if joined is None else joined.get(_key(one, track))
-
-
-def _key(one: Footage, track: str) -> tuple[str, str]:
-    return same_form(one.name), track
+    return f"{one.name}/{track}" if joined is None else joined.get(track_key(one.name, track))
 
 
 def _identities(path: Path, footage: Sequence[Footage]) -> dict[tuple[str, str], str]:
