@@ -28,6 +28,15 @@ import numpy as np
 from PIL import Image
 
 COMMAND = "from tfrecords_tools.cli import main; main()"
+LISTING = """
+import sys, time
+from pathlib import Path
+from tfrecords_tools.sources.source import Options
+from tfrecords_tools.sources.table import SOURCES
+source, root, start = SOURCES[sys.argv[1]], Path(sys.argv[2]), time.perf_counter()
+source.read(root, source.splits(root, Options()), Options())
+print(time.perf_counter() - start)
+"""
 NAME = "54404-1940-33397-5089-Player_team_right-9-014r002_00858c3b0003-775x449.png"
 GAME = "train/england_epl/2014-2015/2015-02-21 - 18-00 Chelsea {} - 1 Burnley"
 PER_ACTION = 27
@@ -45,6 +54,16 @@ def tree_of(folder: Path, files: list[Path], count: int, place: Callable[[Path, 
             f"{number}-{action}-{number // 2}-{number % PER_ACTION}-Player_team_right-9-014r002_00858c3b{number}-{size}"
         )
         place(source, below / f"{name}.png")
+    return folder
+
+
+def crops_of(folder: Path, files: list[Path], count: int, place: Callable[[Path, Path], object]) -> Path:
+    """Lay out own crops of six cameras and 25 images a track in which so many have the content of a few."""
+    for number in range(count):
+        below = folder / f"camera {number % 6}" / f"player {number // 150}"
+        if number // 6 % 25 == 0:
+            below.mkdir(parents=True)
+        place(files[number % len(files)], below / f"{number:07}.png")
     return folder
 
 
@@ -86,21 +105,24 @@ def throughput(work: Path, count: int, rounds: int) -> None:
 def size(work: Path, count: int) -> None:
     """Print what many images cost."""
     from tfrecords_tools.naming import parse_name, parse_places
-    from tfrecords_tools.sources.soccernet import scan
 
     buffer = io.BytesIO()
     Image.new("RGB", (6, 12)).save(buffer, "PNG")
     files = [work / f"{number}-12x6.png" for number in range(count // 30_000 + 1)]  # of one, few links are allowed
     for path in files:
         path.write_bytes(buffer.getvalue())
-    print("\n| images | listed in s | converted in s | peak MB |\n|---|---|---|---|")
-    for images in (count // 100, count):
-        root = tree_of(work / f"many-{images}", files, images, lambda source, path: os.link(source, path))
-        start = time.perf_counter()
-        scan(root, "train")
-        listed = time.perf_counter() - start
-        seconds, peak = convert(root, work / "many")
-        print(f"| {images:,} | {listed:.2f} | {seconds:.1f} | {peak:.0f} |")
+    print("\n| source | images | listed in s | converted in s | peak MB |\n|---|---|---|---|---|")
+    for name, lay_out in (("soccernet", tree_of), ("folders", crops_of)):
+        for images in (count // 100, count):
+            root = lay_out(work / f"{name}-{images}", files, images, os.link)
+            # In a process of its own: the peak of those that follow would begin at this one's memory.
+            told = subprocess.run(
+                [sys.executable, "-c", LISTING, name, root], check=True, capture_output=True, text=True
+            )
+            seconds, peak = convert(root, work / "many", "--source", name)
+            shutil.rmtree(root)
+            shutil.rmtree(work / "many")
+            print(f"| {name} | {images:,} | {float(told.stdout):.2f} | {seconds:.1f} | {peak:.0f} |", flush=True)
     print(f"\nTensorFlow's import: {run(sys.executable, '-c', 'import tensorflow')[1]:.0f} MB")
     names = [NAME] * PER_ACTION
     for what, parse in (

@@ -12,6 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tfrecords_tools.addresses import as_path, local_path
 from tfrecords_tools.errors import one_line
 
 # What `zipfile` and NumPy raise for changed or missing bytes, depending on where those are.
@@ -70,7 +71,7 @@ def read_arrays(path: str | Path, names: Sequence[str] = ()) -> dict[str, np.nda
         OSError: where it cannot be opened.
     """
     expected = f"expected a .npz file with {', '.join(names)}" if names else "expected a .npz file of plain arrays"
-    with Path(path).open("rb") as file:
+    with as_path(path).open("rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 arrays = {_name(member): _read_member(archive, member) for member in _members(file, archive)}
@@ -96,7 +97,7 @@ def map_arrays(path: str | Path) -> dict[str, np.ndarray]:
         ValueError: naming the file, if it is neither, or damaged.
         OSError: where it cannot be opened.
     """
-    path = Path(path)
+    path = local_path(path)
     with path.open("rb") as file:
         try:
             if path.suffix == ".npy":

@@ -21,7 +21,7 @@ def convert() -> None:
 @app.command()
 def check(
     out: Annotated[
-        Path, typer.Argument(parser=console.parse_path, metavar="OUT", help="Folder that kreid-convert wrote.")
+        Path, typer.Argument(parser=console.parse_place, metavar="OUT", help="Folder that kreid-convert wrote.")
     ],
 ) -> None:
     """Read everything back that kreid-convert wrote, and list what is wrong; exit code 1 if anything is.

@@ -14,7 +14,6 @@ from tfrecords_tools.console.runner import (
     Runner,
     RunnerCommand,
     RunnerOptions,
-    address_of,
     check_addresses,
     load_pipelines,
 )
@@ -59,7 +58,7 @@ class OnError(StrEnum):
 Root = Annotated[
     Path,
     typer.Argument(
-        parser=console.parse_path,
+        parser=console.parse_place,
         metavar="ROOT",
         help="Folder of the images: of SoccerNet-v3 ReID, or of another source (--source).",
     ),
@@ -67,7 +66,7 @@ Root = Annotated[
 Out = Annotated[
     Path,
     typer.Argument(
-        parser=console.parse_path,
+        parser=console.parse_place,
         metavar="OUT",
         help="Folder for the records; further splits may join those that are there.",
     ),
@@ -274,8 +273,8 @@ def _by_runner(
 ) -> None:
     from tfrecords_tools.pipelines.convert import convert
 
-    info = convert(address_of(root), address_of(out), splits, settings, pipeline, source, options, overwrite)
-    _tell({name: info["splits"][name] for name in splits or info["splits"]}, address_of(out))
+    info = convert(str(root), str(out), splits, settings, pipeline, source, options, overwrite)
+    _tell({name: info["splits"][name] for name in splits or info["splits"]}, str(out))
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.fraction import limit_actions
 from tfrecords_tools.info import AGAIN, INFO_NAME, Info, SplitInfo, parse_info
 from tfrecords_tools.records import FOOTER, HEADER, checksum_in, unframe
+from tfrecords_tools.remote import RemotePath, open_descriptor, path_of
 from tfrecords_tools.staging import recover
 
 INDEX_NAME = "index.npz"
@@ -187,14 +188,15 @@ class Index:
                 raise ValueError("it is another one than the index describes")
             return payload
         except OSError as error:  # the disk fails, or a server has gone
-            raise ValueError(f"{self.shards[shard]}: {error.strerror}; {AGAIN}") from error
+            advice = "" if isinstance(self.folder, RemotePath) else f"; {AGAIN}"
+            raise ValueError(f"{self.shards[shard]}: {error.strerror}{advice}") from error
         except ValueError as error:
             raise ValueError(f"{self.name(row)}: the record is damaged, {error}; {AGAIN}") from None
 
     def _handle(self, shard: int) -> int:
         with self._lock:
             if shard not in self._open:
-                self._open[shard] = os.open(self._paths[shard], os.O_RDONLY | os.O_CLOEXEC)
+                self._open[shard] = open_descriptor(self._paths[shard])
             return self._open[shard]
 
 
@@ -207,9 +209,9 @@ def read_info(out: str | os.PathLike) -> Info:
         ValueError: if it is missing, unreadable or of another schema version.
     """
     recover(out)
-    path = Path(out) / INFO_NAME
+    path = path_of(out) / INFO_NAME
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {Path(out)}")
+        raise ValueError(f"{path}: no such file; expected a folder that kreid-convert wrote, received {path.parent}")
     return parse_info(path.read_bytes(), path)
 
 
@@ -220,7 +222,7 @@ def split_folder(data: str | os.PathLike, split: str) -> Path:
         ValueError: see `staging.recover`, after which it looks.
     """
     recover(data)
-    data = Path(data)
+    data = path_of(data)
     if (data / INDEX_NAME).exists():
         for own in (data, data.resolve()):  # which have different names where it is "." or a link
             if own.name == split:
@@ -244,7 +246,7 @@ def read_index(folder: str | os.PathLike) -> Index:
         (45993, 11638)
     """
     recover(folder)
-    folder = Path(folder)
+    folder = path_of(folder)
     if not folder.is_dir():
         above = folder.parent.resolve()
         hint = f"; {above} is one split, give the folder that holds it" if (above / INDEX_NAME).is_file() else ""

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tfrecords_tools.addresses import is_address
 from tfrecords_tools.errors import ConfigError, one_line
 from tfrecords_tools.json_text import load_json
 from tfrecords_tools.locks import lock_folder
@@ -132,6 +133,8 @@ def recover(folder: str | os.PathLike) -> None:
     Raises:
         ValueError: where that cannot be done by this process; it says who can.
     """
+    if is_address(os.fspath(folder)):
+        return  # written by a pipeline or copied there, its info.json last; nothing is put in place in it
     folder = Path(folder)
     for out in dict.fromkeys((folder, folder.resolve().parent)):
         if not _unfinished(out):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import PIL
 
+from tfrecords_tools.addresses import local_path
 from tfrecords_tools.disk_space import check_space
 from tfrecords_tools.entry import SPLITS, Entry
 from tfrecords_tools.errors import ConfigError
@@ -134,7 +135,7 @@ def convert(
         24872
     """
     settings = Settings(fraction, shards, resize, image_format, max_pixels, on_error, decode)
-    root, out = Path(root), Path(out)
+    root, out = local_path(root), local_path(out)
     found = find_source(root, source, options.video is not None)
     found.check_options(options)
     wanted = check_arguments(root, out, splits, fraction, overwrite, found, options)

@@ -5,6 +5,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,18 @@ from kreid.embedding.extract import embed_encoded
 from kreid.errors import ConfigError
 from kreid.files.parquet import write_parquet
 from kreid.runs.folder import network_digest
+from tfrecords_tools.addresses import is_address
 from tfrecords_tools.images import load_images
 from tfrecords_tools.index import INDEX_NAME
 from tfrecords_tools.info import INFO_NAME, parse_info, protocol_of_split
-from tfrecords_tools.pipelines.addresses import exists, files_below, is_remote, place_of, read, write
+from tfrecords_tools.pipelines.addresses import exists, files_below, place_of, read, write
 from tfrecords_tools.pipelines.run import run_each
 from tfrecords_tools.records import read_frames
 from tfrecords_tools.walk import SUFFIXES
 
 IMAGES_PER_FILE = 10_000  # image files whose vectors stand in one file: 20 MB of 512 numbers each
 _WORK = ".kreid-work"
-_NAME = "part-{:06d}-of-{:06d}.parquet"
+_NAME, _PARTS = "part-{:06d}-of-{:06d}.parquet", "part-*.parquet"
 _MODELS: dict[str, tuple[keras.Model, str]] = {}  # of this process, by run
 _LOADING = threading.Lock()
 
@@ -53,20 +55,40 @@ def embed(
         How many images were embedded.
 
     Raises:
-        ValueError: naming the first image or record that cannot be read, or the address that cannot be reached.
+        ValueError: naming the first image or record that cannot be read, or the address that cannot be reached; then
+            nothing is left in `out`.
     """
     base = place_of(out)
     count = 1 if records else IMAGES_PER_FILE
     parts = [list(images[first : first + count]) for first in range(0, len(images), count)]
-    for number, part in enumerate(parts):
-        write(base / _WORK / f"plan-{number:06d}.json", json.dumps(part).encode())
-    run_each(_Embed(run, out, len(parts), settings.model_dump_json(), records), len(parts), pipeline)
-    done = [json.loads(read(base / _WORK / f"done-{number:06d}.json")) for number in range(len(parts))]
-    FileSystems.delete([str(base / _WORK)])
-    wrong = [part["error"] for part in done if "error" in part]
-    if wrong:
-        raise ValueError(wrong[0] + (f"; and so in {len(wrong) - 1} more of {len(parts)} parts" if wrong[1:] else ""))
+    with _all_or_nothing(out):
+        for number, part in enumerate(parts):
+            write(base / _WORK / f"plan-{number:06d}.json", json.dumps(part).encode())
+        run_each(_Embed(run, out, len(parts), settings.model_dump_json(), records), len(parts), pipeline)
+        done = [json.loads(read(base / _WORK / f"done-{number:06d}.json")) for number in range(len(parts))]
+        wrong = [part["error"] for part in done if "error" in part]
+        if wrong:
+            more = f"; and so in {len(wrong) - 1} more of {len(parts)} parts" if wrong[1:] else ""
+            raise ValueError(wrong[0] + more)
+        FileSystems.delete([str(base / _WORK)])
     return sum(part["images"] for part in done)
+
+
+@contextmanager
+def _all_or_nothing(out: str) -> Iterator[None]:
+    """Remove, after an error in the block, what was written to a place that held no vectors before, and its folders."""
+    folder = Path(out).absolute()
+    made = [] if is_address(out) else [above for above in (folder, *folder.parents) if not above.exists()]
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # each file system raises its own, and the first error is the one to tell
+            found = FileSystems.match([f"{out.rstrip('/')}/{pattern}" for pattern in (_PARTS, f"{_WORK}/*")])
+            FileSystems.delete([file.path for match in found for file in match.metadata_list])
+        for above in [] if is_address(out) else [folder / _WORK, *made]:
+            with suppress(OSError):  # another process has written there meanwhile
+                above.rmdir()
+        raise
 
 
 def check_out(out: str) -> None:
@@ -75,9 +97,9 @@ def check_out(out: str) -> None:
     Raises:
         ConfigError: naming it.
     """
-    if not is_remote(out) and Path(out).exists() and not Path(out).is_dir():
+    if not is_address(out) and Path(out).exists() and not Path(out).is_dir():
         raise ConfigError(f"--out {out}: a file, expected a folder for Parquet files")
-    (found,) = FileSystems.match([f"{out.rstrip('/')}/part-*.parquet"], limits=[1])
+    (found,) = FileSystems.match([f"{out.rstrip('/')}/{_PARTS}"], limits=[1])
     if found.metadata_list:
         raise ConfigError(f"--out {out}: holds vectors already; give another folder")
 
@@ -184,7 +206,7 @@ def _load(run: str) -> tuple[keras.Model, str]:
     """Return the model of a run and its digest, once a process."""
     with _LOADING:
         if run not in _MODELS:
-            if is_remote(run):
+            if is_address(run):
                 with tempfile.TemporaryDirectory() as folder:
                     for name in (runs.CONFIG, runs.WEIGHTS, runs.DIGEST):
                         if exists(place_of(run) / name):

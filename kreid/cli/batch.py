@@ -10,7 +10,7 @@ from kreid.cli.common import ConfigFile, Overrides, load_tensorflow
 from kreid.cli.sources import check_data
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, parse_place, run
 
 if TYPE_CHECKING:
     from kreid.config.sections import Config
@@ -22,7 +22,7 @@ app = make_app()
 def batch(
     config: ConfigFile,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="What kreid-convert wrote; not with --cost.", parser=parse_path)
+        Path | None, typer.Option(metavar="DIR", help="What kreid-convert wrote; not with --cost.", parser=parse_place)
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The .png to write; not with --cost.", parser=parse_path)

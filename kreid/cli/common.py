@@ -11,7 +11,7 @@ import typer
 
 from kreid.errors import ConfigError
 from tfrecords_tools.console import tensorflow as console
-from tfrecords_tools.console.command import note, parse_path, warn
+from tfrecords_tools.console.command import note, parse_path, parse_place, warn
 
 if TYPE_CHECKING:
     from kreid.search.crops import Crops
@@ -26,7 +26,7 @@ ConfigFile = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.epochs=5.")
 ]
-DataFolder = Annotated[Path, typer.Option(metavar="DIR", help="What kreid-convert wrote.", parser=parse_path)]
+DataFolder = Annotated[Path, typer.Option(metavar="DIR", help="What kreid-convert wrote.", parser=parse_place)]
 
 
 class Metric(StrEnum):

@@ -10,7 +10,7 @@ from kreid.cli.common import check_run, load_tensorflow
 from kreid.cli.sources import check_labels, check_split
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, parse_place, run, warn
 
 if TYPE_CHECKING:
     from kreid.config.sections import Evaluation
@@ -30,7 +30,7 @@ def compare(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="What kreid-convert wrote, to score runs not scored yet.", parser=parse_path),
+        typer.Option(metavar="DIR", help="What kreid-convert wrote, to score runs not scored yet.", parser=parse_place),
     ] = None,
     split: Annotated[str, typer.Option(help="The split to compare on: test or valid.")] = "test",
     out: Annotated[

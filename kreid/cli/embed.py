@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kreid.cli.cameras import check_alone, check_records
-from kreid.cli.common import RunFolder, check_run, load_tensorflow, logged
+from kreid.cli.common import check_run, load_tensorflow, logged
 from kreid.cli.sources import crop_source
 from kreid.cli.switches import Flip, search_settings
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
+from tfrecords_tools.addresses import is_address
+from tfrecords_tools.console.command import finish, make_app, note, parse_place, run
 from tfrecords_tools.console.runner import (
     Runner,
     RunnerCommand,
     RunnerOptions,
-    address_of,
     check_addresses,
     load_pipelines,
 )
@@ -32,16 +32,18 @@ app = make_app()
 
 @app.command(cls=RunnerCommand)
 def embed(
-    run_folder: RunFolder,
+    run_folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.", parser=parse_place)
+    ],
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IMAGES", help="PNG or JPEG files, folders of them, or one folder of records.", parser=parse_path
+            metavar="IMAGES", help="PNG or JPEG files, folders of them, or one folder of records.", parser=parse_place
         ),
     ],
     out: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="The .npz or .parquet to write; with --runner a folder.", parser=parse_path),
+        typer.Option(metavar="FILE", help="The .npz or .parquet to write; with --runner a folder.", parser=parse_place),
     ],
     server: Annotated[
         str | None,
@@ -80,7 +82,7 @@ def embed(
     With --runner, FILE is a folder for Parquet files, a file for each file of records or 10,000 images, and RUN, IMAGES
     and FILE may be addresses: kreid-embed gs://b/run gs://b/crops --out gs://b/vectors --runner NAME -- OPTIONS
     """
-    check_addresses(runner, runner_option, **{"RUN": run_folder, "IMAGES": images[0], "--out": out})
+    check_addresses(runner, runner_option, **{"RUN": run_folder, "--out": out})
     if runner is not None:
         if server is not None:
             raise ConfigError("--server: is asked without --runner")
@@ -153,11 +155,11 @@ def _locally(run_folder: Path, source: list[Path] | Path, settings: "Evaluation"
 
 
 def _by_runner(run_folder: Path, images: list[Path], out: Path, settings: "Evaluation", pipeline: Any) -> None:
-    where = address_of(run_folder), address_of(images[0]), address_of(out)
-    if "://" not in where[0]:
+    where = str(run_folder), str(images[0]), str(out)
+    if not is_address(where[0]):
         check_run(run_folder)
         check_alone(run_folder, "--runner")
-    if "://" in where[1] and len(images) > 1:
+    if is_address(where[1]) and len(images) > 1:
         raise ConfigError(f"IMAGES {where[1]}: stands alone, without other crops; {len(images)} were given")
     load_tensorflow()
     from kreid.bulk.embed import check_out, check_run_address, sources_of
@@ -165,7 +167,7 @@ def _by_runner(run_folder: Path, images: list[Path], out: Path, settings: "Evalu
 
     check_run_address(where[0])
     check_out(where[2])
-    if "://" in where[1]:
+    if is_address(where[1]):
         sources, records = sources_of(where[1])
     else:
         source = crop_source("IMAGES", images, embeddings=False)

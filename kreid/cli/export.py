@@ -12,7 +12,7 @@ from kreid.cli.sources import check_labels, check_split
 from kreid.errors import ConfigError
 from kreid.files.trial import check_folder, check_output
 from kreid.serving.formats import FILES, MAX_PIXELS, Format
-from tfrecords_tools.console.command import finish, make_app, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, parse_path, parse_place, run
 
 if TYPE_CHECKING:
     import keras
@@ -63,7 +63,7 @@ def export(
     ] = Input.images,
     precision: Annotated[Precision, typer.Option(help="Of weights; onnx computes in it too.")] = Precision.float32,
     check: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Records: print the mAP that the file costs.", parser=parse_path)
+        Path | None, typer.Option(metavar="DIR", help="Records: print the mAP that the file costs.", parser=parse_place)
     ] = None,
     split: Annotated[str, typer.Option(help="The split of --check: test or valid.")] = SPLIT,
     max_pixels: Annotated[

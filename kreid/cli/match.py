@@ -21,7 +21,7 @@ from kreid.cli.common import (
 from kreid.cli.sources import check_data, crop_source
 from kreid.errors import ConfigError
 from kreid.files.trial import check_folder, check_output
-from tfrecords_tools.console.command import finish, make_app, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, parse_path, parse_place, run
 
 if TYPE_CHECKING:
     from kreid.tracks.crops import TrackedCrops
@@ -58,12 +58,12 @@ def match(
             metavar="CROPS",
             help="Folders of images CAMERA/TRACK/IMAGE, the frame being the last number in an image's name; a .npz of "
             "kreid-embed of such folders; or a folder of records.",
-            parser=parse_path,
+            parser=parse_place,
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Records that tell tracks, which kreid-convert wrote.", parser=parse_path),
+        typer.Option(metavar="DIR", help="Records that tell tracks, which kreid-convert wrote.", parser=parse_place),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Of --data.", show_default="test")] = None,
     identities: Annotated[

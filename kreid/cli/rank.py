@@ -12,7 +12,7 @@ from kreid.cli.search import Backend, SeveralValues, search_crops
 from kreid.cli.sources import check_protocol, check_split
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, parse_place, run, warn
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +34,7 @@ def rank(
     context: typer.Context,
     run_folder: RunFolder,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="What kreid-convert wrote; required.", parser=parse_path)
+        Path | None, typer.Option(metavar="DIR", help="What kreid-convert wrote; required.", parser=parse_place)
     ] = None,
     split: Annotated[str, typer.Option(help="The split to rank: valid, test or challenge.")] = "test",
     metric: Annotated[Metric, typer.Option(help="Distance between embeddings.")] = Metric.euclidean,
@@ -52,8 +52,8 @@ def rank(
     look: Annotated[
         bool, typer.Option(help="Show in the report what the network sees in the hardest queries and their gallery.")
     ] = True,
-    gallery: Annotated[list[Path] | None, typer.Option(hidden=True, parser=parse_path)] = None,
-    query: Annotated[list[Path] | None, typer.Option(hidden=True, parser=parse_path)] = None,
+    gallery: Annotated[list[Path] | None, typer.Option(hidden=True, parser=parse_place)] = None,
+    query: Annotated[list[Path] | None, typer.Option(hidden=True, parser=parse_place)] = None,
     top: Annotated[int, typer.Option(hidden=True, min=1)] = 10,
     out: Annotated[Path | None, typer.Option(hidden=True, parser=parse_path)] = None,
     backend: Annotated[Backend, typer.Option(hidden=True)] = Backend.numpy,

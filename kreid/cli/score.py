@@ -8,7 +8,7 @@ import typer
 from kreid.cli import switches
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, parse_path, run
+from tfrecords_tools.console.command import finish, make_app, parse_path, parse_place, run
 from tfrecords_tools.tables import aligned
 
 app = make_app()
@@ -27,7 +27,7 @@ def score(
         typer.Argument(
             metavar="GROUNDTRUTH",
             help="The split's bbox_info.json, or its folder: SoccerNet/reid/test or records/test.",
-            parser=parse_path,
+            parser=parse_place,
         ),
     ],
     out: Annotated[

@@ -14,7 +14,7 @@ from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow, run_
 from kreid.cli.sources import crop_source
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
-from tfrecords_tools.console.command import finish, make_app, note, parse_path, run, warn
+from tfrecords_tools.console.command import finish, make_app, note, parse_path, parse_place, run, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,10 +61,12 @@ def search(
         typer.Option(
             metavar="CROPS...",
             help="Look among these: PNG or JPEG files, folders of them, a folder of records, or a .npz of kreid-embed.",
-            parser=parse_path,
+            parser=parse_place,
         ),
     ],
-    query: Annotated[list[Path], typer.Option(metavar="CROPS...", help="Look for these, likewise.", parser=parse_path)],
+    query: Annotated[
+        list[Path], typer.Option(metavar="CROPS...", help="Look for these, likewise.", parser=parse_place)
+    ],
     top: Annotated[int, typer.Option(metavar="K", min=1, help="How many to find for a query.")] = 10,
     metric: Annotated[Metric, typer.Option(help="Distance between embeddings.")] = Metric.euclidean,
     out: Annotated[

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kreid.errors import ConfigError
+from tfrecords_tools.addresses import is_address
 
 if TYPE_CHECKING:
     from kreid.config.sections import Evaluation
@@ -108,6 +109,11 @@ def image_files(paths: list[Path]) -> list[Path]:
 
     files: list[Path] = []
     for path in paths:
+        if is_address(str(path)):
+            raise ConfigError(
+                f"{path}: no folder of one split's records, which alone are read from an address; kreid-embed --runner "
+                "reads images there"
+            )
         if path.is_dir():
             walked = walk(path)
             if not walked.files:

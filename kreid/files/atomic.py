@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tfrecords_tools.addresses import local_path
+
 _PARTIAL = ".partial-"
 _SHORT = 100  # bytes of a name that every file system takes
 
@@ -22,11 +24,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Args:
         path: the file to write. Folders above it are made.
 
+    Raises:
+        ConfigError: for an address.
+
     Example:
         with atomic_path("sheet.png") as temporary:
             sheet.save(temporary)
     """
-    path = Path(path)
+    path = local_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
     try:

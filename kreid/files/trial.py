@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kreid.files.atomic import partial_path
+from tfrecords_tools.addresses import local_path
 from tfrecords_tools.errors import ConfigError
 
 
@@ -19,7 +20,7 @@ def check_output(path: str | Path) -> Path:
         ConfigError: where a folder or a device has that name, or a file the name of a folder above it.
         OSError: naming the path, where the system refuses: rights, a disk that is read-only, a name that is too long.
     """
-    path = Path(path)
+    path = local_path(path)
     if path.is_dir():
         raise ConfigError(f"{path}: a folder, expected the name of a file to write")
     if path.exists() and not path.is_file():
@@ -35,7 +36,7 @@ def check_folder(folder: str | Path) -> Path:
         ConfigError: where it is a file, or there is one in place of a folder above it.
         OSError: as `check_output`.
     """
-    folder = Path(folder)
+    folder = local_path(folder)
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder}: a file, expected a folder to write into")
     try:

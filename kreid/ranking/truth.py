@@ -8,6 +8,7 @@ import numpy as np
 from kreid.errors import check_path
 from kreid.ranking.embeddings import Images, protocol_in
 from kreid.ranking.protocols import PROTOCOLS
+from tfrecords_tools.addresses import as_path
 from tfrecords_tools.arrays import read_arrays
 from tfrecords_tools.info import AGAIN, INFO_NAME, parse_info, protocol_of_split
 from tfrecords_tools.json_text import load_json
@@ -35,7 +36,7 @@ def read_groundtruth(path: str | Path) -> Images:
         ValueError: the file or folder is something else or an entry is wrong; names it and the entry.
     """
     check_path("path", path, "a file or folder of labels")
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         found = [path / name for name in _NAMES if (path / name).is_file()]
         if not found and all((path / subset).is_dir() for subset in _SUBSETS):

@@ -8,9 +8,8 @@ import numpy as np
 
 from kreid.errors import ConfigError
 from kreid.tracks.tracks import Tracks
-from tfrecords_tools.given_names import same_form
 from tfrecords_tools.sources.assembly import NOBODY, check_alike, number_names
-from tfrecords_tools.sources.rows import read_identities, warn_of_absent
+from tfrecords_tools.sources.rows import read_identities, track_key, warn_of_absent
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ def identify(tracks: Tracks, path: Path) -> Tracks:
     """
     joined = read_identities(path)
     keys = [
-        (same_form(tracks.cameras[camera]), same_form(name))
+        track_key(tracks.cameras[camera], name)
         for camera, name in zip(tracks.camera.tolist(), tracks.names, strict=True)
     ]
     names = [joined.get(key) for key in keys]

@@ -26,6 +26,7 @@ from kreid.training.step import check_devices, make_strategy
 from kreid.training.validation import check_scorable, scored_rows
 from kreid.training.worker_start import lost_workers
 from kreid.training.workers import Cluster, meet, read_cluster
+from tfrecords_tools.addresses import local_path
 from tfrecords_tools.index import read_index, split_folder
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def train(
         raise ConfigError(
             f"held_out: expected numbers of training actions, or of people, received {received(held_out)}"
         )
-    config, out, cluster = as_config(config), Path(out), read_cluster()
+    config, out, cluster = as_config(config), local_path(out), read_cluster()
     training_set = load_training_set(config, data, held_out)
     config = _name_cameras(config, training_set)
     valid = _find_valid(config, training_set)

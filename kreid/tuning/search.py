@@ -22,7 +22,9 @@ from kreid.tuning.progress import Progress
 from kreid.tuning.space import Space
 from kreid.tuning.study import Study, Trial
 from kreid.tuning.table import Row, best, comma_separated, described, failures, markdown
+from tfrecords_tools.addresses import local_path
 from tfrecords_tools.index import read_index, split_folder
+from tfrecords_tools.remote import path_of
 
 OBJECTIVES = ("mAP", "rank1")
 BEST, TABLE, FIGURES = "best.yaml", "trials.md", "trials.csv"
@@ -83,7 +85,7 @@ def tune(
     if trials < 1:
         raise ConfigError(f"trials: expected 1 or more, received {trials}")
     progress = Progress(quiet)
-    search = _Search(space, Path(data), Path(out), folds, objective, prune, progress)
+    search = _Search(space, path_of(data), local_path(out), folds, objective, prune, progress)
     with search.study, contextlib.closing(progress):
         search.run(trials, command)
         return search.finish(command)

@@ -9,8 +9,9 @@ from tfrecords_tools.console.command import (
     make_app,
     note,
     parse_path,
+    parse_place,
     run,
     warn,
 )
 
-__all__ = ["INTERRUPTED", "finish", "make_app", "note", "parse_path", "run", "warn"]
+__all__ = ["INTERRUPTED", "finish", "make_app", "note", "parse_path", "parse_place", "run", "warn"]

@@ -21,8 +21,10 @@ from typing import NoReturn, Protocol, TextIO, runtime_checkable
 
 import typer
 
+from tfrecords_tools.addresses import local_path
 from tfrecords_tools.console.lines import printable, say
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.remote import path_of
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention
 TERMINATED = 128 + signal.SIGTERM
@@ -86,14 +88,26 @@ def parse_path(text: str) -> Path:
     """Return a path typed by the user, for `typer.Argument(parser=parse_path)`.
 
     Raises:
-        typer.BadParameter: for an empty one: `Path("")` is the current folder, a shell's unset variable is not; and for
-            one like an option, which stands where a value was forgotten.
+        typer.BadParameter: for an empty one: `Path("")` is the current folder, a shell's unset variable is not; for
+            one like an option, which stands where a value was forgotten; and for an address.
+    """
+    try:
+        return local_path(parse_place(text))
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def parse_place(text: str) -> Path:
+    """Return a path, or what stands for an address: where records are read, and where a runner may do the work.
+
+    Raises:
+        typer.BadParameter: as `parse_path`, but for the address.
     """
     if not text:
         raise typer.BadParameter("expected a path, received an empty one (an unset shell variable?)")
     if text.startswith("--"):
         raise typer.BadParameter(f"expected a path, received the option {text} (a file of that name is ./{text})")
-    return Path(text)
+    return path_of(text)
 
 
 def warn(message: str) -> None:

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from tfrecords_tools.errors import ConfigError
+from tfrecords_tools.remote import RemotePath
 
 Runner = Annotated[
     str | None,
@@ -40,16 +41,6 @@ class RunnerCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def address_of(path: Path) -> str:
-    """Return an address as it was typed: `Path` has one slash where an address has two.
-
-    Example:
-        >>> address_of(Path("gs://bucket/records"))
-        'gs://bucket/records'
-    """
-    return re.sub(r"^([a-z][a-z0-9+.-]+):/(?!/)", r"\1://", str(path))
-
-
 def check_addresses(runner: str | None, options: list[str] | None, **paths: Path) -> None:
     """Complain of what needs a runner and of options of none.
 
@@ -66,8 +57,8 @@ def check_addresses(runner: str | None, options: list[str] | None, **paths: Path
     if options:
         raise ConfigError(f"--runner-option {options[0]}: goes with --runner")
     for name, path in paths.items():
-        if "://" in address_of(path):
-            raise ConfigError(f"{name} {address_of(path)}: an address is read and written with --runner alone")
+        if isinstance(path, RemotePath):
+            raise ConfigError(f"{name} {path}: an address is read and written with --runner alone")
 
 
 def load_pipelines(runner: str, options: list[str] | None) -> Any:

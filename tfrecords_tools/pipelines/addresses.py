@@ -3,7 +3,6 @@
 A path stays a `Path`. An `Address` has what the converter asks of a path: its text, and to be opened.
 """
 
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from typing import Any, BinaryIO, cast
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+
+from tfrecords_tools.addresses import is_address
 
 _LABELS = (".json", ".csv", ".txt", ".ini")  # files that sources read; of all others they read the names
 
@@ -91,14 +92,9 @@ class _Stream:
             raise UnreachableError(f"{self._text}: {error}") from error
 
 
-def is_remote(address: str) -> bool:
-    """Whether an address is one of Beam's file systems, and no path."""
-    return re.match(r"[a-z][a-z0-9+.-]+://", address) is not None
-
-
 def place_of(address: str) -> Path:
     """Return what can be opened; an `Address` is given out as the path that it stands for."""
-    return cast(Path, Address(address.rstrip("/"))) if is_remote(address) else Path(address)
+    return cast(Path, Address(address.rstrip("/"))) if is_address(address) else Path(address)
 
 
 def exists(place: Path) -> bool:
@@ -151,7 +147,7 @@ def tree_of(address: str) -> Iterator[Path]:
     Raises:
         ValueError: from the block, naming what is wrong by its address.
     """
-    if not is_remote(address):
+    if not is_address(address):
         yield Path(address)
         return
     with tempfile.TemporaryDirectory() as folder:

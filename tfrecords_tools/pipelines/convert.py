@@ -16,6 +16,7 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from tfrecords_tools.addresses import is_address
 from tfrecords_tools.columns import Columns
 from tfrecords_tools.disk_space import check_space
 from tfrecords_tools.entry import SPLITS, Box, Entry
@@ -23,7 +24,7 @@ from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import read_info
 from tfrecords_tools.info import INFO_NAME, VERSION, Info, SplitInfo
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.pipelines.addresses import exists, is_remote, place_of, read, tree_of, write
+from tfrecords_tools.pipelines.addresses import exists, place_of, read, tree_of, write
 from tfrecords_tools.pipelines.run import run_each
 from tfrecords_tools.records import FOOTER
 from tfrecords_tools.settings import Settings
@@ -76,9 +77,9 @@ def convert(
         _check_out(root, out, wanted, settings, overwrite, options)
         listing = found.read(tree, wanted, options)
         kept = keep_entries(listing, settings)
-    target = _elsewhere(out) if is_remote(out) else _here(Path(root), Path(out), wanted, settings, overwrite, options)
+    target = _elsewhere(out) if is_address(out) else _here(Path(root), Path(out), wanted, settings, overwrite, options)
     with target as (base, before):
-        if not is_remote(root) and not is_remote(out):
+        if not is_address(root) and not is_address(out):
             check_space(base.parent, kept.values(), settings)
         files = _plan(base, kept, settings, tree, root)
         run_each(_Convert(str(base / _WORK)), len(files), pipeline)
@@ -93,7 +94,7 @@ def _check_out(
     root: str, out: str, wanted: Sequence[str], settings: Settings, overwrite: bool, options: Options
 ) -> None:
     """Complain of what stands in the way of the records before images are listed."""
-    if not is_remote(out):
+    if not is_address(out):
         check_arguments(Path(root), Path(out), wanted, settings.fraction, overwrite, options=options)
     elif exists(place_of(out) / INFO_NAME):
         raise ConfigError(f"{out}: holds records already; give another address")
@@ -135,7 +136,7 @@ def _plan(
             write(base / _WORK / _name("plan", len(files)), json.dumps(said).encode())
             files.append((split, name))
             first += size
-        if not is_remote(str(base)):
+        if not is_address(str(base)):
             (base / split).mkdir(exist_ok=True)
     return files
 
@@ -147,7 +148,7 @@ def _name(what: str, number: int) -> str:
 def _packed(entry: Entry, tree: Path, root: str) -> list[Any]:
     """An entry as JSON holds it, its file by the name that workers know it by."""
     path = str(entry.path)
-    if is_remote(root):
+    if is_address(root):
         path = root.rstrip("/") + path[len(str(tree)) :]
     return [list(entry.thumbnail), path, *entry[2:8], entry.box and list(entry.box), entry.number]
 

@@ -2,17 +2,26 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
+from typing import TypeVar
 
 from tfrecords_tools.entry import SPLITS, Entry, placed
 from tfrecords_tools.errors import ConfigError, one_line
 from tfrecords_tools.given_names import find_alike
 from tfrecords_tools.sources.source import Listing
 
+_Item = TypeVar("_Item")
 _LOG = logging.getLogger(__name__)
 NOBODY_QUERIES = "queries of nobody in particular left out"
 NOBODY = 0  # the person of boxes that show nobody in particular: in the gallery, never a query
+
+
+def each_let_go(items: list[_Item]) -> Iterator[_Item]:
+    """Yield what stands in a list that nobody needs any more, which is emptied: a set of many is not held twice."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 def number_names(names: Iterable[str], first: int = 1) -> tuple[dict[str, int], list[str]]:

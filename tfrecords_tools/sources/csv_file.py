@@ -6,13 +6,14 @@ and tracks are counted inside them: one name in two actions is two people. Witho
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tfrecords_tools.entry import SPLITS, SUBSETS, Box, Entry, rounded_box, where
 from tfrecords_tools.errors import one_line
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
+from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, each_let_go, number_names
 from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.folders import SPLIT_NAMES
 from tfrecords_tools.sources.rows import Row, foreign_coding, read_header, read_rows
@@ -21,6 +22,7 @@ from tfrecords_tools.sources.source import Listing, Options, Source
 NEEDED = ("path", "person")
 _BOX = ("x", "y", "w", "h")
 _COLUMNS = (*NEEDED, "action", "camera", "split", "subset", "role", "jersey", "frame", "track", *_BOX)
+_RECURRING = ("person", "action", "camera", "split", "subset", "role", "jersey", "track")
 _LOG = logging.getLogger(__name__)
 
 
@@ -68,7 +70,7 @@ def _read_all(root: Path, options: Options) -> Listing:
     if missing := _missing(root):
         raise ValueError(f"{root}: {missing}")
     path = _files(root)[0]
-    rows = list(read_rows(path, NEEDED))
+    rows = list(read_rows(path, NEEDED, _RECURRING))
     if not rows:
         raise ValueError(f"{path}: no row below the names of the columns")
     _check_complete(rows)
@@ -76,13 +78,14 @@ def _read_all(root: Path, options: Options) -> Listing:
     check_alike("cameras", (row["camera"] for row in rows if row["camera"]))
     check_alike("people", map(_person, rows), case=False)
     numbers = _Numbers(rows)
-    entries = list(_entries(rows, numbers))
+    entries = _entries(each_let_go(rows), numbers)
     # Across cameras people can be looked for where there is another one.
     protocol = "cross_camera" if len(numbers.camera_names) > 1 and not numbers.actions else "action"
     divided, notes = divide(entries, protocol, options.seed, options.train_share)
+    del entries
     there = {entry.split for entry in divided}
     splits = [split for split in SPLITS if split in there]
-    return assemble(divided, splits, protocol, numbers.camera_names, numbers.people_names, notes)
+    return assemble(each_let_go(divided), splits, protocol, numbers.camera_names, numbers.people_names, notes)
 
 
 def _warn_of_unread(path: Path) -> None:
@@ -128,30 +131,38 @@ def _split(row: Row) -> str:
     return SPLIT_NAMES[named] if named else "test" if subset else ""
 
 
-def _entries(rows: Sequence[Row], numbers: _Numbers) -> Iterator[Entry]:
-    seen: dict[tuple[Path, int | None, Box | None], int] = {}
-    exists: dict[Path, bool] = {}
+def _entries(rows: Iterable[Row], numbers: _Numbers) -> Iterator[Entry]:
+    seen: dict[tuple[str, int | None], int] = {}
+    files: dict[str, Path] = {}  # by their names, for boxes of one frame to share
     for row in rows:
-        path, box, frame = row.path.parent / row["path"], _box(row), row.whole("frame")
-        if path not in exists:
-            exists[path] = bool(row["path"]) and path.is_file()
-        if not exists[path]:
-            raise row.error(f"path: no such file: {path}" if row["path"] else "path: expected a file, received nothing")
-        if (first := seen.setdefault((path, frame, box), row.line)) != row.line:
+        box, frame, name = _box(row), row.whole("frame"), Path(row["path"]).as_posix()
+        if name not in files:
+            files[name] = _file(row)
+        source = where(name, box, frame)
+        if (first := seen.setdefault((source, frame), row.line)) != row.line:
             raise row.error(f"the same image as in line {first}; remove one of the two")
         person, camera = numbers.people.get(_person(row), NOBODY), row["camera"]
         action, role, jersey = numbers.actions.get(row["action"], 0), row["role"] or None, row["jersey"] or None
         yield Entry(
             Thumbnail(0, action, person, frame, role, jersey, None, 0, 0),
-            path,
+            files[name],
             _split(row),
             row["subset"],
             row["action"],
             numbers.cameras.get(camera),
-            "/".join(filter(None, (camera, row["action"], row["track"]))) if row["track"] else "",
-            where(Path(row["path"]).as_posix(), box, frame),
+            sys.intern("/".join(filter(None, (camera, row["action"], row["track"])))) if row["track"] else "",
+            source,
             box,
         )
+
+
+def _file(row: Row) -> Path:
+    if not row["path"]:
+        raise row.error("path: expected a file, received nothing")
+    folder = row.path.parent
+    if not (folder / row["path"]).is_file():
+        raise row.error(f"path: no such file: {folder / row['path']}")
+    return folder / row["path"]  # made anew: the one that was looked for keeps its text
 
 
 def _box(row: Row) -> Box | None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords_tools.entry import SUBSETS, Entry
-from tfrecords_tools.given_names import frame_of, means_nobody, same_form
+from tfrecords_tools.given_names import frame_of, means_nobody
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
+from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, each_let_go, number_names
 from tfrecords_tools.sources.division import divide
-from tfrecords_tools.sources.rows import read_identities, warn_of_absent
+from tfrecords_tools.sources.rows import read_identities, track_key, warn_of_absent
 from tfrecords_tools.sources.source import Listing, Options, Source, first_image
 from tfrecords_tools.walk import describe, walk, warn_of_skipped
 
@@ -121,7 +121,7 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
             f"{options.identities}: joins no track of {root} to a person; camera and track are folders there"
         )
     if joined is not None:
-        warn_of_absent(options.identities, joined, {_key(place) for place in places})
+        warn_of_absent(options.identities, joined, {track_key(place.camera, place.track) for place in places})
     check_alike("cameras", (place.camera for place in places))
     check_alike("people", names, case=False)
     cameras, camera_names = number_names((place.camera for place in places), first=0)
@@ -145,9 +145,7 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
     for split, counts in more.items():
         notes[split] += counts
     warn_of_skipped(root, skipped)
-    assembled = iter(divided)
-    del divided  # so that nothing holds those that are assembled
-    return assemble(assembled, splits, protocol, camera_names, people_names, notes)
+    return assemble(each_let_go(divided), splits, protocol, camera_names, people_names, notes)
 
 
 def _check_people(places: Sequence[_Place]) -> None:
@@ -162,11 +160,7 @@ def _check_people(places: Sequence[_Place]) -> None:
 
 def _person(place: _Place, joined: Mapping[tuple[str, str], str] | None) -> str | None:
     """The name of the person, "" for nobody in particular, None where it is not known who that is."""
-    return place.track if joined is None else joined.get(_key(place))
-
-
-def _key(place: _Place) -> tuple[str, str]:
-    return same_form(place.camera), same_form(place.track)
+    return place.track if joined is None else joined.get(track_key(place.camera, place.track))
 
 
 SOURCE = Source(

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tfrecords_tools.entry import Entry, inside
+from tfrecords_tools.entry import Entry
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.sources.assembly import NOBODY, assemble, choose_splits
+from tfrecords_tools.sources.assembly import NOBODY, assemble, choose_splits, each_let_go
 from tfrecords_tools.sources.source import Listing, Options, Source
 from tfrecords_tools.walk import describe, walk, warn_of_skipped
 
@@ -81,7 +81,8 @@ def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
     people: list[str] = []
     if any(entry.split == "train" and entry.thumbnail.person == NOBODY for entry in entries):
         entries, people = number_anew(entries)
-    return assemble(entries, splits, "cross_camera", camera_names(entries), people, notes)
+    cameras = camera_names(entries)
+    return assemble(each_let_go(entries), splits, "cross_camera", cameras, people, notes)
 
 
 def _list_folder(root: Path, name: str) -> Iterator[Entry]:
@@ -96,7 +97,8 @@ def _list_folder(root: Path, name: str) -> Iterator[Entry]:
         except ValueError as error:
             raise ValueError(f"{path.parent / str(error)}") from None
         thumbnail = Thumbnail(0, 0, person, frame, None, None, None, 0, 0)
-        yield Entry(thumbnail, path, split, subset, "", camera=camera, source=inside(root, path))
+        source = "/".join(path.relative_to(root).parts)  # of the path itself each would keep its text
+        yield Entry(thumbnail, path, split, subset, "", camera=camera, source=source)
     warn_of_skipped(root / name, walked.skipped)
 
 

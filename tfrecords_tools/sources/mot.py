@@ -34,6 +34,7 @@ from tfrecords_tools.sources.source import Listing, Options, Source
 
 TRUTH = "gt/gt.txt"
 _COLUMNS = ("frame", "track", "left", "top", "width", "height", "counts", "class", "visibility")
+_PLACES = {name: place for place, name in enumerate(_COLUMNS)}
 _DETECTOR = re.compile(r"(?<=MOT17-[0-9]{2})-(DPM|FRCNN|SDP)$")
 _PEOPLE = (1, -1)  # classes: a pedestrian, and none told
 NO_TRACK = "boxes of no track (-1) left out"
@@ -87,7 +88,7 @@ def _look(one: Footage, options: Options) -> Iterator[Sighting]:
         if not text.strip():
             continue
         cells = [cell.strip() for cell in text.split(",")]
-        row = Row(path, line, dict(zip(_COLUMNS, cells, strict=False)))
+        row = Row(path, line, _PLACES, cells)
         if len(cells) < 6:
             raise row.error(f"expected {', '.join(_COLUMNS[:6])}, received {text!r}")
         sighting = _sighting(row, len(cells))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tfrecords_tools.entry import Entry, inside
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.sources.assembly import assemble, choose_splits
+from tfrecords_tools.sources.assembly import assemble, choose_splits, each_let_go
 from tfrecords_tools.sources.market1501 import camera_names, number_anew, parse_market_name
 from tfrecords_tools.sources.source import Listing, Options, Source
 
@@ -46,9 +46,10 @@ def _splits(root: Path, options: Options) -> list[str]:
 
 def _read(root: Path, splits: Sequence[str], options: Options) -> Listing:
     choose_splits(splits, _splits(root, options), root)
-    listed = [entry for name in _LISTS if (root / name).is_file() for entry in _list(root, name)]
-    entries, people = number_anew(listed)
-    return assemble(entries, splits, "cross_camera", camera_names(entries), people)
+    entries = [entry for name in _LISTS if (root / name).is_file() for entry in _list(root, name)]
+    entries, people = number_anew(entries)
+    cameras = camera_names(entries)
+    return assemble(each_let_go(entries), splits, "cross_camera", cameras, people)
 
 
 def _list(root: Path, name: str) -> Iterator[Entry]:

@@ -5,9 +5,10 @@ import csv
 import io
 import logging
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfrecords_tools.errors import one_line
@@ -18,14 +19,23 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a file, by the names of its columns; a column that the file lacks is ""."""
+    """A line of a file, by the names of its columns; a column that the file lacks is "".
+
+    Args:
+        path: the file.
+        line: from 1.
+        places: the columns' positions in `cells`, for all lines of a file the same one.
+        cells: what stands in them.
+    """
 
     path: Path
     line: int
-    values: dict[str, str]
+    places: Mapping[str, int] = field(default_factory=dict)
+    cells: Sequence[str] = ()
 
     def __getitem__(self, name: str) -> str:
-        return self.values.get(name, "")
+        place = self.places.get(name, len(self.cells))
+        return self.cells[place] if place < len(self.cells) else ""
 
     def error(self, what: str) -> ValueError:
         """The error of this line, to raise."""
@@ -82,12 +92,13 @@ def foreign_coding(path: Path) -> str:
     return ""
 
 
-def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Path, needed: Sequence[str], recurring: Sequence[str] = ()) -> Iterator[Row]:
     """Yield the lines of a CSV file, cells without the spaces around them; empty lines are passed over.
 
     Args:
         path: UTF-8, with a line of names first, separated by commas.
         needed: columns that it must have.
+        recurring: columns that say the same of many lines: each of their texts is held once.
 
     Raises:
         ValueError: naming file and line, where it is no UTF-8, a needed column is missing, a column stands twice, or a
@@ -104,20 +115,26 @@ def read_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
         raise ValueError(f"{path}, line {line}: not UTF-8 (byte {data[error.start]:#04x}); save it as UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     names: list[str] = []
+    places: dict[str, int] = {}
+    shared: list[int] = []
     try:
         for cells in reader:
             values = [cell.strip() for cell in cells]
             if not any(values):
                 continue
             if "\0" in "".join(values):  # at the end of a name an index would lose it
-                raise Row(path, reader.line_num, {}).error("holds the character NUL; take it out, or save it as UTF-8")
+                raise Row(path, reader.line_num).error("holds the character NUL; take it out, or save it as UTF-8")
             if not names:
                 names = values
-                _check_header(Row(path, reader.line_num, {}), names, needed)
+                places = {name: place for place, name in enumerate(names)}
+                shared = [places[name] for name in recurring if name in places]
+                _check_header(Row(path, reader.line_num), names, needed)
                 continue
-            row = Row(path, reader.line_num, dict(zip(names, values, strict=False)))
+            row = Row(path, reader.line_num, places, values)
             if len(values) != len(names):
                 raise row.error(f"expected {len(names)} cells ({', '.join(names)}), received {len(values)}")
+            for place in shared:
+                values[place] = sys.intern(values[place])
             yield row
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: not CSV: {one_line(error)}") from None
@@ -137,11 +154,16 @@ def _check_header(row: Row, names: Sequence[str], needed: Sequence[str]) -> None
         raise row.error(f"the column {twice[0]!r} stands twice; take one out")
 
 
+def track_key(camera: str, track: str) -> tuple[str, str]:
+    """What a track is looked up by among identities: its names in the form of `given_names.same_form`."""
+    return same_form(camera), same_form(track)
+
+
 def read_identities(path: Path) -> dict[tuple[str, str], str]:
     """Read which person each track is: columns camera, track, person; a person of "" is nobody in particular.
 
     Returns:
-        Persons by camera and track, these in the form of `given_names.same_form`.
+        Persons by `track_key`.
 
     Raises:
         ValueError: naming file and line, see `read_rows`; also for a track that stands twice, or a person such as -1.
@@ -149,7 +171,7 @@ def read_identities(path: Path) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], tuple[str, int]] = {}
     for row in read_rows(path, ("camera", "track", "person")):
         row.check_person()
-        key = (same_form(row["camera"]), same_form(row["track"]))
+        key = track_key(row["camera"], row["track"])
         if key in found:
             raise row.error(f"track {key[1]!r} of camera {key[0]!r} stands in line {found[key][1]} too; remove one")
         found[key] = (row["person"], row.line)

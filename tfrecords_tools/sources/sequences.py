@@ -9,6 +9,7 @@ tells: with it, people are compared across all of the set; without, inside their
 import configparser
 import logging
 import os
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from tfrecords_tools.entry import SPLITS, Box, Entry, inside, rounded_box, where
 from tfrecords_tools.formats import SIGNATURES
 from tfrecords_tools.given_names import same_form
 from tfrecords_tools.naming import Thumbnail
-from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, number_names
+from tfrecords_tools.sources.assembly import NOBODY, assemble, check_alike, choose_splits, each_let_go, number_names
 from tfrecords_tools.sources.division import divide
 from tfrecords_tools.sources.folders import SPLIT_NAMES
-from tfrecords_tools.sources.rows import read_identities, warn_of_absent
+from tfrecords_tools.sources.rows import read_identities, track_key, warn_of_absent
 from tfrecords_tools.sources.source import Listing, Options
 from tfrecords_tools.video import count_frames, frame_size
 from tfrecords_tools.walk import SUFFIXES
@@ -175,39 +176,48 @@ def list_footage(
     joined = None if options.identities is None else _identities(options.identities, footage)
     cameras, camera_names = number_names((one.name for one in footage), first=0)
     notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    found: list[tuple[Footage, Path, Sighting, str]] = []
+    entries: list[Entry] = []
+    persons: list[str] = []
+    keys: set[tuple[str, str]] = set()
     for one in footage:
         for path, sighting in _kept(one, options, look, notes[one.split or "test"]):
             person = _person(one, sighting.track, joined)
             if person is None:
                 notes[one.split or "test"]["boxes of tracks without an identity left out"] += 1
-            else:
-                found.append((one, path, sighting, person))
-    if not found:
+                continue
+            persons.append(sys.intern(person))
+            if joined is not None:
+                keys.add(track_key(one.name, sighting.track))
+            action = 0 if joined is not None else cameras[one.name]
+            entries.append(_entry(one, inside(root, path), path, sighting, action, cameras[one.name], options.margin))
+    if not entries:
         why = ", ".join(f"{count:,} {what}" for what, count in sum(notes.values(), Counter()).items())
         told = f" ({why})" if why else ""
         raise ValueError(
             f"{root}: no box of a track is left{told}; look at --min-size, --min-visibility and --identities"
         )
     if joined is not None:
-        warn_of_absent(options.identities, joined, {_key(one, sighting.track) for one, _, sighting, _ in found})
-    check_alike("people", (person for *_, person in found), case=False)
-    people, people_names = number_names(person for *_, person in found)
-    entries = []
-    for one, path, sighting, person in found:
-        number = people.get(person, NOBODY)
-        action = 0 if joined is not None else cameras[one.name]
-        thumbnail = Thumbnail(0, action, number, sighting.frame, sighting.role, sighting.jersey, None, 0, 0)
-        box = rounded_box(*sighting.box, margin=options.margin)
-        source = where(inside(root, path), box, sighting.frame)
-        track = f"{one.name}/{sighting.track}"
-        clip = None if one.video is None else sighting.frame
-        entries.append(Entry(thumbnail, path, one.split, "", one.name, cameras[one.name], track, source, box, clip))
+        warn_of_absent(options.identities, joined, keys)
+    check_alike("people", persons, case=False)
+    people, people_names = number_names(persons)
+    numbered = (
+        entry._replace(thumbnail=entry.thumbnail._replace(person=people.get(person, NOBODY)))
+        for entry, person in zip(each_let_go(entries), persons, strict=True)
+    )
     protocol = "cross_camera" if joined is not None and len(camera_names) > 1 else "action"
-    divided, more = divide(entries, protocol, options.seed, options.train_share)
+    divided, more = divide(numbered, protocol, options.seed, options.train_share)
     for split, counts in more.items():
         notes[split] += counts
-    return assemble(divided, splits, protocol, camera_names, people_names, notes)
+    return assemble(each_let_go(divided), splits, protocol, camera_names, people_names, notes)
+
+
+def _entry(one: Footage, name: str, path: Path, sighting: Sighting, action: int, camera: int, margin: float) -> Entry:
+    """What is to be cut out for a box, of nobody yet: people are numbered once all of them are known."""
+    thumbnail = Thumbnail(0, action, NOBODY, sighting.frame, sighting.role, sighting.jersey, None, 0, 0)
+    box = rounded_box(*sighting.box, margin=margin)
+    source, track = where(name, box, sighting.frame), sys.intern(f"{one.name}/{sighting.track}")
+    clip = None if one.video is None else sighting.frame
+    return Entry(thumbnail, path, one.split, "", one.name, camera, track, source, box, clip)
 
 
 def role_name(role: str, team: str = "") -> str | None:
@@ -243,11 +253,7 @@ def _warn_of_unlabelled(root: Path, found: Sequence[Footage]) -> None:
 
 def _person(one: Footage, track: str, joined: Mapping[tuple[str, str], str] | None) -> str | None:
     """The name of a person, None where it is not known who that is."""
-    return f"{one.name}/{track}" if joined is None else joined.get(_key(one, track))
-
-
-def _key(one: Footage, track: str) -> tuple[str, str]:
-    return same_form(one.name), track
+    return f"{one.name}/{track}" if joined is None else joined.get(track_key(one.name, track))
 
 
 def _identities(path: Path, footage: Sequence[Footage]) -> dict[tuple[str, str], str]:

@@ -97,6 +97,20 @@ def test_a_bad_image_is_named(place, capsys):
     (place / "crops/b/1.png").write_bytes(b"not an image")
     code, _, said = invoke(capsys, app, place / "run", place / "crops", "--out", place / "out", *DIRECT)
     assert (code, said.splitlines()[-1].partition("1.png: ")[0]) == (1, f"error: {place}/crops/b/")
+    assert not (place / "out").exists()
+
+
+def test_after_a_bad_image_what_others_stand_beside_is_as_it_was(place, capsys):
+    """At an address too, with the vectors of the parts that were whole."""
+    (place / "crops/b/1.png").write_bytes(b"not an image")
+    (place / "out").mkdir()
+    (place / "out/notes.txt").touch()
+    code, _, said = invoke(capsys, app, "toy://run", "toy://crops", "--out", "toy://out", *DIRECT)
+    assert (code, "toy://crops/b/1.png: " in said) == (1, True), said
+    assert [path.name for path in (place / "out").rglob("*") if path.is_file()] == ["notes.txt"]
+    (place / "crops/b/1.png").unlink()
+    assert invoke(capsys, app, place / "run", place / "crops", "--out", place / "out", *DIRECT)[0] == 0
+    assert len(table(place / "out")) == 6
 
 
 def test_a_damaged_record_is_named(place, capsys):

@@ -5,8 +5,8 @@ import pytest
 from tiny_runs import invoke
 
 from tfrecords_tools.cli import app as convert
-from tfrecords_tools.console import make_app
-from tfrecords_tools.console.runner import Runner, RunnerCommand, RunnerOptions, address_of
+from tfrecords_tools.console import make_app, parse_place
+from tfrecords_tools.console.runner import Runner, RunnerCommand, RunnerOptions
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_what_follows_two_dashes_is_the_runner_s(received, capsys, arguments, me
     [("gs://b/a/c", "gs://b/a/c"), ("s3://b/", "s3://b"), ("/a/b", "/a/b"), ("a:/b", "a:/b"), ("x/gs://b", "x/gs:/b")],
 )
 def test_an_address_is_as_it_was_typed(typed, meant):
-    assert address_of(Path(typed)) == meant
+    assert str(parse_place(typed)) == meant
 
 
 @pytest.mark.parametrize(
