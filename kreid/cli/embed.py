@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kreid.cli.common import RunFolder, check_run, load_tensorflow, logged
-from kreid.cli.sources import crop_source
 from kreid.cli.switches import Flip, search_settings
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
+from kreid.search.sources import crop_source
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, run
 from tfrecords_tools.console.runner import (
     Runner,
