@@ -12,6 +12,7 @@ import tensorflow as tf
 from kreid import runs
 from kreid.config.dotted import flatten
 from kreid.config.loading import as_config
+from kreid.config.needs import without_effect
 from kreid.config.sections import Config
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError, check_function, check_path, received
@@ -78,6 +79,7 @@ def train(
     training_set = load_training_set(config, data, held_out)
     valid = _find_valid(config, training_set)
     _warn_of_test(config, training_set)
+    _warn_of_idle_keys(config, training_set)
     _check_length(config, training_set)
     config = resolve(config, training_set)
     _check_out(out, config, resume)
@@ -204,6 +206,12 @@ def _warn_of_test(config: Config, training_set: TrainingSet) -> None:
         check_scorable(folder, protocol=config.evaluation.protocol)
     except ValueError as error:
         log.warning("%s; training goes on, and kreid-evaluate will refuse this split", error)
+
+
+def _warn_of_idle_keys(config: Config, training_set: TrainingSet) -> None:
+    """Say which keys change nothing; not of trials, whose values come from a space that was looked at before."""
+    if training_set.held_out is None and (idle := without_effect(config)):
+        log.warning("without effect in this configuration: %s", "; ".join(idle))
 
 
 def _check_length(config: Config, training_set: TrainingSet) -> None:
