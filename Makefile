@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-random test-beam lint docs newest lock bench torture clean
+.PHONY: demo test test-random test-beam lint docs newest lowest lock bench torture clean
 
 # The synthetic set, converted, trained on, evaluated beside an untrained copy and chance, exported and reported.
 demo: $(VENV)/installed
@@ -111,9 +111,24 @@ newest: $(VENV)/bin/python
 	$(INSTALL) --upgrade --no-deps SoccerNet keras-hub regex tokenizers
 	@touch $(VENV)/installed $(VENV)/installed-dev $(VENV)/installed-docs
 
+# The suite on TensorFlow with the oldest versions that pyproject.toml allows of what it names, in an environment of its
+# own. Old packages warn of one another there, so warnings are no errors.
+LOWEST := .venv-lowest
+UV = $(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --requirement pyproject.toml
+lowest: $(LOWEST)/installed
+	$(LOWEST)/bin/python -m pytest -n auto --max-worker-restart 0 --dist loadfile --no-loadscope-reorder -o filterwarnings=default
+
+$(LOWEST)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	$(UV) --extra dev --extra docs
+	$(UV) --no-deps --extra hub --extra soccernet
+	$(LOWEST)/bin/python -m pip install --quiet --no-deps --editable . regex tokenizers
+	@touch $@
+
 lock: $(VENV)/installed-dev $(VENV)/installed-docs
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable; } > constraints.new
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(BEAM) demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(BEAM) $(LOWEST) demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -11,13 +11,8 @@ The commands do the same: docs/how_to/own_footage.md.
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 import kreid
 from kreid.evaluation import evaluate_runs, rank_records
-from kreid.tracks import distances, match, never_matched, pool
-from kreid.tracks.crops import crops_of_files
-from kreid.tracks.folders import tracks_of_paths
 from kreid.training.validation import check_scorable
 from tfrecords_tools import synthetic, writer
 from tfrecords_tools.naming import parse_name
@@ -54,16 +49,10 @@ def draw_crops(folder: Path, actions: int = 24) -> Path:
 
 def match_tracks(run: Path, crops: Path) -> list[str]:
     """Say of every track which one of the other camera is most alike, a line each."""
-    files = sorted(crops.rglob("*.png")) + sorted(crops.rglob("*.jpg"))
-    found = crops_of_files(kreid.load_model(run), files, tracks_of_paths(files))
-    tracks = found.tracks
-    vectors = pool(tracks, found.vectors, "mean", found.areas)
-    apart = distances(vectors)
-    apart[never_matched(tracks)] = np.inf  # of one camera, or seen at the same time
-    pairs = match(tracks, apart, one_to_one=True)
+    found = kreid.match(kreid.load_model(run), crops, one_to_one=True)
     return [
-        f"{tracks.describe(first)} is {tracks.describe(second)}, {distance:.2f} apart"
-        for first, second, distance in zip(pairs.first, pairs.second, pairs.distance, strict=True)
+        f"{pair['camera']}/{pair['track']} is {pair['match_camera']}/{pair['match']}, {pair['distance']:.2f} apart"
+        for pair in found.pairs()
     ]
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kreid.ranking.scores import evaluate as evaluate
     from kreid.runs.folder import load_model as load_model
     from kreid.serving.export import export as export
+    from kreid.tracks.from_crops import match as match
     from kreid.training.run import train as train
     from kreid.tuning.search import tune as tune
     from kreid.tuning.space import read_space as read_space
@@ -51,6 +52,7 @@ _attribute, __dir__, __all__ = lazy_loader.attach(
         "ranking.scores": ["evaluate"],
         "runs.folder": ["load_model"],
         "serving.export": ["export"],
+        "tracks.from_crops": ["match"],
         "training.run": ["train"],
         "tuning.search": ["tune"],
         "tuning.space": ["read_space"],

@@ -106,7 +106,7 @@ def _key(name: str, field: FieldInfo) -> Key:
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)
+    value = field.get_default(call_default_factory=True, validated_data={})
     return "**required**" if value is PydanticUndefined else f"`{_yaml(value)}`"
 
 

@@ -1,20 +1,17 @@
 """What several commands share."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kreid.errors import ConfigError
 from tfrecords_tools.console import tensorflow as console
 from tfrecords_tools.console.command import note, parse_path, parse_place, warn
-
-if TYPE_CHECKING:
-    from kreid.search.crops import Crops
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that kreid-train wrote.", parser=parse_path)]
 ConfigFile = Annotated[
@@ -101,7 +98,7 @@ def run_network(run: Path) -> str | None:
     return network_digest(run) if (run / WEIGHTS).is_file() else None
 
 
-def warn_of_another_network(crops: "Crops", network: str | None, run: Path, name: str) -> None:
+def warn_of_another_network(made: Mapping[str, str | bool], network: str | None, run: Path, name: str) -> None:
     """Say that a file of embeddings is of another network than a run has now; its vectors agree with each other."""
-    if network and crops.made.get("network", network) != network:
+    if network and made.get("network", network) != network:
         warn(f"{name}: embeddings of another network than {run} has now")

@@ -7,10 +7,10 @@ import typer
 
 from kreid.cli.cameras import check_alone, check_records
 from kreid.cli.common import check_run, load_tensorflow, logged
-from kreid.cli.sources import crop_source
 from kreid.cli.switches import Flip, search_settings
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
+from kreid.search.sources import crop_source
 from tfrecords_tools.addresses import is_address
 from tfrecords_tools.console.command import finish, make_app, note, parse_place, run
 from tfrecords_tools.console.runner import (

@@ -9,9 +9,9 @@ import typer
 
 from kreid.cli.cameras import check_alone
 from kreid.cli.common import RunFolder, check_run, load_tensorflow
-from kreid.cli.sources import image_files
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
+from kreid.search.sources import image_files
 from tfrecords_tools.console.command import finish, make_app, parse_path, run
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typer.core import TyperCommand
 from kreid.cli import switches
 from kreid.cli.cameras import check_alone, check_records
 from kreid.cli.common import Metric, RunFolder, check_run, load_tensorflow, run_network, warn_of_another_network
-from kreid.cli.sources import crop_source
 from kreid.errors import ConfigError
 from kreid.files.trial import check_output
+from kreid.search.sources import crop_source
 from tfrecords_tools.console.command import finish, make_app, note, parse_path, parse_place, run, warn
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def search_crops(
     for option, file in (("--query", queries), ("--gallery", crops)):
         _check_made(option, file, {"network": network, "flip": bool(settings.flip)} if embedded else queries.made)
         if not embedded:
-            warn_of_another_network(file, network, run_folder, option)
+            warn_of_another_network(file.made, network, run_folder, option)
     found, left_out = without_themselves(_search(queries, crops, metric, backend, settings), queries, crops, top)
     if left_out:
         note(f"left out of their own results: {left_out:,} of {len(queries):,} queries, as crops of the gallery too")

@@ -1,10 +1,10 @@
-"""What a command's images come from, records or crops, and one answer for each to what is not there."""
+"""The records that a command is given, and one answer for each to what is not there."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kreid.errors import ConfigError
-from tfrecords_tools.addresses import is_address
+from kreid.search.sources import splits_of
 
 if TYPE_CHECKING:
     from kreid.config.sections import Evaluation
@@ -26,7 +26,7 @@ def check_data(data: Path, split: str = "train", option: str = "--data") -> Path
                 f"{option} {data}: the split {own.name} alone, expected {split!r}; give the folder that holds it, "
                 f"{own.parent}"
             )
-        found = _splits(data)
+        found = splits_of(data)
         if not found:
             raise ConfigError(f"{option} {data}: no records in this folder; give the one that kreid-convert wrote")
         names = ", ".join(path.resolve().name for path in found)
@@ -101,59 +101,3 @@ def _rankable(records: Path, settings: "Evaluation") -> "tuple[str, Images]":
     if settings.rerank:
         check_rerankable(images)
     return settings.protocol or images.protocol, images
-
-
-def image_files(paths: list[Path]) -> list[Path]:
-    """The image files among `paths`, those of folders sorted by name; what a folder holds besides is told."""
-    from tfrecords_tools.walk import describe, walk, warn_of_skipped
-
-    files: list[Path] = []
-    for path in paths:
-        if is_address(str(path)):
-            raise ConfigError(
-                f"{path}: no folder of one split's records, which alone are read from an address; kreid-embed --runner "
-                "reads images there"
-            )
-        if path.is_dir():
-            walked = walk(path)
-            if not walked.files:
-                but = f"; {describe(path, walked.skipped)}" if walked.skipped else ", and nothing else"
-                raise ConfigError(f"{path}: no PNG or JPEG file in this folder{but}")
-            warn_of_skipped(path, walked.skipped)
-            files += walked.files
-        elif path.is_file():
-            files.append(path)
-        else:
-            what = "neither a file nor a folder" if path.exists() else "no such file or folder"
-            raise ConfigError(f"{path}: {what}")
-    return files
-
-
-def crop_source(name: str, paths: list[Path], embeddings: bool = True) -> list[Path] | Path:
-    """Return the image files among `paths`, or the one folder of records or file of embeddings that they are.
-
-    Args:
-        name: of the argument, for messages.
-        paths: what the user gave.
-        embeddings: whether a file of embeddings, `.npz` or `.npy`, will do.
-    """
-    from tfrecords_tools.staging import recover
-
-    for path in paths:
-        recover(path)
-    suffixes = (".npz", ".npy") if embeddings else ()
-    stored = [path for path in paths if path.suffix in suffixes or (path / "index.npz").is_file()]
-    if stored and len(paths) > 1:
-        raise ConfigError(f"{name} {stored[0]}: stands alone, without other crops; {len(paths)} were given")
-    if stored and not stored[0].exists():
-        raise ConfigError(f"{name} {stored[0]}: no such file")
-    for splits in filter(None, map(_splits, paths)):
-        folders = ", ".join(map(str, splits))
-        what = "records of several splits; give one of" if len(splits) > 1 else "records of one split; give"
-        raise ConfigError(f"{name} {splits[0].parent}: {what} {folders}")
-    return stored[0] if stored else image_files(paths)
-
-
-def _splits(data: Path) -> list[Path]:
-    """The folders of splits inside what kreid-convert wrote."""
-    return sorted(path.parent for path in data.glob("*/index.npz"))

@@ -1,6 +1,7 @@
 """Bilinear pooling: the outer product of appearance and part maps, pooled, whole or as a tensor sketch."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -89,6 +90,10 @@ class BilinearPooling(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
 @keras.saving.register_keras_serializable(package="kreid")
 class CompactBilinearPooling(BilinearPooling):
     """Tensor sketch of the pooled outer product (paper II.C, "Compact Bilinear Pooling").
@@ -134,8 +139,8 @@ class CompactBilinearPooling(BilinearPooling):
         **kwargs: Any,
     ) -> None:
         super().__init__(pool=pool, signed_sqrt=signed_sqrt, normalize=normalize, **kwargs)
-        if output_dim < 1:
-            raise ValueError(f"output_dim: expected a positive number, received {output_dim}")
+        if not _is_whole(output_dim) or output_dim < 1:
+            raise ValueError(f"output_dim: expected a whole number, 1 or more, received {output_dim!r}")
         self.output_dim = output_dim
         self.seed = seed
 

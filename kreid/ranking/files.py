@@ -103,13 +103,17 @@ def _read_whole(path: str | Path, images: Images) -> Ranking:
 
 
 @overload
-def score(
-    path: str | Path, groundtruth: Images | Embeddings | str | Path, *, protocol: str | None = None
-) -> Metrics: ...
+def score(path: str | Path, groundtruth: Images | Embeddings | str | Path, *, protocol: str | None = None) -> Metrics:
+    """Score by the usual ranks: 1, 5 and 10."""
+
+
 @overload
 def score(
     path: str | Path, groundtruth: Images | Embeddings | str | Path, ranks: Sequence[int], protocol: str | None = None
-) -> MetricsOf: ...
+) -> MetricsOf:
+    """Score by other ranks."""
+
+
 def score(
     path: str | Path,
     groundtruth: Images | Embeddings | str | Path,

@@ -33,9 +33,15 @@ MetricsOf: TypeAlias = dict[str, float | int | list[float]]
 
 
 @overload
-def evaluate(ranking: Ranking | QueryFigures, *, ties: str = "order") -> Metrics: ...
+def evaluate(ranking: Ranking | QueryFigures, *, ties: str = "order") -> Metrics:
+    """Score by the usual ranks: 1, 5 and 10."""
+
+
 @overload
-def evaluate(ranking: Ranking | QueryFigures, ranks: Sequence[int], ties: str = "order") -> MetricsOf: ...
+def evaluate(ranking: Ranking | QueryFigures, ranks: Sequence[int], ties: str = "order") -> MetricsOf:
+    """Score by other ranks."""
+
+
 def evaluate(
     ranking: Ranking | QueryFigures, ranks: Sequence[int] = (1, 5, 10), ties: str = "order"
 ) -> Metrics | MetricsOf:

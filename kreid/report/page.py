@@ -1,6 +1,8 @@
 """What the page shows, as its template `report.html` takes it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,8 @@ from kreid.report.charts import Chart, cmc_curve, count_bars, interval, mean_bar
 from kreid.report.figures import HEADLINE, Headline, Name, Scores
 from kreid.types import PaperRow
 
+_HEAD = 4096  # bytes of a page that say of which records it is
+_RECORDS = re.compile(rb'<meta name="records" content="([0-9a-f]{64})">')
 _SCRIPTS = ("page.js", "search.js", "list.js", "details.js")
 _MEANING: dict[Name, str] = {
     "mAP": "Mean average precision: 100 % when all pictures of the person come before everybody else.",
@@ -35,6 +39,7 @@ class _Card(NamedTuple):
 
 def assemble(
     title: str,
+    records: str,
     ranking: Ranking,
     listed: int,
     labelled: bool,
@@ -48,6 +53,7 @@ def assemble(
 
     Args:
         title: its heading.
+        records: digest of those that it shows, see `Index.digest`.
         ranking: what it is about.
         listed: how many of its queries the list has.
         labelled: whether the labels are known.
@@ -63,6 +69,7 @@ def assemble(
         ("page.css",),
         _SCRIPTS,
         title=title,
+        records=records,
         counts=_counts(ranking),
         notes=_notes(ranking, listed, labelled, scores),
         headline=[_card(one, scores.units) for one in scores.headline] if scores else [],
@@ -72,6 +79,16 @@ def assemble(
         data=data,
         stored=_stored(sheets, maps),
     )
+
+
+def records_of(path: str | Path) -> str | None:
+    """Return the digest of the records that a page shows; None of what is no report, or of an earlier version's."""
+    try:
+        with Path(path).open("rb") as file:
+            found = _RECORDS.search(file.read(_HEAD))
+    except OSError:
+        return None
+    return found[1].decode() if found else None
 
 
 def _charts(scores: Scores, paper: PaperRow) -> list[Chart]:

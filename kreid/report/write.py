@@ -92,6 +92,7 @@ def write_report(
         listed, height = _fit(ranking, order[:limit], index, record, budget * 3 / 4)  # base64 turns 3 bytes into 4
         rows, shown = _rows(ranking, listed)
         fields, sheets = collect(index, record[rows], shown, height, progress)
+        digest = index.digest()
 
     scores = None
     if figures is not None and figures.matched.any():
@@ -100,7 +101,9 @@ def write_report(
     data = page_data(ranking, listed, rows[shown], shown_fields, sheets, figures)
     maps, data["looks"] = looks(ranking, listed, rows[shown], figures, look) if look else ({}, None)
     with atomic_file(path) as file:
-        for part in assemble(title, ranking, len(listed), labelled, scores, paper_row or {}, data, sheets, maps):
+        for part in assemble(
+            title, digest, ranking, len(listed), labelled, scores, paper_row or {}, data, sheets, maps
+        ):
             file.write(part.encode("utf-8"))
     return Path(path)
 

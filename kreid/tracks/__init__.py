@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from kreid.tracks.files import write_matches as write_matches
     from kreid.tracks.matching import Matches as Matches
     from kreid.tracks.matching import assign as assign
     from kreid.tracks.matching import distances as distances
     from kreid.tracks.matching import match as match
     from kreid.tracks.matching import never_matched as never_matched
     from kreid.tracks.pooling import pool as pool
+    from kreid.tracks.results import Pair as Pair
+    from kreid.tracks.results import Results as Results
     from kreid.tracks.tracks import Labels as Labels
     from kreid.tracks.tracks import Tracks as Tracks
     from kreid.tracks.tracks import group as group
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "files": ["write_matches"],
         "matching": ["Matches", "assign", "distances", "match", "never_matched"],
         "pooling": ["pool"],
+        "results": ["Pair", "Results"],
         "tracks": ["Labels", "Tracks", "group"],
     },
 )

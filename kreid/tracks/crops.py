@@ -1,8 +1,8 @@
 """Crops with their tracks: from files in folders, from embeddings of such files, and from records."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,14 @@ class TrackedCrops:
         vectors: called with rows of crops, returns their embeddings.
         areas: called with rows of crops, returns their pixels, 0 where unknown.
         picture: of a crop's row, encoded, or None where there is none.
+        made: of a file of embeddings, see `kreid.search.Crops`.
     """
 
     tracks: Tracks
     vectors: Callable[[np.ndarray], np.ndarray]
     areas: Callable[[np.ndarray], np.ndarray]
     picture: Callable[[int], bytes | None]
+    made: Mapping[str, str | bool] = field(default_factory=dict)
 
 
 def crops_of_files(
@@ -78,7 +80,8 @@ def crops_of_embeddings(crops: Crops, name: str | Path) -> TrackedCrops:
             f"{name}: holds no paths of image files, which tell the tracks; embed the folders of crops by kreid-embed"
         )
     files = [Path(str(path)) for path in crops.paths]
-    return _of_files(files, tracks_of_paths(files), lambda rows: np.asarray(crops.vectors)[rows])
+    found = _of_files(files, tracks_of_paths(files), lambda rows: np.asarray(crops.vectors)[rows])
+    return replace(found, made=crops.made)
 
 
 def tracks_of_records(folder: str | Path) -> Tracks:

@@ -8,12 +8,19 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from kreid.errors import received
 from kreid.ranking.distances import paired, unit
 from kreid.tracks.tracks import Tracks
 
 POOLS = ("mean", "weighted")
 _CROPS = 4096  # crops whose vectors are there at once, or those of one track
 _EPSILON = 1e-6  # between vectors of length one: what float32 leaves of nothing
+
+
+def check_pool(how: str) -> None:
+    """Raise ValueError unless `how` is one of `POOLS`."""
+    if not isinstance(how, str) or how not in POOLS:
+        raise ValueError(f"pool: expected one of {', '.join(POOLS)}, received {received(how)}")
 
 
 def pool(
@@ -39,8 +46,7 @@ def pool(
     Raises:
         ValueError: a track's vectors are not finite, or cancel out; names it. Or `how` is unknown.
     """
-    if how not in POOLS:
-        raise ValueError(f"pool: expected one of {', '.join(POOLS)}, received {how!r}")
+    check_pool(how)
     pooled: list[np.ndarray] = []
     for first, stop in _pieces(tracks.offsets, crops):
         start = tracks.offsets[first]

@@ -12,6 +12,7 @@ import tensorflow as tf
 from kreid import runs
 from kreid.config.dotted import flatten
 from kreid.config.loading import as_config
+from kreid.config.needs import without_effect
 from kreid.config.sections import Config
 from kreid.data.cameras import cameras_of, learned_cameras, numbers_of
 from kreid.data.training_set import TrainingSet
@@ -81,6 +82,7 @@ def train(
     config = _name_cameras(config, training_set)
     valid = _find_valid(config, training_set)
     _warn_of_test(config, training_set)
+    _warn_of_idle_keys(config, training_set)
     _check_length(config, training_set)
     config = resolve(config, training_set)
     _check_out(out, config, resume)
@@ -228,6 +230,12 @@ def _warn_of_test(config: Config, training_set: TrainingSet) -> None:
         _check_split(config, folder, None, None)
     except ValueError as error:
         log.warning("%s; training goes on, and kreid-evaluate will refuse this split", error)
+
+
+def _warn_of_idle_keys(config: Config, training_set: TrainingSet) -> None:
+    """Say which keys change nothing; not of trials, whose values come from a space that was looked at before."""
+    if training_set.held_out is None and (idle := without_effect(config)):
+        log.warning("without effect in this configuration: %s", "; ".join(idle))
 
 
 def _check_length(config: Config, training_set: TrainingSet) -> None:

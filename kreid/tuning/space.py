@@ -12,7 +12,6 @@ import functools
 import itertools
 import json
 import math
-import operator
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from kreid.config.dotted import set_key
 from kreid.config.loading import check, complaints, known_keys, load_tree, place_of, read_yaml
+from kreid.config.needs import NEEDS, is_met
 from kreid.config.sections import Config
 from kreid.config.values import Integer, Number, Positive, Section
 from kreid.errors import ConfigError, check_path
-from kreid.losses.table import weight_keys_by_key
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -46,20 +45,6 @@ IDLE = (
     "train.histograms",
     "train.worker_minutes",
 )
-# Key -> the keys of which one has to be set (to this value) for any score to depend on it.
-_NEEDS = {
-    "data.erase_area": ("data.erase",),
-    "data.erase_aspect": ("data.erase",),
-    "loss.head_weight": ("model.heads.layers",),
-    "model.appearance.reduce_kernel": ("model.appearance.reduce_dim",),
-    "model.bilinear.output_dim": ("model.bilinear.mode=compact",),
-    "model.bilinear.seed": ("model.bilinear.mode=compact",),
-    "model.heads.dim": ("model.heads.layers",),
-    "model.heads.hidden": ("model.heads.layers",),
-    "train.decay": ("train.schedule=step",),
-    "train.decay_epochs": ("train.schedule=step",),
-    **{f"loss.{key}": tuple(f"loss.{weight}" for weight in found) for key, found in weight_keys_by_key().items()},
-}
 _DRAWS = 200  # combinations looked at for one that is a valid configuration
 _SUCH_AS = "`loss.margin: {low: 0.1, high: 0.5}`"
 
@@ -350,14 +335,12 @@ def _check_used(space: Space, where: str) -> None:
     config = space.base()
     searched = {name for key, entry in space.entries.items() for one in entry.samples() for name in _names(key, one)}
 
-    def is_met(need: str) -> bool:
-        name, _, wanted = need.partition("=")
-        value = operator.attrgetter(name)(config)
-        return name in searched or (value == wanted if wanted else bool(value))
+    def is_open(need: str) -> bool:
+        return need.partition("=")[0] in searched or is_met(config, need)
 
     for key in space.entries:
-        needs = _NEEDS.get(key, ())
-        if needs and not any(map(is_met, needs)):
+        needs = NEEDS.get(key, ())
+        if needs and not any(map(is_open, needs)):
             raise ConfigError(
                 f"{where}: {key}: no trial's score depends on it without {' or '.join(needs)}; set that in the "
                 "configuration or try values of it too"

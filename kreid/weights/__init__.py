@@ -1,7 +1,7 @@
 """Weights that people have, as named arrays, and into Keras models: without PyTorch, Caffe or running pickled code.
 
-Imports NumPy, h5py, `kreid.files` and what reads arrays in `tfrecords_tools`; no TensorFlow, and Keras for types
-alone.
+Imports NumPy, h5py, `kreid.errors`, `kreid.files` and what reads arrays in `tfrecords_tools`; no TensorFlow, and Keras
+for types alone.
 
     tensors = kreid.weights.read("pose_iter_584000.caffemodel")   # {"conv1_1.weight": array, ...}
     report = kreid.weights.assign(backbone, tensors)              # loaded, missing, unused, misshapen

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kreid.errors import check_path
 from kreid.weights.archives import Archive
 from kreid.weights.array_files import read_safetensors
 from kreid.weights.caffe import read_caffemodel
@@ -82,7 +83,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         >>> read("pose_iter_584000.caffemodel")["conv1_1.weight"].shape
         (64, 3, 3, 3)
     """
-    path = Path(path)
+    path = _checked(path)
     return READERS[_format(path)](path)
 
 
@@ -98,7 +99,7 @@ def describe(path: str | os.PathLike) -> Summary:
     Raises:
         ValueError: as `read`.
     """
-    path = Path(path)
+    path = _checked(path)
     tensors = read(path)
     rows = tuple((name, tuple(array.shape), str(array.dtype)) for name, array in tensors.items())
     return Summary(path, _format(path), identify(path), rows, sum(array.size for array in tensors.values()))
@@ -114,8 +115,13 @@ def identify(path: str | os.PathLike) -> str | None:
         >>> identify("body25.caffemodel")
         'OpenPose BODY_25, pose_iter_584000.caffemodel (non-commercial use only)'
     """
-    with Path(path).open("rb") as file:
+    with _checked(path).open("rb") as file:
         return KNOWN.get(hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest())
+
+
+def _checked(path: str | os.PathLike) -> Path:
+    check_path("path", path, "a file of weights")
+    return Path(path)
 
 
 def _format(path: Path) -> str:

@@ -10,7 +10,8 @@ import pytest
 from tiny_tree import LISTS, write_tree
 
 from kreid.cli import score as commands
-from kreid.cli.sources import check_data, crop_source
+from kreid.cli.sources import check_data
+from kreid.search.sources import crop_source
 from tfrecords_tools.errors import ConfigError
 from tfrecords_tools.index import read_index, read_info, split_folder
 from tfrecords_tools.staging import find_leftovers, is_unfinished

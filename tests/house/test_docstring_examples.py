@@ -42,6 +42,9 @@ def place(tmp_path_factory, records, tiny_one):
     images = sorted((records.parent / "tree").rglob("*.png"))
     for name, image in zip(("left", "right"), images, strict=False):
         shutil.copy(image, folder / "crops" / f"{name}.png")
+    for track, image in zip(("left/7/1", "left/7/2", "right/b/1", "right/b/2"), images, strict=False):
+        (folder / "footage" / track).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, folder / "footage" / f"{track}.png")
     make_run(folder / "saved_models" / "demo", tiny_one)
     return folder
 

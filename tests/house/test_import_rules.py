@@ -49,7 +49,7 @@ ARROWS = {
     "kreid.files": (),
     "kreid.pages": (),
     "kreid.types": (),
-    "kreid.weights": ("files",),
+    "kreid.weights": ("errors", "files"),
     "kreid.layers": ("types",),
     "kreid.losses": ("errors", "layers", "types"),
     "kreid.ranking": ("errors", "files"),
@@ -79,7 +79,7 @@ ARROWS = {
         "types",
     ),
     "kreid.report": ("data", "errors", "files", "look", "pages", "pictures", "ranking", "types"),
-    "kreid.tuning": ("config", "data", "errors", "files", "losses", "runs", "training"),
+    "kreid.tuning": ("config", "data", "errors", "files", "runs", "training"),
 }
 # What a command imports before it has checked its arguments must not load these.
 EARLY = ("kreid.config.loading", "kreid.runs.folder", "kreid.training.workers", "tfrecords_tools.console.command")

@@ -93,7 +93,10 @@ def test_tracks_are_matched_as_the_command_does(place, records, capsys):
         (place / "crops" / track).mkdir(parents=True)
         shutil.copy(image, place / "crops" / track / "1.png")
     said = run("how_to/search_and_match.md", place)
-    assert len(said["pairs"]) == len(capsys.readouterr().out.splitlines()) > 0
+    found = said["found"]
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{found!r}\n")
+    assert printed.count(" apart\n") == len(found.pairs()) > 0
     written = place / "matches"
     assert (written / "matches.html").is_file()
     line = ["kreid-match", "run", "crops", "--one-to-one", "--most", "0.9", "--pool", "weighted", "--out", "commanded"]

@@ -20,6 +20,7 @@ from tiny_runs import invoke, script
 
 from kreid.config.loading import load_config
 from kreid.models import resnet
+from tfrecords_tools.index import read_index
 
 BIN = Path(sys.executable).parent
 TUNE = ("{yaml}", "--data", "{records}", "--space", "{space}")
@@ -101,6 +102,17 @@ def test_rank_writes_every_gallery_of_the_challenge_once(run, records, capsys):
 def test_rank_without_looks(run, records, capsys):
     assert invoke(capsys, app_of("rank"), run, "--data", records, "--split", "valid", "--no-look")[0] == 0
     assert 'id="look-' not in (run / "report_valid.html").read_text(encoding="utf-8")
+
+
+def test_a_page_of_other_records_is_said_to_be_replaced(run, records, capsys):
+    line, page = [run, "--data", records, "--split", "valid", "--no-look"], run / "report_valid.html"
+    own = read_index(records / "valid").digest()
+    invoke(capsys, app_of("rank"), *line)
+    assert page.read_text(encoding="utf-8").count(own) == 1
+    assert invoke(capsys, app_of("rank"), *line)[2] == ""
+    page.write_text(page.read_text(encoding="utf-8").replace(own, 64 * "0"), encoding="utf-8")
+    note = f"{page}: the page that stood there was of other records, and is replaced\n"
+    assert invoke(capsys, app_of("rank"), *line)[2] == note
 
 
 def test_embed_takes_files_folders_and_records(run, records, tmp_path, capsys):

@@ -270,6 +270,9 @@ def test_errors_name_the_argument():
         BilinearPooling(pool="max")
     with pytest.raises(ValueError, match="output_dim: .*0"):
         CompactBilinearPooling(output_dim=0)
+    for wrong in ("512", 1.5, True, None):
+        with pytest.raises(ValueError, match=f"output_dim: expected a whole number, 1 or more, received {wrong!r}"):
+            CompactBilinearPooling(output_dim=wrong)
     with pytest.raises(ValueError, match="channel_order: .*'gbr'"):
         ImagePreprocessing(channel_order="gbr")
     with pytest.raises(ValueError, match="std: expected positive"):

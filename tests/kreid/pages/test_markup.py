@@ -29,7 +29,7 @@ def template(monkeypatch):
 
 
 def page(**values):
-    known = {"title": "", "counts": "", "notes": [], "headline": [], "data": {}, "stored": []}
+    known = {"title": "", "records": "", "counts": "", "notes": [], "headline": [], "data": {}, "stored": []}
     return fill_page("report.html", ("page.css",), ("page.js",), **{**known, **values})
 
 
@@ -96,7 +96,7 @@ def test_json_cannot_end_its_script():
 @pytest.mark.parametrize(
     "template, scripts, known",
     [
-        ("report.html", ("page.js", "list.js"), {"headline": [], "data": {}, "stored": []}),
+        ("report.html", ("page.js", "list.js"), {"records": "", "headline": [], "data": {}, "stored": []}),
         ("search.html", (), {"cards": []}),
     ],
 )

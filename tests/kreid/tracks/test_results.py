@@ -94,11 +94,30 @@ def test_without_labels_there_is_nothing_to_score():
     assert score(one.tracks, VECTORS, one.matches, "euclidean") is None
 
 
+# === What a reader sees ===
+
+
+def test_pairs_are_dicts_of_plain_values():
+    pairs = results(person=[1, 2, 1, 1, 3, 2]).pairs()
+    assert json.loads(json.dumps(pairs)) == pairs
+    assert [pair["track"] + pair["match"] for pair in pairs] == ["ad", "be", "cd", "da", "eb", "fb"]
+    assert (pairs[3]["camera"], pairs[3]["match_camera"], pairs[3]["place"]) == ("cam1", "cam0", 1)
+    assert pairs[3]["margin"] == pytest.approx(chord(3) - chord(2))
+    assert [pair["mutual"] for pair in pairs] == [True, True, False, True, True, False]
+
+
+def test_it_is_shown_as_what_there_is_to_say_of_it():
+    shown = [line.rsplit(maxsplit=1) for line in repr(results(person=[1, 2, 1, 1, 3, 2])).splitlines()]
+    assert shown[:3] == [["tracks", "6"], ["crops", "12"], ["cameras", "2"]]
+    assert shown[-3:] == [["right, of 6 with labels", "4"], ["mAP", "84.0"], ["rank-1", "80.0"]]
+    assert "mAP" not in repr(results())
+
+
 # === Files ===
 
 
 def test_the_table(tmp_path):
-    write_matches(results(), None, tmp_path)
+    write_matches(results(), tmp_path)
     with (tmp_path / "matches.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["track"] + row["match"] for row in rows] == ["ad", "be", "cd", "da", "eb", "fb"]
@@ -114,16 +133,14 @@ def test_a_margin_that_nothing_has_is_empty(tmp_path):
     tracks = seen((0, 0, 1), (1, 0, 1))
     distance = np.array([[inf, 1.0], [1.0, inf]])
     write_matches(
-        Results("x", tracks, np.eye(2), distance, match(tracks, distance), "euclidean", lambda row: None),
-        None,
-        tmp_path,
+        Results("x", tracks, np.eye(2), distance, match(tracks, distance), "euclidean", lambda row: None), tmp_path
     )
     assert (tmp_path / "matches.csv").read_text().splitlines()[1] == "a,cam0,b,cam1,1,1.0,,true,0"
 
 
 def test_the_matrix(tmp_path):
     one = results(person=[1, 2, 1, 1, 3, 2])
-    write_matches(one, None, tmp_path)
+    write_matches(one, tmp_path)
     arrays = read_arrays(tmp_path / "distances.npz")
     np.testing.assert_allclose(arrays["distance"], one.distance, rtol=1e-6)
     assert np.isinf(arrays["distance"][:3, :3]).all()
@@ -136,16 +153,17 @@ def test_the_matrix(tmp_path):
 
 
 def test_figures_of_an_earlier_run_do_not_stay(tmp_path):
-    write_matches(results(), {"mAP": 0.5}, tmp_path)
-    assert json.loads((tmp_path / "metrics.json").read_text()) == {"mAP": 0.5}
-    write_matches(results(), None, tmp_path)
+    scored = results(person=[1, 2, 1, 1, 3, 2])
+    write_matches(scored, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == scored.metrics
+    write_matches(results(), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"matches.csv", "matches.html", "distances.npz"}
 
 
 def test_names_out_to_do_harm_stay_text(tmp_path):
     one = results()
     one.tracks.names[0] = HOSTILE
-    write_matches(one, None, tmp_path)
+    write_matches(one, tmp_path)
     with (tmp_path / "matches.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         assert next(csv.DictReader(file))["track"] == HOSTILE
     page = (tmp_path / "matches.html").read_text(encoding="utf-8")

@@ -138,10 +138,12 @@ def test_a_valid_split_without_labels_is_noticed_before_the_first_step(records, 
 
 
 def test_a_run_must_be_long_enough_for_an_update(records, tiny_one, tmp_path, caplog):
-    config = changed(tiny_one, train={"epochs": 2, "steps_per_epoch": 99, "accumulate": 99})
+    rules = {"train": {"epochs": 2, "steps_per_epoch": 99, "accumulate": 99}, "loss": {"label_smoothing": 0.1}}
+    config = changed(tiny_one, **rules)
     with pytest.raises(ConfigError, match=r"train.accumulate: expected at most the \d+ steps of the run, received 99"):
         train(config, records, tmp_path / "run", quiet=True)
     assert re.search(r"train.steps_per_epoch is 99, but an epoch has \d+ batches", caplog.text)
+    assert "without effect in this configuration: loss.label_smoothing without loss.identity_weight" in caplog.text
 
 
 def test_the_loss_falls(records, tiny_one, tmp_path):

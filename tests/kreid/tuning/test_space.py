@@ -6,6 +6,7 @@ import pytest
 from paths import ROOT
 
 from kreid.config.loading import check
+from kreid.config.needs import NEEDS
 from kreid.runs import folder
 from kreid.tuning import space as tuning_space
 from kreid.tuning.space import read_space
@@ -136,8 +137,8 @@ def test_mistakes_name_the_key(tmp_path, text, message):
 
 def test_the_keys_that_are_spoken_of_exist():
     config = check({"model": {"embedder": "two_stream"}})
-    needs = [need.partition("=")[0] for several in tuning_space._NEEDS.values() for need in several]
-    for key in [*tuning_space.FIXED, *tuning_space.IDLE, *tuning_space._NEEDS, *needs]:
+    needs = [need.partition("=")[0] for several in NEEDS.values() for need in several]
+    for key in [*tuning_space.FIXED, *tuning_space.IDLE, *NEEDS, *needs]:
         operator.attrgetter(key)(config)
 
 

@@ -12,7 +12,8 @@ from tiny_runs import script
 
 from kreid import models
 from kreid.cli.weights import app
-from kreid.weights import read
+from kreid.errors import ConfigError
+from kreid.weights import describe, identify, read
 from tfrecords_tools.console.command import run
 
 GOOD = GOLDEN / "openpose_body25_div16_v2.caffemodel"
@@ -24,6 +25,12 @@ BUILD = functools.cache(models.build_backbone)
 def built_once(monkeypatch):
     """One network for all tests: what none of them may change, but for the last, whose file fits."""
     monkeypatch.setattr(models, "build_backbone", BUILD)
+
+
+@pytest.mark.parametrize("function", [read, describe, identify])
+def test_what_is_no_path_is_named(function):
+    with pytest.raises(ConfigError, match="path: expected the path of a file of weights, received None"):
+        function(None)
 
 
 class Exploit:
