@@ -96,7 +96,7 @@ def embed(
     source = crop_source("IMAGES", images, embeddings=False)
     if isinstance(source, Path):
         check_records([run_folder], source)
-    else:
+    elif server is None:  # an exported network never asks for cameras
         check_alone(run_folder, "IMAGES")
     options = {"batch_size": batch, "at_once": requests, "timeout": timeout, "patience": patience}
     asked = {name: value for name, value in options.items() if value is not None}
