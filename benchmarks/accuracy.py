@@ -39,6 +39,7 @@ PEER = (
     "loss.label_smoothing=0.1",
 )
 ALL = "loss.mining=all"
+STRONG = (*RATE, ALL, "train.learning_rate=3e-3", "loss.info_nce_weight=1.0", "loss.temperature=0.05")
 
 # name: (configuration, overrides)
 RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -47,7 +48,9 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "osnet_persons": ("osnet", (*RATE, ALL, "data.sampler=persons")),
     "osnet_erase": ("osnet", (*RATE, ALL, "data.erase=0.5", "data.crop_padding=8")),
     "peer": ("osnet", PEER),
-    "two_stream": ("demo", (*RATE, ALL)),
+    "two_stream": ("demo", (*RATE, ALL, "loss.info_nce_weight=0")),
+    "osnet_strong": ("osnet_strong", STRONG),
+    "two_stream_strong": ("demo", STRONG),
 }
 
 

@@ -58,7 +58,7 @@ CONFIGURED = set().union(*map(backbones_of, CONFIGS))
 # What these are made of, the other configurations and tests of parity take to the other backend, where a new one goes
 # unless it stands here.
 REPEATED = ("demo", "resnet50", "resnet50mid", "two_stream_released", "two_stream_clip", "inception_v4", "osnet")
-REPEATED += ("clip_vit_l14", "dinov2_vit_b14", "transreid_vit_b16")
+REPEATED += ("clip_vit_l14", "dinov2_vit_b14", "transreid_vit_b16", "osnet_strong", "two_stream_strong")
 # JAX takes 15 s to compile a training step of one of these. This one has both streams and the fusion; what the others
 # are made of are Keras's own layers and heads, which train there in test_objective and test_osnet.
 TRAINED_ON_JAX = ("two_stream",)
