@@ -14,6 +14,18 @@ TRUNK_NAMES = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "3_4", "4_1", "4
 SLOPES = TRUNK_NAMES.index("4_2")  # from here on, PReLU instead of ReLU
 
 
+class Normalization(nn.Module):
+    """What torchvision's networks take of RGB 0-255."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([123.675, 116.28, 103.53])[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor([58.395, 57.12, 57.375])[:, None, None], persistent=False)
+
+    def forward(self, images):
+        return (images - self.mean) / self.std
+
+
 class Bottleneck(nn.Module):
     """1x1, 3x3 (with the stride), 1x1 convolutions beside a shortcut."""
 
@@ -40,8 +52,7 @@ class ResNet50(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("mean", torch.tensor([123.675, 116.28, 103.53])[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor([58.395, 57.12, 57.375])[:, None, None], persistent=False)
+        self.normalization = Normalization()
         self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False), nn.BatchNorm2d(64)
         channels = 64
         for number, (filters, blocks, stride) in enumerate(STAGES, start=1):
@@ -52,7 +63,7 @@ class ResNet50(nn.Module):
             channels = 4 * filters
 
     def forward(self, images):
-        x = functional.relu(self.bn1(self.conv1((images - self.mean) / self.std)))
+        x = functional.relu(self.bn1(self.conv1(self.normalization(images))))
         x = functional.max_pool2d(x, 3, 2, padding=1)
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
