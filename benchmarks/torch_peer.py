@@ -1,4 +1,4 @@
-"""ResNet50 and the paper's two-stream network in PyTorch, eager, as benchmarks/models.py trains them beside kreid's.
+"""ResNet50 and the paper's two-stream network in PyTorch, which torch_steps.py and gpu.py run beside kreid's.
 
 Written from `torch.nn` blocks under the names of torchvision's and OpenPose's files, so that kreid's networks take
 these weights and the outputs can be compared. The sketch is the Fourier form with real transforms.
