@@ -197,13 +197,15 @@ def print_table(found, networks, sides, mode, batch, asked):
 
 def print_ratios(columns, networks, device):
     """Print every ratio, and whether what is wanted is reached."""
+    ratios = {network: [ratio_of(found, network) for found in columns.values()] for network in networks}
+    there = [value for values in ratios.values() for value in values if value]
+    if not there:
+        return
     print("\nImages a second over PyTorch's:\n")
     print(f"| | {' | '.join(f'{mode}, {batch}' for mode, batch in columns)} |\n" + "|---" * (1 + len(columns)) + "|")
-    ratios = {network: [ratio_of(found, network) for found in columns.values()] for network in networks}
     for network, values in ratios.items():
         print(f"| `{network}` | {' | '.join(f'{value:.2f}' if value else '' for value in values)} |")
-    there = [value for values in ratios.values() for value in values if value]
-    if there and device != "cpu":
+    if device != "cpu":
         print(f"\nleast of {len(there)}, wanted {WANTED_RATIO:g} at each: {min(there):.2f}")
 
 
