@@ -1,4 +1,4 @@
-"""OSNet x1.0 in PyTorch, which benchmarks/inference.py runs beside kreid's exports.
+"""OSNet x1.0 in PyTorch, which benchmarks/inference.py and gpu.py run beside kreid's exports and network.
 
 Written from `torch.nn` blocks after Zhou et al., arXiv 1905.00953, under the names of torchreid's files, so that
 kreid's network takes these weights and the embeddings can be compared.

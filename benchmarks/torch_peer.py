@@ -1,4 +1,4 @@
-"""ResNet50 and the paper's two-stream network in PyTorch, eager, as benchmarks/models.py trains them beside kreid's.
+"""ResNet50 and the paper's two-stream network in PyTorch, which torch_steps.py and gpu.py run beside kreid's.
 
 Written from `torch.nn` blocks under the names of torchvision's and OpenPose's files, so that kreid's networks take
 these weights and the outputs can be compared. The sketch is the Fourier form with real transforms.
@@ -12,6 +12,18 @@ STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 1))  # filters, blocks,
 TRUNK = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 256, 128)
 TRUNK_NAMES = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "3_4", "4_1", "4_2", "4_3_CPM", "4_4_CPM")
 SLOPES = TRUNK_NAMES.index("4_2")  # from here on, PReLU instead of ReLU
+
+
+class Normalization(nn.Module):
+    """What torchvision's networks take of RGB 0-255."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([123.675, 116.28, 103.53])[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor([58.395, 57.12, 57.375])[:, None, None], persistent=False)
+
+    def forward(self, images):
+        return (images - self.mean) / self.std
 
 
 class Bottleneck(nn.Module):
@@ -40,8 +52,7 @@ class ResNet50(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("mean", torch.tensor([123.675, 116.28, 103.53])[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor([58.395, 57.12, 57.375])[:, None, None], persistent=False)
+        self.normalization = Normalization()
         self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False), nn.BatchNorm2d(64)
         channels = 64
         for number, (filters, blocks, stride) in enumerate(STAGES, start=1):
@@ -52,7 +63,7 @@ class ResNet50(nn.Module):
             channels = 4 * filters
 
     def forward(self, images):
-        x = functional.relu(self.bn1(self.conv1((images - self.mean) / self.std)))
+        x = functional.relu(self.bn1(self.conv1(self.normalization(images))))
         x = functional.max_pool2d(x, 3, 2, padding=1)
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
