@@ -76,10 +76,13 @@ class Crops:
         batches = [crop[None].astype(np.float32) for crop in self.own[:alone]]
         batches += np.split(self.resized[alone:], [1, 8])
         found = np.concatenate([run(batch) for batch in batches])
-        if found.shape != self.embeddings.shape or not np.isfinite(found).all():
+        if found.shape != self.embeddings.shape:
+            expected = f"expected {self.embeddings.shape}; nothing is kept of it"
+            raise ValueError(f"what was written gives embeddings {found.shape}, {expected}")
+        if bad := int((~np.isfinite(found).all(axis=1)).sum()):
             raise ValueError(
-                f"what was written gives embeddings {found.shape}, expected finite ones {self.embeddings.shape}; "
-                "nothing is kept of it"
+                f"what was written gives embeddings that are not finite, of {bad} of {len(found)} crops; nothing is "
+                "kept of it. float16 knows no number beyond 65,504: write this network in float32"
             )
         return float(cosine_distance(found, self.embeddings).max())
 
