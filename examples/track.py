@@ -103,6 +103,10 @@ def load_embedder(path: Path) -> Embed:
         import kreid
 
         model = kreid.load_model(path)
+        if isinstance(model.input, dict):
+            raise SystemExit(
+                f"{path}: asks for the camera of each image, which a tracker does not tell; give a run without"
+            )
         height, width = model.input_shape[1:3]
 
         def run(images: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ _INSTEAD = {
     "Model": "give kreid.load_model(run), or kreid.build_model(config.model)",
     "QueryFigures": "give kreid.ranking.figures_of(embeddings)",
     "Ranking": "give kreid.rank(embeddings)",
+    "Results": "give what kreid.match returned",
     "Seen": "give what `see` returned",
     "Space": "give kreid.read_space(path, config)",
 }

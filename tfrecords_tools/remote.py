@@ -95,8 +95,9 @@ class RemotePath(PosixPath):
         Raises:
             OSError: naming the address, where it cannot be reached, or the copy cannot be written.
         """
-        told = self.stat()
-        version = (told.st_size, int(told.st_mtime))
+        with _in_words(self) as gfile:
+            told = gfile.stat(str(self))
+        version = (told.length, told.mtime_nsec)
         with _COPYING:
             kept = _COPIES.get(str(self))
             if kept is None or kept[0] != version:
@@ -122,12 +123,22 @@ class RemotePath(PosixPath):
 def path_of(path: str | os.PathLike) -> Path:
     """Return a path, or what stands for an address.
 
+    Raises:
+        ConfigError: an address names no bucket or host.
+
     Example:
         >>> path_of("gs://bucket/records"), path_of("records")
         (RemotePath('gs://bucket/records'), PosixPath('records'))
     """
     text = os.fspath(path)
-    return RemotePath(text) if is_address(text) else Path(text)
+    if not is_address(text):
+        return Path(text)
+    scheme, _, rest = text.partition("//")
+    if scheme == "file:":
+        raise ConfigError(f"{text}: files of this machine are given by their path; leave {scheme}// out")
+    if rest.startswith("/"):  # of which a path would make two, and the first folder the host
+        raise ConfigError(f"{text}: expected a bucket or a host after {scheme}//, such as {scheme}//host{rest}")
+    return RemotePath(text)
 
 
 def open_descriptor(path: Path) -> int:

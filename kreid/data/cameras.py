@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kreid.errors import ConfigError
+from kreid.errors import ConfigError, received
 from tfrecords_tools.index import Index, read_index
 
 _SHOWN = 8  # names in a message
@@ -55,6 +55,28 @@ def numbers_among(cameras: Sequence[str] | np.ndarray, names: Sequence[str], whe
                 f"network's {len(names)} ({_listed(names)}); leave them out, or train with it"
             )
     return np.array([numbers[name] for name in own.tolist()], np.int32)[place]
+
+
+def numbers_given(cameras: Sequence[str] | np.ndarray, names: Sequence[str], count: int) -> np.ndarray:
+    """Return `(M,)` int32, a network's numbers for an argument `cameras`, which names that of each image.
+
+    Args:
+        cameras: what was given.
+        names: the network's.
+        count: M, how many images there are.
+
+    Raises:
+        ConfigError: it is no list of so many names.
+        ValueError: as `numbers_among`.
+    """
+    listed = isinstance(cameras, Sequence | np.ndarray) and not isinstance(cameras, str)
+    if not listed or len(cameras) != count:
+        what = f"{len(cameras)} in {received(cameras)}" if listed else received(cameras)
+        raise ConfigError(f"cameras: expected {count} names, one an image, received {what}")
+    for name in cameras:
+        if not isinstance(name, str):
+            raise ConfigError(f"cameras: expected names, such as {names[0]!r}, received {received(name)} among them")
+    return numbers_among(cameras, names, "cameras")
 
 
 def numbers_of(index: Index, names: Sequence[str], rows: np.ndarray | None = None) -> np.ndarray:

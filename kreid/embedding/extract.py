@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kreid.config.sections import PLAIN, Evaluation
-from kreid.data.cameras import numbers_among, numbers_of
+from kreid.data.cameras import numbers_given, numbers_of
 from kreid.data.images import check_images, encoded_batches, file_batches
 from kreid.data.records import damage_named, read_labels, record_batches
 from kreid.embedding.views import Picture, cut, pictures
@@ -247,9 +247,7 @@ def _camera_numbers(model: keras.Model, cameras: Sequence[str] | None, count: in
     if cameras is None:
         check_images_alone(model, "cameras")
         return None
-    if isinstance(cameras, str) or len(cameras) != count:
-        raise ConfigError(f"cameras: expected {count} names, one an image, received {received(cameras)}")
-    return numbers_among(cameras, names, "cameras")
+    return numbers_given(cameras, names, count)
 
 
 def _check_settings(batch_size: int, progress: Progress | None, settings: Sequence[Evaluation]) -> None:

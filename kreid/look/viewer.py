@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import keras
 import numpy as np
 
-from kreid.data.cameras import numbers_among
+from kreid.data.cameras import numbers_given
 from kreid.errors import ConfigError, check_kind, received
 from kreid.look.pairs import PARTS, Pair, explain, tails
 from kreid.models.embedders import check_section
@@ -153,7 +153,7 @@ class Viewer:
             return pixels
         if cameras is None:
             check_images_alone(self._network, "cameras")
-        return {IMAGE: pixels, CAMERA: numbers_among(cameras or (), self.cameras, "cameras")}
+        return {IMAGE: pixels, CAMERA: numbers_given(() if cameras is None else cameras, self.cameras, len(pixels))}
 
     def compare(self, first: Seen, second: Seen) -> Pair:
         """Share the similarity of two images out among their places and parts, see `kreid.look.pairs.explain`."""

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kreid.errors import check_kind, check_path
 from kreid.files.atomic import atomic_file, write_json
 from kreid.tracks.page import matches_page
 from kreid.tracks.results import Pair, Results
+from tfrecords_tools.addresses import local_path
 from tfrecords_tools.arrays import write_arrays
 
 FILES = MATCHES, DISTANCES, PAGE, METRICS = "matches.csv", "distances.npz", "matches.html", "metrics.json"
@@ -23,8 +25,13 @@ def write_matches(results: Results, folder: str | Path) -> None:
             is no other track. `distances.npz` has `distance` (T, T) float32, infinite where two tracks are never
             matched, and of every track `vector`, `track`, `camera`, `action`, `person`, `first`, `last` (frames) and
             `crops`, how many.
+
+    Raises:
+        ConfigError: they are no results, or the folder is none of this machine.
     """
-    folder = Path(folder)
+    check_kind("results", results, Results)
+    check_path("folder", folder, "the folder to write into")
+    folder = local_path(folder)
     with atomic_file(folder / MATCHES) as file:
         file.write(_table(results).encode("utf-8", "surrogateescape"))  # a name that is not UTF-8 keeps its bytes
     with atomic_file(folder / DISTANCES) as file:

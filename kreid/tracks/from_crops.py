@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kreid.errors import ConfigError, check_path, received
+from kreid.errors import ConfigError, check_function, check_path, received
 from kreid.search.crops import crops_of_embeddings
 from kreid.search.sources import crop_source
 from kreid.tracks import crops as tracked_crops
@@ -22,6 +22,7 @@ from kreid.tracks.results import Results
 from kreid.tracks.rules import Rules
 from kreid.tracks.tracks import Tracks
 from kreid.types import Progress
+from tfrecords_tools.addresses import local_path
 from tfrecords_tools.remote import path_of
 
 if TYPE_CHECKING:
@@ -87,12 +88,18 @@ def match(
     """
     rules = Rules(pool, metric, one_to_one, within_camera, across_actions, most, top)
     paths = [crops] if isinstance(crops, str | PathLike) else crops
-    if not isinstance(paths, Sequence | np.ndarray):
+    if isinstance(paths, bytes) or not isinstance(paths, Sequence | np.ndarray):
         raise ConfigError(f"crops: expected a folder, or a list of folders and images, received {received(crops)}")
+    if not len(paths):
+        raise ConfigError("crops: expected a folder, or a list of folders and images, received none")
     for number, path in enumerate(paths):
         check_path(f"crops: number {number}", path, "a folder or an image")
     if identities is not None:
         check_path("identities", identities, "a CSV file with the columns camera, track, person")
+    if not isinstance(title, str):
+        raise ConfigError(f"title: expected a text, received {received(title)}")
+    if progress is not None:
+        check_function("progress", progress, "the images done and their total")
     source = crop_source("crops", [path_of(path) for path in paths])
     return matched(tracked(source, rules, lambda _: model, identities, progress), rules, title)
 
@@ -158,7 +165,7 @@ def _of_records(
     identities: str | Path | None,
     progress: Progress | None,
 ) -> tracked_crops.TrackedCrops:
-    if identities:
+    if identities is not None:
         raise ConfigError(
             f"{identities}: tells who is who among folders of crops; records know it, from kreid-convert --identities; "
             "leave it out"
@@ -171,4 +178,4 @@ def _of_records(
 
 
 def _identified(tracks: Tracks, identities: str | Path | None) -> Tracks:
-    return identify(tracks, Path(identities)) if identities else tracks
+    return tracks if identities is None else identify(tracks, local_path(identities))

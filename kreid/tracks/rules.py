@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from math import isnan
 
-from kreid.errors import ConfigError, check_number
+import numpy as np
+
+from kreid.errors import ConfigError, check_number, received
 from kreid.ranking.distances import check_metric
 from kreid.tracks.pooling import check_pool
 from kreid.tracks.tracks import Tracks
@@ -32,6 +34,9 @@ class Rules:
     def __post_init__(self) -> None:
         check_pool(self.pool)
         check_metric(self.metric)
+        for name in ("one_to_one", "within_camera", "across_actions"):
+            if not isinstance(value := getattr(self, name), bool | np.bool_):
+                raise ConfigError(f"{name}: expected True or False, received {received(value)}")
         if self.most is not None:
             check_number("most", self.most, whole=False)
         if self.most is not None and (isnan(self.most) or self.most < 0):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kreid.config.sections import Config, Data
+from kreid.data.cameras import learned_cameras, numbers_of
 from kreid.data.sampling import Sampler, held_out_by
 from kreid.errors import ConfigError
 from tfrecords_tools.index import Index
@@ -86,6 +87,26 @@ def check_batches(index: Index, held_out: Sequence[np.ndarray], config: Data) ->
         try:
             Sampler(index.person[rest], index.action[rest], config.persons, config.views, config.sampler)
         except ConfigError as error:
+            raise ConfigError(f"training without fold {number} of {len(held_out)}: {error}") from None
+
+
+def check_cameras(index: Index, held_out: Sequence[np.ndarray], config: Config) -> None:
+    """Complain where a network that learns cameras would miss one in a fold.
+
+    Raises:
+        ConfigError: what `kreid.data.cameras` says of the first such fold.
+    """
+    stream = config.model.appearance
+    if not stream.cameras:
+        return
+    rows = index.fraction_rows(config.data.fraction)
+    units, _ = _units(index, rows)
+    for number, chosen in enumerate(held_out, start=1):
+        mine = np.isin(units, chosen)
+        try:
+            names = learned_cameras(index, rows[~mine], stream.cameras, stream.camera_names)
+            numbers_of(index, names, rows[mine])
+        except ValueError as error:
             raise ConfigError(f"training without fold {number} of {len(held_out)}: {error}") from None
 
 

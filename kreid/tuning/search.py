@@ -16,7 +16,7 @@ from kreid.config.sections import Config
 from kreid.data.records import read_labels
 from kreid.errors import ConfigError, DivergedError, check_kind, check_number, check_path
 from kreid.files.atomic import atomic_file
-from kreid.tuning.folds import check_batches, check_scores, describe_data, make_folds
+from kreid.tuning.folds import check_batches, check_cameras, check_scores, describe_data, make_folds
 from kreid.tuning.process import TrainingProcess
 from kreid.tuning.progress import Progress
 from kreid.tuning.space import Space
@@ -108,6 +108,7 @@ class _Search:
         index = read_index(split_folder(data, "train"))
         self.held_out = make_folds(index, base.data.fraction, folds, base.train.seed)
         check_batches(index, self.held_out, base.data)
+        check_cameras(index, self.held_out, base)
         check_scores(index, self.held_out, base)
         self.described = describe_data(
             index, base.data.fraction, base.evaluation.protocol or read_labels(index).protocol

@@ -5,7 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from configurations import changed
 from paths import ROOT
+from tiny_runs import make_run
 
 SPEC = importlib.util.spec_from_file_location("track_example", ROOT / "examples" / "track.py")
 track = importlib.util.module_from_spec(SPEC)
@@ -98,6 +100,13 @@ def test_an_onnx_file_of_other_images_is_refused(tmp_path):
     write_onnx(tmp_path / "colours.onnx", ["batch", "height", "width", 3])
     with pytest.raises(SystemExit, match=r"colours.onnx: not what trackers feed; .* --input tracker"):
         track.load_embedder(tmp_path / "colours.onnx")
+
+
+def test_a_run_that_asks_for_cameras_is_refused(tiny_vit, tmp_path):
+    stream = {"backbone": "transreid_vit_s16", "cameras": 2, "camera_names": ["a", "b"]}
+    config = changed(tiny_vit, model={"appearance": stream})
+    with pytest.raises(SystemExit, match="run: asks for the camera of each image, which a tracker does not tell"):
+        track.load_embedder(make_run(tmp_path / "run", config))
 
 
 def test_one_player_out_of_sight_leaves_frames_without_boxes(run_folder):

@@ -5,6 +5,7 @@ import os
 import pickle
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
@@ -117,6 +118,36 @@ def test_each_file_is_copied_once_in_a_process_and_anew_once_it_has_changed(addr
     assert os.pread(descriptor, 1 << 20, 0).endswith(b"more")
     os.close(descriptor)
     assert len(copied) == 3
+
+
+def test_a_file_of_the_same_size_and_second_is_copied_anew(address, monkeypatch):
+    shard = next(path_of(address).glob("train/*.tfrecord"))
+    look, age = tf.io.gfile.stat, [5 * 10**8]
+
+    def stat(name):
+        told = look(name)
+        return SimpleNamespace(length=told.length, is_directory=told.is_directory, mtime_nsec=age[0])
+
+    monkeypatch.setattr(tf.io.gfile, "stat", stat)
+    os.close(open_descriptor(shard))
+    put(str(shard), bytes(len(shard.read_bytes())))
+    age[0] += 1
+    descriptor = open_descriptor(shard)
+    assert not any(os.pread(descriptor, 100, 0))
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hdfs:///user/records", "expected a bucket or a host after hdfs://, such as hdfs://host/user/records"),
+        ("file:///data/records", "files of this machine are given by their path; leave file:// out"),
+    ],
+)
+def test_an_address_without_a_host_is_not_taken_for_another(text, message):
+    with pytest.raises(ConfigError) as caught:
+        path_of(text)
+    assert str(caught.value) == f"{text}: {message}"
 
 
 def test_a_copy_bears_no_name_and_outlives_the_descriptors_given_out(address, monkeypatch, tmp_path):

@@ -101,13 +101,16 @@ def parse_place(text: str) -> Path:
     """Return a path, or what stands for an address: where records are read, and where a runner may do the work.
 
     Raises:
-        typer.BadParameter: as `parse_path`, but for the address.
+        typer.BadParameter: as `parse_path`, but for the address, unless it names no host.
     """
     if not text:
         raise typer.BadParameter("expected a path, received an empty one (an unset shell variable?)")
     if text.startswith("--"):
         raise typer.BadParameter(f"expected a path, received the option {text} (a file of that name is ./{text})")
-    return path_of(text)
+    try:
+        return path_of(text)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def warn(message: str) -> None:

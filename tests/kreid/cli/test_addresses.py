@@ -113,6 +113,7 @@ def test_records_at_an_address_are_checked(address, capsys):
         ("embed", "gs://b/run {there}/test --out x.npz", "RUN gs://b/run: an address is read and written"),
         ("train", "demo --data {there} --out gs://b/run", "gs://b/run: an address, expected a path on this machine"),
         ("search", "{run} --gallery {there}/x.npz --query {there}/test", "--gallery {there}/x.npz: no such file"),
+        ("evaluate", "{run} --data file:///records", "'--data': file:///records: files of this machine are given by"),
         ("match", "{run} {there}/info.json", "{there}/info.json: no folder of one split's records"),
     ],
 )

@@ -163,7 +163,7 @@ def test_python_asks_for_cameras_in_a_line(trained, crops, tmp_path):
     model = load_model(trained)
     with pytest.raises(ConfigError, match=r"^cameras: the network asks for the camera of each image"):
         embed_files(model, crops)
-    with pytest.raises(ConfigError, match=r"^cameras: expected 4 names, one an image, received a list"):
+    with pytest.raises(ConfigError, match=r"^cameras: expected 4 names, one an image, received 1 in a list"):
         embed_files(model, crops, cameras=["1"])
     with pytest.raises(ValueError, match=r"^cameras: 4 images are of camera 'z', which is none of the network's 3"):
         embed_files(model, crops, cameras=["z"] * 4)
@@ -171,6 +171,8 @@ def test_python_asks_for_cameras_in_a_line(trained, crops, tmp_path):
         embed_encoded(model, [], 0)
     with pytest.raises(ConfigError, match=r"^cameras: the network asks"):
         Viewer(model).see(np.zeros((1, 32, 16, 3)))
+    with pytest.raises(ConfigError, match=r"^cameras: expected 2 names, one an image, received 1 in a list"):
+        Viewer(model).see(np.zeros((2, 32, 16, 3)), cameras=["1"])
     with pytest.raises(ConfigError, match=r"^model: the network asks"):
         export(model, tmp_path / "x.onnx", "onnx")
     assert not (tmp_path / "x.onnx").exists()

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kreid.data.cameras import cameras_of, check_cameras, learned_cameras, numbers_among, numbers_of
+from kreid.data.cameras import cameras_of, check_cameras, learned_cameras, numbers_among, numbers_given, numbers_of
 from kreid.errors import ConfigError
 from tfrecords_tools.index import read_index
 
@@ -35,6 +35,23 @@ def test_a_camera_that_the_network_does_not_know_is_named():
         ValueError, match=r"^there: 2 images are of camera 'c7', which is none of the network's 2 \(c1, c2\); leave"
     ):
         numbers_among(["c1", "c7", "c2", "c7"], ["c1", "c2"], "there")
+
+
+@pytest.mark.parametrize(
+    ("cameras", "end"),
+    [
+        (["c1"], "2 names, one an image, received 1 in a list"),
+        ("c1", "2 names, one an image, received 'c1'"),
+        (5, "2 names, one an image, received 5"),
+        ([["c1"], ["c2"]], "names, such as 'c1', received a list among them"),
+        (np.zeros(2, np.int64), "names, such as 'c1', received an int64 of shape () among them"),
+    ],
+)
+def test_an_argument_that_names_no_camera_an_image_is_refused(cameras, end):
+    with pytest.raises(ConfigError) as caught:
+        numbers_given(cameras, ["c1", "c2"], 2)
+    assert str(caught.value) == f"cameras: expected {end}"
+    assert numbers_given(np.array(["c2", "c1"]), ["c1", "c2"], 2).tolist() == [1, 0]
 
 
 def test_records_without_cameras_are_refused(trained, records):

@@ -58,6 +58,16 @@ def test_a_table_of_who_is_who_scores_it(crops, tmp_path):
 @pytest.mark.parametrize(
     ("given", "options", "message"),
     [
+        ([], {}, "crops: expected a folder, or a list of folders and images, received none"),
+        (b"crops", {}, "crops: expected a folder, or a list of folders and images, received a bytes"),
+        ("{npz}", {"title": None}, "title: expected a text, received None"),
+        (
+            "{npz}",
+            {"progress": True},
+            "progress: expected a function of the images done and their total, received",
+        ),
+        ("{npz}", {"identities": "gs://bucket/who.csv"}, "gs://bucket/who.csv: an address, expected a path on this"),
+        ("{records}/test", {"identities": ""}, ": tells who is who among folders of crops; records know"),
         (3, {}, "crops: expected a folder, or a list of folders and images, received 3"),
         (["{npz}", 3], {}, "crops: number 1: expected the path of a folder or an image, received 3"),
         ("nowhere", {}, "nowhere: no such file or folder"),
@@ -88,6 +98,9 @@ def test_what_cannot_be_matched_is_told(records, crops, given, options, message)
         ({"most": float("nan")}, "most: expected a distance, 0 or more, received nan"),
         ({"most": -1}, "most: expected a distance, 0 or more, received -1"),
         ({"top": 1.5}, "top: expected a whole number, received 1.5"),
+        ({"one_to_one": "no"}, "one_to_one: expected True or False, received 'no'"),
+        ({"within_camera": np.zeros(2, bool)}, "within_camera: expected True or False, received an ndarray of shape"),
+        ({"across_actions": None}, "across_actions: expected True or False, received None"),
         ({"top": 0}, "top: expected 1 or more matches of a track, received 0"),
     ],
 )

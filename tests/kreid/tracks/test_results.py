@@ -11,6 +11,7 @@ from parsed_page import Parsed
 from tiny_report import picture
 from track_cases import seen
 
+from kreid.errors import ConfigError
 from kreid.ranking.embeddings import Embeddings
 from kreid.ranking.ordering import rank
 from kreid.ranking.scores import evaluate
@@ -255,3 +256,14 @@ def test_a_long_track_shows_crops_over_its_time():
     assert sorted(asked) == [0, 2, 4, 6, 8, 9]
     assert "9 crops · frames 0–8" in page
     assert "1 crop · frame 1<" in page
+
+
+def test_what_cannot_be_written_or_written_to_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="results: expected a Results, received a list; give what kreid.match return"):
+        write_matches(results().pairs(), "out")
+    with pytest.raises(ConfigError, match="folder: expected the path of the folder to write into, received None"):
+        write_matches(results(), None)
+    with pytest.raises(ConfigError, match="gs://bucket/out: an address, expected a path on this machine"):
+        write_matches(results(), "gs://bucket/out")
+    assert not list(tmp_path.iterdir())

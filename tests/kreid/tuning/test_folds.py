@@ -8,7 +8,7 @@ import pytest
 
 from kreid.config.sections import Config, Data
 from kreid.errors import ConfigError
-from kreid.tuning.folds import check_batches, check_scores, describe_data, make_folds
+from kreid.tuning.folds import check_batches, check_cameras, check_scores, describe_data, make_folds
 from tfrecords_tools.index import Index
 
 
@@ -131,3 +131,22 @@ def test_a_fold_that_cannot_be_scored_is_named():
     check_scores(index, [np.array([1])], Config.model_validate(base))
     with pytest.raises(ConfigError, match="fold 2 of 2: nobody .* first 1 actions; raise train.validate_actions"):
         check_scores(index, [np.array([1]), np.array([0, 1])], Config.model_validate(base))
+
+
+def test_a_fold_whose_training_lacks_a_camera_is_named():
+    index = replace(index_of([(0, 4), (1, 4)]), camera=np.array([0, 1, 0, 1, 0, 1, 2, 2]))
+    folds = [np.array([0]), np.array([1])]
+    stream = {"backbone": "transreid_vit_s16", "cameras": 3}
+
+    def check(**more):
+        model = {"embedder": "one_stream", "image_size": [32, 16], "appearance": {**stream, **more}}
+        check_cameras(index, folds, Config.model_validate({"model": model}))
+
+    with pytest.raises(
+        ConfigError, match=r"^training without fold 2 of 2: model.appearance.cameras: expected 2, those"
+    ):
+        check()
+    with pytest.raises(ConfigError, match=r"^training without fold 1 of 2: train: 2 images are of camera '2'"):
+        check(cameras=2, camera_names=["0", "1"])
+    check(camera_names=["0", "1", "2"])
+    check(backbone="vit_s16", cameras=0)
