@@ -203,7 +203,9 @@ def load_images(
         while waiting:
             yield from _outcomes(*waiting.popleft(), turned)
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Without waiting: the garbage collector, which closes what was not gone through, may do so in a thread that holds
+        # a lock of Python's own threads, and joining others wants that lock.
+        pool.shutdown(wait=False, cancel_futures=True)
         videos.close()
     if turned:
         _LOG.warning(

@@ -21,7 +21,8 @@ def image_size(model: keras.Model) -> tuple[int, int]:
 
 def takes_cameras(model: keras.Model) -> bool:
     """Whether a network asks for the camera of each image."""
-    return isinstance(model.input, Mapping) and CAMERA in model.input
+    taken = getattr(model, "input", None)  # which a Sequential that was never called has not
+    return isinstance(taken, Mapping) and CAMERA in taken
 
 
 def camera_names(model: keras.Model) -> tuple[str, ...] | None:

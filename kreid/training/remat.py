@@ -43,6 +43,7 @@ def rematerialized(model: keras.Model) -> Callable[[Tensor], dict[str, Tensor]]:
 
     def call(images: Tensor) -> dict[str, Tensor]:
         given = [images[IMAGE], images[CAMERA]] if len(taken) > 1 else images
+        given = keras.tree.map_structure(keras.ops.convert_to_tensor, given)  # Keras takes no arrays beside tensors
         x, *draws = keras.tree.flatten(first(given, training=True))
         reached = [x]
         for block in again:

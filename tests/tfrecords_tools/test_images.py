@@ -272,3 +272,21 @@ def test_fault_of_the_program_is_not_kept_quiet(monkeypatch):
     monkeypatch.setattr(images, "load_image", fail)
     with pytest.raises(KeyError, match="bug"):
         list(load_images([1]))
+
+
+def test_who_leaves_early_waits_for_no_thread(tmp_path):
+    """As the garbage collector does, in whatever thread: waiting there for others has hung a whole program."""
+    quick, slow = save(tmp_path, make_image(0)), save(tmp_path, make_image(1), "slow.png")
+    go_on = threading.Event()
+
+    def check(path, data):
+        assert path == quick or go_on.wait(60)
+
+    found = load_images([quick] * images._LOT + [slow] * 100, check=check, workers=1)
+    next(found)
+    leaving = threading.Thread(target=found.close, daemon=True)
+    leaving.start()
+    leaving.join(5)
+    has_left = not leaving.is_alive()
+    go_on.set()
+    assert has_left
