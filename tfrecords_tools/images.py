@@ -203,8 +203,8 @@ def load_images(
         while waiting:
             yield from _outcomes(*waiting.popleft(), turned)
     finally:
-        # Without waiting: the garbage collector, which closes what was not gone through, may do so in a thread that holds
-        # a lock of Python's own threads, and joining others wants that lock.
+        # Without waiting: the garbage collector, which closes what was not gone through, may do so in a thread that
+        # holds a lock of Python's own threads, and joining others wants that lock.
         pool.shutdown(wait=False, cancel_futures=True)
         videos.close()
     if turned:
