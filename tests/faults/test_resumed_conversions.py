@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import threading
 
 import pytest
 from tiny_tree import make_image, write_tree
@@ -69,6 +70,9 @@ def kill_at(tree, out, monkeypatch, record, **how):
         patch.setattr(shutil, "rmtree", die)
         with pytest.raises(Killed):
             convert(tree, out, **{**HOW, **how})
+    for thread in threading.enumerate():  # they go with a process that is killed; here they read what is begun
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(60)
 
 
 @pytest.mark.parametrize("record", [0, 4, 5, 7, 11, 17, 18])
