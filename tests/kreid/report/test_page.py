@@ -47,7 +47,7 @@ def found(browser):
 
 
 def search(browser, text):
-    browser.run("document.getElementById('search').value = ''; document.getElementById('search').focus()")
+    browser.run("$('search').value = ''; $('search').dispatchEvent(new Event('input')); $('search').focus()")
     browser.type(text)
 
 
