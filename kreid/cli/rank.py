@@ -150,14 +150,13 @@ def _write_report(
     from kreid.report.write import write_report
     from kreid.runs.folder import load_config_of, result_path, run_names
     from tfrecords_tools.console.progress import counted
-    from tfrecords_tools.index import read_index
 
     report = result_path(runs, f"report_{split}.html")
     names, ways = run_names(runs), [*describe(settings).values()]
     title = ", ".join([" + ".join(names), split, *ways])
     config = load_config_of(runs[0])
     row = paper_row(config, split, ranking.protocol) if len(runs) == 1 else None
-    before, now = records_of(report), read_index(records).digest()
+    before = records_of(report)
     explained = f"Explained is the plain embedding of {names[0]}." if ways or len(runs) > 1 else ""
     looker = pair_looks(Viewer(model, config.model), ranking, records, explained) if look else None
     with counted("report") as progress:
@@ -172,7 +171,7 @@ def _write_report(
             look=looker,
             progress=progress,
         )
-    if before not in (None, now):
+    if before not in (None, records_of(report)):
         note(f"{report}: the page that stood there was of other records, and is replaced")
     return report
 

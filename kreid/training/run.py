@@ -142,7 +142,8 @@ def _name_cameras(config: Config, training_set: TrainingSet) -> Config:
         return config
     index, rows = training_set.index, training_set.rows
     names = learned_cameras(index, rows, stream.cameras, stream.camera_names)
-    if unseen := [name for name in names if name not in {*cameras_of(index, rows).tolist()}]:
+    seen = set(cameras_of(index, rows).tolist())
+    if unseen := [name for name in names if name not in seen]:
         log.warning("cameras without training images, whose vectors stay as they begin: %s", ", ".join(unseen))
     appearance = stream.model_copy(update={"camera_names": names})
     return config.model_copy(update={"model": config.model.model_copy(update={"appearance": appearance})})
