@@ -252,6 +252,9 @@ def test_what_commands_import_first_loads_neither_keras_nor_tensorflow(module):
     assert not set(BIG) & set(eagerly(module, TEXTS))
 
 
+IN_TEST_EMBEDDERS = ("test_inception_v4.py", "test_resnet.py")  # whole networks, which that file takes to JAX
+
+
 def test_tests_of_what_runs_on_any_backend_run_on_jax_too():
     """A test file that uses Keras, and of kreid nothing bound to TensorFlow, marks what `make test` repeats on JAX."""
     free = ("kreid.layers", "kreid.losses", "kreid.models", "kreid.weights")
@@ -263,7 +266,8 @@ def test_tests_of_what_runs_on_any_backend_run_on_jax_too():
         of_kreid = [name for name in used if name.startswith("kreid.")]
         unbound = all(name.startswith(neutral) for name in of_kreid) and not {"tensorflow", "kreid"} & used
         if "keras" in used and unbound and any(name.startswith(free) for name in of_kreid):
-            assert "pytest.mark.backend" in text, f"{path}: no test is marked backend"
+            marked = "pytest.mark.backend" in text or path.name in IN_TEST_EMBEDDERS
+            assert marked, f"{path}: no test is marked backend"
             checked += 1
     assert checked > 8
     assert re.search(r"KERAS_BACKEND=jax \$\(PYTEST\) .*-m backend", (ROOT / "Makefile").read_text())

@@ -36,19 +36,20 @@ def difference(actual, expected):
     return np.abs(keras.ops.convert_to_numpy(actual) - expected).max() / np.abs(expected).max()
 
 
-def check_against(name, backbone, head, stages):
-    """Check feature and stages of a network with the recorded ones.
+def check_against(name, model, feature, stages):
+    """Check a whole network, the layer of its feature and the stages of its backbone with what is recorded.
 
-    `head` makes the feature from the backbone's maps; `stages` says which upstream module a layer or a map repeats.
+    `stages` says which upstream module a layer or a map of the backbone repeats.
     """
     golden, tensors = read(name)
+    assign(model, tensors)
+    images, backbone = golden["images"].astype("float32"), model.get_layer("appearance")
     taps = {
         layer: backbone.output[layer] if layer in backbone.output else backbone.get_layer(layer).output
         for layer in stages
     }
-    model = keras.Model(backbone.input, {"feature": head(backbone.output), **taps})
-    assign(model, tensors)
-    actual = infer(model, golden["images"].astype("float32"))
+    actual = infer(keras.Model(backbone.input, taps), images) if taps else {}
+    actual |= infer(keras.Model(model.input, {"feature": model.get_layer(feature).output, **model.output}), images)
     for layer, module in stages.items():
         recorded = golden[f"inter/{module}/mean"]
         assert difference(actual[layer].mean(axis=(1, 2)), recorded) < 1e-4, layer
@@ -59,3 +60,5 @@ def check_against(name, backbone, head, stages):
     assert actual["feature"].shape == golden["out/feature"].shape
     assert difference(actual["feature"], golden["out/feature"]) < 1e-4
     assert difference(actual["feature"], golden["out64/feature"]) < 1e-5
+    unit = golden["out/feature"] / np.linalg.norm(golden["out/feature"], axis=1, keepdims=True)
+    assert difference(actual["embedding"], unit) < 1e-4

@@ -1,4 +1,4 @@
-"""ResNet50 against torchreid's recorded outputs and against `keras.applications.ResNet50`."""
+"""ResNet50 against `keras.applications.ResNet50`; test_embedders holds it against torchreid's recorded outputs."""
 
 import socket
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torchreid
 from checks import infer
-from keras import layers
 from unfilled import unfilled
 
 from kreid.models import resnet
@@ -40,41 +39,6 @@ def small():
     return models
 
 
-@pytest.mark.slow
-@pytest.mark.backend
-@unfilled()
-def test_torchvision_variant_equals_torchreids_resnet50_fc512():
-    def head(maps):
-        return torchreid.linear_bn_relu(layers.GlobalAveragePooling2D()(maps["conv5"]), 512, "fc")
-
-    stages = {
-        "bn1": "bn1",
-        "maxpool": "maxpool",
-        "layer1.0": "layer1.0",
-        "conv2": "layer1",
-        "conv3": "layer2",
-        "conv4": "layer3",
-        "conv5_1": "layer4.0",
-        "conv5": "layer4",
-    }
-    backbone = resnet50(variant="torchvision", last_stride=1)
-    torchreid.check_against("resnet50_fc512", backbone, head, stages)
-
-
-@pytest.mark.slow
-@pytest.mark.backend
-@unfilled()
-def test_torchvision_variant_equals_torchreids_resnet50mid():
-    def head(maps):
-        first, second, last = (layers.GlobalAveragePooling2D()(maps[f"conv5_{block}"]) for block in (1, 2, 3))
-        fusion = torchreid.linear_bn_relu(layers.Concatenate()([first, second]), 1024, "fc_fusion")
-        return layers.Concatenate()([fusion, last])
-
-    stages = {"conv4": "layer3", "conv5_1": "layer4.0", "conv5_2": "layer4.1", "conv5_3": "layer4.2"}
-    backbone = resnet50(variant="torchvision", last_stride=2)
-    torchreid.check_against("resnet50mid", backbone, head, stages)
-
-
 def write_as_published(model, path):
     """Weights in the form of the published file: HDF5, a group a layer, attributes for the order."""
     with h5py.File(path, "w") as file:
@@ -88,7 +52,6 @@ def write_as_published(model, path):
 
 
 @pytest.mark.slow
-@pytest.mark.backend
 @unfilled()
 def test_keras_variant_equals_keras_applications(tmp_path):
     published = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(96, 61, 3))
