@@ -33,8 +33,20 @@ def pytest_ignore_collect(collection_path, config):
 
 def pytest_collection_finish():
     """What is imported stays: without this the garbage collector looks through all of TensorFlow again and again."""
+    if "tensorflow" in sys.modules:
+        _name_no_variables()
     gc.collect()
     gc.freeze()
+
+
+def _name_no_variables():
+    """Leave out the names that TensorFlow debugs by: it makes a kernel for each, a quarter of building a network."""
+    from tensorflow.python.ops import gen_resource_variable_ops as module
+
+    make = module.var_handle_op
+    module.var_handle_op = lambda **given: make(
+        **{key: "" if key == "debug_name" else value for key, value in given.items()}
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +81,8 @@ def filmed(tmp_path_factory):
     return write_records(tmp_path_factory.mktemp("filmed"))
 
 
-TINY_TRAIN = {"epochs": 2, "steps_per_epoch": 3, "learning_rate": 1e-3, "schedule": "constant"}
+# Pictures of galleries take a quarter of so short a training.
+TINY_TRAIN = {"epochs": 2, "steps_per_epoch": 3, "learning_rate": 1e-3, "schedule": "constant", "pictures": 0}
 
 
 @pytest.fixture(scope="session")

@@ -138,6 +138,7 @@ def training_batches(
             yield records, training_set.label[rows], camera[rows], seeds[mine]
             draw += batch_size
 
+    @tf.autograph.experimental.do_not_convert  # has no Python in it that TensorFlow would have to rewrite
     def load(record: Tensor, label: Tensor, camera: Tensor, draw: Tensor) -> tuple:
         image = decode_and_resize(schema.parse(record)["image"], image_size)
         seed = tf.stack([tf.constant(training_set.seed, tf.int64), draw])
