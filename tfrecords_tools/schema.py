@@ -18,13 +18,13 @@ _FEATURES = {
 
 
 def parse(serialized: Any) -> dict[str, Any]:
-    """Read one record; for `tf.data.Dataset.map`.
+    """Read one record, for `tf.data.Dataset.map`, or several.
 
     Args:
-        serialized: scalar string tensor, what `serialize` returned.
+        serialized: string tensor, scalar or `(N,)`, what `serialize` returned.
 
     Returns:
-        Scalar tensors by the names of `FIELDS`: int64 numbers (-1 where withheld) and strings ("" where withheld or
+        Tensors of its shape by the names of `FIELDS`: int64 numbers (-1 where withheld) and strings ("" where withheld or
         unknown). `image` is still encoded; `height` and `width` are the original thumbnail's, in pixels.
 
     Raises:
@@ -33,4 +33,4 @@ def parse(serialized: Any) -> dict[str, Any]:
     Example:
         >>> tf.data.TFRecordDataset(shards).map(parse)
     """
-    return tf.io.parse_single_example(serialized, _FEATURES)
+    return tf.io.parse_example(serialized, _FEATURES)

@@ -70,10 +70,10 @@ def read_fields(index: Index, rows: np.ndarray) -> Iterator[dict[str, np.ndarray
     Raises:
         ValueError: see `damage_named`.
     """
-    dataset = _serialized(index, rows)
-    dataset = dataset.map(schema.parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     with damage_named(index, rows):
-        yield from dataset.batch(_CHUNK).as_numpy_iterator()
+        for start in range(0, len(rows), _CHUNK):
+            fields = schema.parse(tf.constant(index.read(rows[start : start + _CHUNK])))
+            yield {name: value.numpy() for name, value in fields.items()}
 
 
 def record_batches(
