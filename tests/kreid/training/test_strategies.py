@@ -54,16 +54,10 @@ SETTINGS = {"epochs": 1, "steps_per_epoch": 4, "optimizer": "sgd", "learning_rat
 UPDATE = {"accumulate": 2, "clip_norm": 0.5, "ema": 0.5, "rates": {"fc": 2.0}}
 
 
-def config_of(tiny_one, sampler):
-    """`persons` compares people of all actions, so an anchor's hardest negative often lies on the other replica."""
-    same = sampler == "same_action"
-    return changed(
-        tiny_one,
-        # Among people of the whole set more distances are close to each other, and more triplets turn.
-        train={**SETTINGS, **(UPDATE if same else {"steps_per_epoch": 2})},
-        data={"sampler": sampler},
-        loss={"same_action": same, "identity_weight": 0.2},
-    )
+def replicas_config(tiny_one):
+    """People of all actions are compared, so that half of an anchor's negatives lie on the other replica."""
+    loss = {"same_action": False, "identity_weight": 0.2, "mining": "all"}
+    return changed(tiny_one, train={**SETTINGS, **UPDATE}, data={"sampler": "persons"}, loss=loss)
 
 
 def workers_config(tiny_one, epochs):
@@ -81,10 +75,10 @@ class Others(NamedTuple):
 
 @pytest.fixture(scope="module")
 def others(records, tiny_one, tmp_path_factory):
-    """Runs of each sampler on two replicas, a run of two workers that goes on, and three clusters that do not start."""
+    """A run on two replicas, a run of two workers that goes on, and three clusters that do not start."""
     folder = tmp_path_factory.mktemp("others")
-    configs = {sampler: config_of(tiny_one, sampler) for sampler in ("same_action", "persons")}
-    configs |= {f"workers_{epochs}": workers_config(tiny_one, epochs) for epochs in (1, 2)}
+    configs = {f"workers_{epochs}": workers_config(tiny_one, epochs) for epochs in (1, 2)}
+    configs["replicas"] = replicas_config(tiny_one)
     files = {name: written(config, folder / f"{name}.yaml") for name, config in configs.items()}
 
     def job(config, out, *resume):
@@ -101,7 +95,7 @@ def others(records, tiny_one, tmp_path_factory):
         second, third = {"worker": absent[2:4]}, {"worker": absent[4:]}
         tasks = [task(first, "chief", 0), task(first, "worker", 1), task(second, "worker", 1), task(third, "worker", 0)]
         jobs = [("start", [str(folder / f"said_{number}")], tf_config) for number, tf_config in enumerate(tasks)]
-        jobs += [(*job(sampler, sampler), None) for sampler in ("same_action", "persons")]
+        jobs.append((*job("replicas", "replicas"), None))
         jobs += [
             (*job("workers_1", out), task({"worker": two}, "worker", index))
             for index, out in enumerate(("two", "nothing"))
@@ -112,11 +106,10 @@ def others(records, tiny_one, tmp_path_factory):
         yield Others(folder, rounds, absent)
 
 
-@pytest.mark.parametrize("sampler", ["same_action", "persons"])
-def test_two_replicas_equal_one_device(records, tiny_one, others, tmp_path, sampler):
-    alone = train(config_of(tiny_one, sampler), records, tmp_path / "alone", quiet=True)
+def test_two_replicas_equal_one_device(records, tiny_one, others, tmp_path):
+    alone = train(replicas_config(tiny_one), records, tmp_path / "alone", quiet=True)
     others.rounds.wait()
-    assert_alike(others.folder / sampler, alone)
+    assert_alike(others.folder / "replicas", alone)
 
 
 def test_two_workers_equal_one_device_and_resume(records, tiny_one, others, tmp_path):
