@@ -143,9 +143,11 @@ def two_alike(monkeypatch):
     """
     from tiny_runs import TWO_ALIKE
 
-    from kreid.models import inception_v4, osnet, resnet, vit_origins
+    from kreid.models import inception_v4, openpose, osnet, resnet, vit_origins
 
     monkeypatch.setattr(resnet, "STAGES", TWO_ALIKE)
+    monkeypatch.setattr(openpose, "BODY_25_BLOCKS", 2)
+    monkeypatch.setattr(openpose, "_COCO_LATER", openpose._COCO_LATER[3:])
     blocks = [(branches, min(count, 2), stage) for branches, count, stage in inception_v4.BLOCKS]
     monkeypatch.setattr(inception_v4, "BLOCKS", blocks)
     monkeypatch.setattr(osnet, "STREAMS", osnet.STREAMS[::3])  # of one convolution and of four in a row

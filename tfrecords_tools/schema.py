@@ -24,8 +24,8 @@ def parse(serialized: Any) -> dict[str, Any]:
         serialized: string tensor, scalar or `(N,)`, what `serialize` returned.
 
     Returns:
-        Tensors of its shape by the names of `FIELDS`: int64 numbers (-1 where withheld) and strings ("" where withheld or
-        unknown). `image` is still encoded; `height` and `width` are the original thumbnail's, in pixels.
+        Tensors of its shape by the names of `FIELDS`: int64 numbers (-1 where withheld) and strings ("" where withheld
+        or unknown). `image` is still encoded; `height` and `width` are the original thumbnail's, in pixels.
 
     Raises:
         tf.errors.InvalidArgumentError: when the tensor is evaluated, for a record that lacks a field.

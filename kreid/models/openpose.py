@@ -49,6 +49,8 @@ _VGG = (
 # The rest of the trunk, 3x3 too: BODY_25 has learnt slopes from here on, COCO plain ReLU.
 _TRUNK_END = (("conv4_2", 512), ("conv4_3_CPM", 256), ("conv4_4_CPM", 128))
 
+# Blocks of a BODY_25 stage.
+BODY_25_BLOCKS = 5
 # (block width, width of the 1x1 convolution behind the blocks) of a BODY_25 stage: its branch's first, and later ones.
 _BODY_25_FIRST, _BODY_25_LATER = (96, 256), (128, 512)
 
@@ -195,9 +197,9 @@ def _trunk(images: Tensor, preprocessing: keras.Layer | None, divisor: int, conv
 
 
 def _body_25_stage(x: Tensor, stage: str, channels: int, divisor: int, *, first: bool) -> Tensor:
-    """Five blocks of three 3x3 convolutions, whose outputs are concatenated, then two 1x1 convolutions."""
+    """Blocks of three 3x3 convolutions, whose outputs are concatenated, then two 1x1 convolutions."""
     block, hidden = (narrow(n, divisor) for n in (_BODY_25_FIRST if first else _BODY_25_LATER))
-    for k in range(1, 6):
+    for k in range(1, BODY_25_BLOCKS + 1):
         outputs = []
         for i in range(3):
             x = _conv_prelu(x, f"Mconv{k}_{stage}_{i}", block, 3)

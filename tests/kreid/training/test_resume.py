@@ -9,18 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from configurations import changed
 from run_files import log_of, weights_of
+from tiny_runs import SHORT_STAGES
 
 from kreid import runs
 from kreid.config.loading import dump
 from kreid.data.training_set import TrainingSet
 from kreid.errors import ConfigError
-from kreid.models import resnet
 from kreid.runs import checkpoints
 from kreid.training.loop import Trainer
 from kreid.training.run import train
@@ -31,17 +30,22 @@ from tfrecords_tools.arrays import read_arrays, write_arrays
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
 
-WHOLE = resnet.STAGES
+SHORT_TRAIN = f"""
+from kreid.cli.train import main
+from kreid.models import resnet
+
+resnet.STAGES = {SHORT_STAGES}  # as here, since random weights depend on what else is built
+main()
+"""
 
 
-def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, tmp_path):
     """A real `kreid-train`, killed wherever it stands, in the middle of an epoch and of an accumulated gradient."""
-    monkeypatch.setattr(resnet, "STAGES", WHOLE)  # as in that process: its random weights depend on what else is built
     settings = {"optimizer": "adamw", "weight_decay": 0.1, "accumulate": 2, "ema": 0.9, "freeze": ["appearance.conv1"]}
     settings |= {"freeze_epochs": 1, "steps_per_epoch": 5, "validate_every": 0, "checkpoint_minutes": 1e-9}
     run, file = tmp_path / "run", tmp_path / "tiny.yaml"
     file.write_text(dump(changed(tiny_one, train={**settings, "epochs": 10**6})), encoding="utf-8")
-    line = [Path(sys.executable).with_name("kreid-train"), file, "--data", records, "--out", run, "--quiet"]
+    line = [sys.executable, "-c", SHORT_TRAIN, file, "--data", records, "--out", run, "--quiet"]
     with subprocess.Popen(line, stderr=subprocess.PIPE) as process:
         for _ in range(3000):
             newest = checkpoints.newest(run / "checkpoints")
