@@ -143,6 +143,15 @@ def check_model(
         _check_moved(learners, lambda: _fit(model, images, dict.fromkeys(named, labels), named, run_eagerly=eagerly))
 
 
+def check_stated(model: keras.Model) -> None:
+    """Check what a model of named outputs states without computing: its layers' names, and shapes of any batch."""
+    _check_names(model)
+    stated = model.compute_output_shape(model.input_shape)
+    assert {name: tuple(shape) for name, shape in stated.items()} == {
+        name: tuple(tensor.shape) for name, tensor in model.output.items()
+    }
+
+
 def check_outputs(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
     """Check the shapes that a model of named outputs states, and its layers' names. Returns the outputs."""
     exact = infer(model, images)
