@@ -52,7 +52,7 @@ def run(records, tmp_path_factory):
     folder = tmp_path_factory.mktemp("line")
     appearance = {"weights": None, "layer": "conv2", "width_divisor": 16}
     model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [16]}
-    train = {"epochs": 1, "steps_per_epoch": 2}
+    train = {"epochs": 1, "steps_per_epoch": 2, "pictures": 0}
     (folder / "tiny.yaml").write_text(yaml.safe_dump({"model": model, "train": train}), encoding="utf-8")
     done = script("kreid-train", "tiny.yaml", "--data", records, "--out", "run", "--set", "train.seed=3", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -193,7 +193,7 @@ def space(tmp_path_factory):
 def test_tune_writes_a_configuration(records, space, tmp_path):
     appearance = {"weights": None, "layer": "conv1", "width_divisor": 8, "variant": "torchvision"}
     model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance}
-    small = {"model": model, "data": {"persons": 4}, "train": {"epochs": 1, "steps_per_epoch": 1}}
+    small = {"model": model, "data": {"persons": 4}, "train": {"epochs": 1, "steps_per_epoch": 1, "pictures": 0}}
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
     line = ["one.yaml", "--data", records, "--space", space, "--folds", 2, "--out", "study"]
     done = script("kreid-tune", *line, cwd=tmp_path)
