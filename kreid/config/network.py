@@ -202,6 +202,9 @@ class Model(Section):
     """Height and width in pixels that every image is resized to."""
     heads: Heads = Heads()
     """Layer-wise heads."""
+    stripes: Positive = 1
+    """Horizontal stripes that the map is divided into, each pooled, or fused and pooled, for itself; their vectors are
+    joined (Sun et al. 2018). 1: the whole map."""
     neck: bool = False
     """Put a batch normalisation between the vector that the losses see and the one that is ranked by and classified."""
     num_classes: Positive | None = None
@@ -248,3 +251,9 @@ class OneStream(Model):
     """Units of fully connected layers behind the pooling; none by default."""
     mid: Mid | None = None
     """Mid-level fusion; null: none."""
+
+    @model_validator(mode="after")
+    def _stripes_are_of_a_map(self) -> "OneStream":
+        if self.stripes > 1 and self.pooling == "class_token":
+            raise ValueError("stripes: a class token has no places to divide; take another pooling, or leave it out")
+        return self

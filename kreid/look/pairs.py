@@ -124,21 +124,29 @@ def _tail(model: keras.Model, unit: str) -> Tail:
         name = unit.removesuffix("_embedding")
         pools = {f"{name}_pool": f"{name} head"}
     elif _has(model, "fusion"):
-        fusion = model.get_layer("fusion")
-        degree = 0.5 if fusion.signed_sqrt else 1.0
-        return Tail(fusion.input, keras.Model(fusion.input, vector), [None, _part_names(model)], degree)
+        degree = 0.5 if model.get_layer("fusion").signed_sqrt else 1.0
+        maps = _fused(model)
+        return Tail(maps, keras.Model(maps, vector), [None, _part_names(model)], degree)
     else:
         mid = [layer.name for layer in model.layers if layer.name.startswith("mid_pool_")]
-        pools = {name: name.removeprefix("mid_pool_") for name in mid} | {"pool": "appearance"}
+        pools = {name: name.removeprefix("mid_pool_") for name in mid}
+        pools["appearance_stripe_1" if _has(model, "stripes") else "pool"] = "appearance"
         pools |= {"token_pool": "class token"} if _has(model, "token_pool") else {}
     named = {id(model.get_layer(pool).input): (model.get_layer(pool).input, name) for pool, name in pools.items()}
     maps = [tensor for tensor, _ in named.values()]
     return Tail(maps, keras.Model(maps, vector), [[name] * tensor.shape[-1] for tensor, name in named.values()], 1.0)
 
 
+def _fused(model: keras.Model) -> list[Tensor]:
+    """The two maps that are fused, whole."""
+    if _has(model, "stripes"):
+        return [model.get_layer(f"{stream}_stripe_1").input for stream in ("appearance", "part")]
+    return model.get_layer("fusion").input
+
+
 def _part_names(model: keras.Model) -> list[str]:
     """What the channels of the fused part map stand for."""
-    channels = model.get_layer("fusion").input[1].shape[-1]
+    channels = _fused(model)[1].shape[-1]
     if _has(model, "part_embed"):
         return [f"fused {number}" for number in range(1, channels + 1)]
     maps = model.get_layer("part").output

@@ -60,8 +60,8 @@ def outputs_of(layer: keras.Layer) -> list[list[KerasTensor]]:
 def _macs(layer: keras.Layer) -> float:
     """Multiply-accumulates of one layer for one image, over all places where the layer is used."""
     if isinstance(layer, BilinearPooling):
-        appearance, part = (tensor.shape for tensor in layer.input)
-        return int(np.prod(appearance[1:])) * part[-1]
+        pairs = (node.input_tensors for node in layer._inbound_nodes)  # one for each stripe
+        return sum(int(np.prod(appearance.shape[1:])) * part.shape[-1] for appearance, part in pairs)
     if isinstance(layer, SelfAttention):  # every token with every token, twice: likeness, and the mixture of values
         _, length, width = layer.output.shape
         return 2 * length * length * width

@@ -6,6 +6,7 @@ there are classes. Where what is ranked is not what the triplet loss trains (a b
 trained vector is there as `final`.
 """
 
+import itertools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,7 +112,9 @@ def _two_stream(config: "TwoStream", inputs: dict[str, Tensor], pretrained: bool
     if config.part.embed_dim:
         part = layers.Conv2D(config.part.embed_dim, 3, padding="same", name="part_embed")(part)
         part = layers.BatchNormalization(center=False, scale=False, momentum=0.9, epsilon=1e-5, name="part_norm")(part)
-    return maps, _fusion(config.bilinear)([appearance, part])
+    fusion = _fusion(config.bilinear)
+    pairs = zip(_stripes(config, appearance, "appearance"), _stripes(config, part, "part"), strict=True)
+    return maps, _joined([fusion(pair) for pair in pairs])
 
 
 def _fusion(config: "Bilinear") -> BilinearPooling:
@@ -159,11 +162,33 @@ def _pooled(config: "OneStream", maps: dict[str, Tensor]) -> Tensor:
     if config.pooling == "class_token":
         return layers.GlobalAveragePooling2D(name="pool")(maps["class_token"])
     pooling = GeneralizedMeanPooling2D if config.pooling == "gem" else layers.GlobalAveragePooling2D
-    feature = pooling(name="pool")(_appearance(config.appearance, maps))
+    pool = pooling(name="pool")
+    feature = _joined([pool(stripe) for stripe in _stripes(config, _appearance(config.appearance, maps), "appearance")])
     if config.pooling != "concat":
         return feature
     token = layers.GlobalAveragePooling2D(name="token_pool")(maps["class_token"])
     return layers.Concatenate(name="pool_concat")([token, feature])
+
+
+def _stripes(config: "TwoStream | OneStream", feature_map: Tensor, stream: str) -> list[Tensor]:
+    """The horizontal stripes of a map, from the top down, as equally high as its rows allow."""
+    count, height = config.stripes, feature_map.shape[1]
+    if count == 1:
+        return [feature_map]
+    if count > height:
+        raise ConfigError(
+            f"model.stripes: the {stream} map is {height} rows high, which is too few for {count} stripes; take fewer, "
+            "or a map nearer the image"
+        )
+    edges = [number * height // count for number in range(count + 1)]
+    return [
+        layers.Cropping2D(((top, height - bottom), (0, 0)), name=f"{stream}_stripe_{number}")(feature_map)
+        for number, (top, bottom) in enumerate(itertools.pairwise(edges), start=1)
+    ]
+
+
+def _joined(vectors: list[Tensor]) -> Tensor:
+    return layers.Concatenate(dtype="float32", name="stripes")(vectors) if len(vectors) > 1 else vectors[0]
 
 
 def _appearance_stream(config: "TwoStream | OneStream", pretrained: bool) -> keras.Model:

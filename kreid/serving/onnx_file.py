@@ -15,7 +15,7 @@ from tf2onnx.handler import tf_op
 Run = Callable[[np.ndarray], np.ndarray]
 # Layers that compute in float32 in every precision: what brings images to the network's size and range, and what
 # multiplies maps and sums squares, which float16 does not hold.
-_FULL = ("any_size", "to_grey_levels", "preprocess", "fusion", "embedding", "final")
+_FULL = ("any_size", "to_grey_levels", "preprocess", "fusion", "stripes", "embedding", "final")
 
 
 @tf_op("Erfc")
