@@ -40,6 +40,14 @@ PEER = (
 )
 ALL = "loss.mining=all"
 STRONG = (*RATE, ALL, "train.learning_rate=3e-3", "loss.info_nce_weight=1.0", "loss.temperature=0.05")
+ROOT = (*STRONG, "model.bilinear.signed_sqrt=true")
+RESNET = (
+    *STRONG,
+    "model.appearance.weights=null",
+    "model.appearance.variant=torchvision",
+    "model.appearance.width_divisor=2",
+    "model.fc=[]",
+)
 
 # name: (configuration, overrides)
 RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -51,7 +59,34 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "two_stream": ("demo", (*RATE, ALL, "loss.info_nce_weight=0")),
     "osnet_strong": ("osnet_strong", STRONG),
     "two_stream_strong": ("demo", STRONG),
+    "stripes": ("resnet50", (*RESNET, "model.appearance.layer=conv3", "model.stripes=8")),
 }
+# What one ingredient is worth beside the recipe that it changes: --recipes two_stream_root,root_bnneck
+INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "two_stream_root": ("demo", ROOT),
+    "strong_stripes": ("demo", (*STRONG, "model.stripes=4")),
+    "strong_all_parts": ("demo", (*STRONG, "model.part.features=concat")),
+    "strong_heads": (
+        "demo",
+        (*STRONG, "model.heads.layers=[conv2]", "model.heads.hidden=[128]", "model.heads.dim=128"),
+    ),
+    "strong_light": ("demo", (*STRONG, "data.brightness=0.2", "data.contrast=0.2")),
+    "strong_wide": ("demo", (*STRONG, "model.appearance.width_divisor=1")),
+    "root_light": ("demo", (*ROOT, "data.brightness=0.2", "data.contrast=0.2")),
+    "root_sharper": ("demo", (*ROOT, "loss.temperature=0.03")),
+    "root_two_views": ("demo", (*ROOT, "data.persons=16", "data.views=2")),
+    "root_full": ("demo", (*ROOT, "model.bilinear.mode=full")),
+    "root_bnneck": (
+        "demo",
+        (*ROOT, "model.neck=true", "loss.identity_weight=0.5", "loss.label_smoothing=0.1"),
+    ),
+    "stripes_wide": (
+        "resnet50",
+        (*RESNET, "model.appearance.layer=conv3", "model.stripes=8", "model.appearance.width_divisor=1"),
+    ),
+    "stripes_deep": ("resnet50", (*RESNET, "model.appearance.layer=conv4", "model.stripes=8")),
+}
+ALL_RECIPES = RECIPES | INGREDIENTS
 
 
 def run_folder(out: Path, recipe: str, seed: int, images: int) -> Path:
@@ -63,7 +98,7 @@ def train(records: Path, run: Path, recipe: str, seed: int, images: int) -> None
     """Train a recipe on so many images, by the command that a user has; what an interrupted run has is kept."""
     if (run / "summary.json").is_file():
         return
-    config, overrides = RECIPES[recipe]
+    config, overrides = ALL_RECIPES[recipe]
     config, overrides = CONFIGS / f"{config}.yaml", [*SIZE, *overrides, "train.validate_every=0", f"train.seed={seed}"]
     epochs = epochs_of(records, load_config(config, overrides), images // BATCH)
     overrides += [f"train.epochs={epochs}", f"train.steps_per_epoch={images // BATCH // epochs}"]
@@ -115,14 +150,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", type=Path, help="what kreid-convert wrote")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"), help="folder of runs")
-    parser.add_argument("--recipes", default=",".join(RECIPES), help=f"of {', '.join(RECIPES)}")
+    parser.add_argument("--recipes", default=",".join(RECIPES), help=f"of {', '.join(ALL_RECIPES)}")
     parser.add_argument("--images", type=int, default=23_040, help="images seen by each run, a multiple of 32")
     parser.add_argument("--seeds", default="1")
     options = parser.parse_args()
     recipes, seeds = options.recipes.split(","), [int(seed) for seed in options.seeds.split(",")]
-    unknown = sorted(set(recipes) - set(RECIPES))
+    unknown = sorted(set(recipes) - set(ALL_RECIPES))
     if unknown:
-        parser.error(f"--recipes: {unknown[0]} is not one of {', '.join(RECIPES)}")
+        parser.error(f"--recipes: {unknown[0]} is not one of {', '.join(ALL_RECIPES)}")
     if options.images < BATCH or options.images % BATCH:
         parser.error(f"--images: expected a multiple of {BATCH}, the images of a batch, received {options.images}")
     for seed in seeds:
