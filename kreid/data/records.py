@@ -72,7 +72,12 @@ def read_fields(index: Index, rows: np.ndarray) -> Iterator[dict[str, np.ndarray
     """
     with damage_named(index, rows):
         for start in range(0, len(rows), _CHUNK):
-            fields = schema.parse(tf.constant(index.read(rows[start : start + _CHUNK])))
+            part = rows[start : start + _CHUNK]
+            try:
+                serialized = index.read(part)
+            except ValueError as error:  # of a checksum, where one before it may not parse
+                raise ValueError(first_damaged(index, part) or str(error)) from None
+            fields = schema.parse(tf.constant(serialized))
             yield {name: value.numpy() for name, value in fields.items()}
 
 

@@ -91,6 +91,16 @@ def test_a_record_that_does_not_parse_is_named(copy, read, payload):
         read(copy)
 
 
+def test_of_a_record_that_does_not_parse_and_a_later_flipped_bit_the_first_is_named(copy):
+    where = replace(copy, b"\xff" * 9)
+    index = read_index(copy / "train")
+    later = index.shards[0].read_bytes()
+    place = int(index.offset[ROW + 2] + index.length[ROW + 2] // 2)
+    index.shards[0].write_bytes(later[:place] + bytes([later[place] ^ 1]) + later[place + 1 :])
+    with pytest.raises(ValueError, match=rf"^{where}its image cannot be decoded; {AGAIN}$"):
+        list(read_fields(read_index(copy / "train"), np.array([0, ROW, ROW + 2])))
+
+
 def test_the_first_damaged_of_some_is_told_and_none_of_sound_ones(copy):
     where = flip(copy)
     with read_index(copy / "train") as index:

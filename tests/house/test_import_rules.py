@@ -252,7 +252,7 @@ def test_what_commands_import_first_loads_neither_keras_nor_tensorflow(module):
     assert not set(BIG) & set(eagerly(module, TEXTS))
 
 
-IN_TEST_EMBEDDERS = ("test_inception_v4.py", "test_resnet.py")  # whole networks, which that file takes to JAX
+IN_TEST_EMBEDDERS = ("test_inception_v4.py", "test_resnet.py")  # that file takes one of each, whole, to JAX
 
 
 def test_tests_of_what_runs_on_any_backend_run_on_jax_too():

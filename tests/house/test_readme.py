@@ -19,7 +19,7 @@ def blocks(language):
 
 
 def narrow_demo(file):
-    """Give the demonstration one narrow stream: two take thrice as long, and the tour has them."""
+    """Give the demonstration one narrow stream: two take thrice as long; the tour trains, scores and looks at them."""
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
     tree["model"] = {"embedder": "one_stream", "image_size": [64, 32], "appearance": tree["model"]["appearance"]}
     tree["model"]["appearance"]["width_divisor"] = 32

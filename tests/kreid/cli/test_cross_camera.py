@@ -32,7 +32,7 @@ from kreid.training.run import train
 @pytest.fixture(scope="module")
 def trained(filmed, tiny_one, tmp_path_factory):
     """A run of one epoch; tests that write into it take a copy."""
-    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 2}, data={"persons": 4, "views": 4})
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 2, "pictures": 2})
     return train(config, filmed, tmp_path_factory.mktemp("trained") / "run", quiet=True)
 
 

@@ -3,16 +3,19 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
+from kreid.models.embedders import build_model
+from kreid.serving.export import export
 from kreid.serving.folding import fold
 
 
 def shake(model, seed=0):
-    """Batch norms as after a training: none of their four vectors is trivial."""
+    """Batch norms and learnt slopes as after a training: none of their vectors is trivial."""
     rng = np.random.default_rng(seed)
     for layer in model._flatten_layers():
-        if isinstance(layer, layers.BatchNormalization):
+        if isinstance(layer, layers.BatchNormalization | layers.PReLU):
             layer.set_weights([rng.uniform(0.5, 2, value.shape) for value in layer.get_weights()])
     return model
 
@@ -94,3 +97,15 @@ def test_nested_networks_are_folded():
     check(shake(keras.Model(image, x)), ["behind"])
     twice = keras.Model(image, [inner(image), inner(layers.ReLU()(image))])
     check(shake(twice), norms(inner))
+
+
+@pytest.mark.usefixtures("short_resnet")
+def test_both_streams_are_folded_and_exported(tiny, tmp_path):
+    model = shake(build_model(tiny.model, pretrained=False))
+    folded = fold(model)
+    images = np.random.default_rng(1).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
+    expected = model(images, training=False)["embedding"]
+    np.testing.assert_allclose(folded(images, training=False)["embedding"], expected, atol=1e-5)
+    assert len(norms(folded)) < len(norms(model))
+    served = tf.saved_model.load(str(export(model, tmp_path / "serving"))).signatures["pixels"]
+    np.testing.assert_allclose(served(image=tf.constant(images))["embedding"], expected, atol=1e-5)

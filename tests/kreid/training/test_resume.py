@@ -40,7 +40,7 @@ main()
 
 
 def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, tmp_path):
-    """A real `kreid-train`, killed wherever it stands, in the middle of an epoch and of an accumulated gradient."""
+    """A process of `kreid-train`, killed in the middle of an epoch and of an accumulated gradient."""
     settings = {"optimizer": "adamw", "weight_decay": 0.1, "accumulate": 2, "ema": 0.9, "freeze": ["appearance.conv1"]}
     settings |= {"freeze_epochs": 1, "steps_per_epoch": 5, "validate_every": 0, "checkpoint_minutes": 1e-9}
     run, file = tmp_path / "run", tmp_path / "tiny.yaml"

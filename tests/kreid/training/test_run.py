@@ -232,14 +232,7 @@ def test_identity_loss_gets_its_classes_from_the_data(records, tiny_one, tmp_pat
 def test_a_transformer_learns_with_all_that_is_for_it_and_goes_on_from_a_state(records, tiny_vit, tmp_path):
     """Blocks computed anew and left out at random, rates by depth, a learnt temperature, roles and jersey numbers."""
     loss = {"triplet_weight": 0.0, "info_nce_weight": 1.0, "learn_temperature": True, "role_weight": 0.5}
-    own = {
-        "remat": True,
-        "layer_decay": 0.5,
-        "learning_rate": 0.01,
-        "validate_every": 0,
-        "epochs": 1,
-        "steps_per_epoch": 1,
-    }
+    own = {"remat": True, "layer_decay": 0.5, "learning_rate": 0.01, **SHORT}
     config = changed(
         tiny_vit,
         model={"appearance": {**tiny_vit.model.appearance.model_dump(), "drop_path": 0.3}},
