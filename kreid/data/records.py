@@ -70,15 +70,15 @@ def read_fields(index: Index, rows: np.ndarray) -> Iterator[dict[str, np.ndarray
     Raises:
         ValueError: see `damage_named`.
     """
-    with damage_named(index, rows):
-        for start in range(0, len(rows), _CHUNK):
-            part = rows[start : start + _CHUNK]
-            try:
-                serialized = index.read(part)
-            except ValueError as error:  # of a checksum, where one before it may not parse
-                raise ValueError(first_damaged(index, part) or str(error)) from None
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
+        try:
+            serialized = index.read(part)
+        except ValueError as error:  # of a checksum, where one before it may not parse
+            raise ValueError(first_damaged(index, part) or str(error)) from None
+        with damage_named(index, part):
             fields = schema.parse(tf.constant(serialized))
-            yield {name: value.numpy() for name, value in fields.items()}
+        yield {name: value.numpy() for name, value in fields.items()}
 
 
 def record_batches(
