@@ -48,6 +48,8 @@ RESNET = (
     "model.appearance.width_divisor=2",
     "model.fc=[]",
 )
+STRIPES = (*RESNET, "model.appearance.layer=conv3", "model.stripes=8")
+LIGHT = ("data.brightness=0.2", "data.contrast=0.2")
 
 # name: (configuration, overrides)
 RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -59,7 +61,7 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "two_stream": ("demo", (*RATE, ALL, "loss.info_nce_weight=0")),
     "osnet_strong": ("osnet_strong", STRONG),
     "two_stream_strong": ("demo", STRONG),
-    "stripes": ("resnet50", (*RESNET, "model.appearance.layer=conv3", "model.stripes=8")),
+    "stripes": ("resnet50", STRIPES),
 }
 # What one ingredient is worth beside the recipe that it changes: --recipes two_stream_root,root_bnneck
 INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -70,9 +72,9 @@ INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "demo",
         (*STRONG, "model.heads.layers=[conv2]", "model.heads.hidden=[128]", "model.heads.dim=128"),
     ),
-    "strong_light": ("demo", (*STRONG, "data.brightness=0.2", "data.contrast=0.2")),
+    "strong_light": ("demo", (*STRONG, *LIGHT)),
     "strong_wide": ("demo", (*STRONG, "model.appearance.width_divisor=1")),
-    "root_light": ("demo", (*ROOT, "data.brightness=0.2", "data.contrast=0.2")),
+    "root_light": ("demo", (*ROOT, *LIGHT)),
     "root_sharper": ("demo", (*ROOT, "loss.temperature=0.03")),
     "root_two_views": ("demo", (*ROOT, "data.persons=16", "data.views=2")),
     "root_full": ("demo", (*ROOT, "model.bilinear.mode=full")),
@@ -80,11 +82,8 @@ INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "demo",
         (*ROOT, "model.neck=true", "loss.identity_weight=0.5", "loss.label_smoothing=0.1"),
     ),
-    "stripes_wide": (
-        "resnet50",
-        (*RESNET, "model.appearance.layer=conv3", "model.stripes=8", "model.appearance.width_divisor=1"),
-    ),
-    "stripes_deep": ("resnet50", (*RESNET, "model.appearance.layer=conv4", "model.stripes=8")),
+    "stripes_wide": ("resnet50", (*STRIPES, "model.appearance.width_divisor=1")),
+    "stripes_deep": ("resnet50", (*STRIPES, "model.appearance.layer=conv4")),
 }
 ALL_RECIPES = RECIPES | INGREDIENTS
 

@@ -1,5 +1,7 @@
 """Maps in horizontal stripes, each pooled or fused for itself: by the formula, looked through, and refused."""
 
+from itertools import pairwise
+
 import checks
 import keras
 import numpy as np
@@ -25,7 +27,7 @@ def build(config, stripes, **model):
 
 
 def striped(values, stripes):
-    return [values[:, top:bottom] for top, bottom in zip(ROWS[stripes], ROWS[stripes][1:], strict=False)]
+    return [values[:, top:bottom] for top, bottom in pairwise(ROWS[stripes])]
 
 
 def unit(x):
