@@ -130,6 +130,15 @@ def test_less_precise_files_are_smaller_and_near(model, tmp_path, name, precisio
     assert exported.run(crops(2)).dtype == np.float32
 
 
+def test_weights_of_int8_leave_a_bit_free(model, tmp_path):
+    """Two products of 8 bits overflow the 16 bits that they are summed in where a processor has no VNNI."""
+    export_file(model, tmp_path / "tiny.onnx", "onnx", precision="int8")
+    values = map(onnx.numpy_helper.to_array, onnx.load(tmp_path / "tiny.onnx").graph.initializer)
+    weights = [value for value in values if value.dtype == np.int8 and value.ndim > 1]
+    assert len(weights) == 3
+    assert max(np.abs(value.astype(int)).max() for value in weights) == 64
+
+
 def test_exact_gelu_which_only_onnx_spells_otherwise(tmp_path):
     image = keras.Input((32, 16, 3))
     x = layers.Flatten()(layers.AveragePooling2D(8)(layers.Rescaling(1 / 64, -2.0)(image)))
