@@ -26,13 +26,14 @@ demo: $(VENV)/installed
 	@echo "report, open it    demo/report.html"
 
 # The whole suite, on TensorFlow; beside it what runs on any backend again, on JAX, whose output comes after the other's.
-# Beside each other they fill the cores, which tests of processes and files leave idle; either runs where the other fails.
+# Beside each other they fill the cores, which tests of processes and files leave idle: JAX's half gives way, so that it
+# lasts as long as the other does. Either runs where the other fails.
 # Files come in the order of their names: xdist would keep those of few tests, which are the slow ones, for the end.
 # A worker that crashes ends the run: xdist would replace it, and then wait for ever for a last test that nobody has.
 PYTEST := $(BIN)/python -m pytest --max-worker-restart 0
 HALF_THE_CORES = $$($(BIN)/python -c "import os; print((os.cpu_count() + 1) // 2)")
 HALVES = failed=0; jax=$$(mktemp); trap 'rm -f "$$jax"' EXIT; \
-  KERAS_BACKEND=jax $(PYTEST) -n $(HALF_THE_CORES) --dist worksteal -m backend $(2) >"$$jax" 2>&1 & \
+  KERAS_BACKEND=jax nice $(PYTEST) -n $(HALF_THE_CORES) --dist worksteal -m backend $(2) >"$$jax" 2>&1 & \
   $(PYTEST) -n auto $(1) || failed=1; \
   wait $$! || failed=1; \
   cat "$$jax"; exit $$failed
