@@ -115,12 +115,13 @@ class Train(Section):
     """How often the training set is gone through."""
     steps_per_epoch: Positive | None = None
     """Batches of an epoch at most; null: all that the sampler makes of the training set."""
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    """The optimiser; `adamw` is Adam with decoupled weight decay."""
+    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adam"
+    """The optimiser; `adamw` is Adam with decoupled weight decay, `muon` makes the updates of kernels orthogonal, which
+    from random weights teaches more in as many steps, at five times Adam's rate."""
     learning_rate: Annotated[Number, Field(gt=0)] = 1e-5
     """Of the first epoch, or at the end of the warm-up."""
     weight_decay: Weight = 0.0
-    """Of `adamw` and `sgd`: the part, times the learning rate, that weights shrink by at an update; norms,
+    """Of `adamw`, `sgd` and `muon`: the part, times the learning rate, that weights shrink by at an update; norms,
     biases, tokens and positions do not."""
     schedule: Literal["step", "cosine", "constant"] = "step"
     """`step` multiplies the learning rate by `decay` every `decay_epochs`, `cosine` lets it fall to 0 at the

@@ -14,7 +14,7 @@ from kreid.models.vit_origins import block_number
 if TYPE_CHECKING:
     from kreid.config.sections import Train
 
-_SLOTS = {"adam": 2, "adamw": 2, "sgd": 1}  # numbers that an optimiser keeps of each weight
+_SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "muon": 1}  # numbers that an optimiser keeps of a kernel's weight
 _LAYOUT = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Cropping1D)
 _WORD = 4  # bytes of a float32, which weights and what follows them always are
 

@@ -5,6 +5,7 @@ import math
 import keras
 
 from kreid.config.sections import Train
+from kreid.training.muon import Muon
 
 
 def learning_rate(config: Train, epoch: float) -> float:
@@ -31,7 +32,7 @@ def learning_rate(config: Train, epoch: float) -> float:
 def build_optimizer(config: Train) -> keras.optimizers.Optimizer:
     """The optimiser of the `train` section; the training loop sets its learning rate.
 
-    Weight decay is decoupled from the gradient (AdamW) for `adamw` and `sgd`, and left out of norms, biases, a
+    Weight decay is decoupled from the gradient (AdamW) for `adamw`, `sgd` and `muon`, and left out of norms, biases, a
     Transformer's tokens and positions, and a learnt temperature; `adam` takes none, because L2 inside Adam with a
     triplet-only loss drives most convolution weights to zero. Accumulation, clipping and averages are
     `kreid.training.updater`'.
@@ -42,6 +43,8 @@ def build_optimizer(config: Train) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.SGD(
             momentum=0.9, nesterov=True, weight_decay=config.weight_decay or None, **options
         )
+    elif config.optimizer == "muon":
+        optimizer = Muon(config.learning_rate, config.weight_decay or None, name="optimizer")
     elif config.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
     else:

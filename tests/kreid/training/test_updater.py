@@ -68,7 +68,7 @@ def test_adam_moves_each_weight_by_the_rate_at_first():
     assert_all_close(after, expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_decay_is_apart_from_the_gradient_and_spares_biases(optimizer):
     gradients = random_gradients(network(), 1)
     before, plain, _ = updated([gradients], optimizer=optimizer)
@@ -82,7 +82,7 @@ def test_decay_is_apart_from_the_gradient_and_spares_biases(optimizer):
 # --- what happens before the optimiser ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "muon"])
 def test_accumulation_equals_the_update_of_the_mean_gradient(optimizer):
     model = network()
     batches = [random_gradients(model, seed) for seed in range(4)]
@@ -107,7 +107,7 @@ def test_the_norm_of_the_mean_gradient_is_clipped(accumulate):
     assert_all_close(free, plain)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
 def test_a_rate_scales_the_whole_update_of_its_layers(optimizer):
     """Also under Adam, which undoes a factor on the gradient."""
     decay = {} if optimizer == "adam" else {"weight_decay": 0.1}
