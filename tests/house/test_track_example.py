@@ -9,6 +9,8 @@ from configurations import changed
 from paths import ROOT
 from tiny_runs import make_run
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 SPEC = importlib.util.spec_from_file_location("track_example", ROOT / "examples" / "track.py")
 track = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(track)

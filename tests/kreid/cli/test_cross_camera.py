@@ -28,6 +28,8 @@ from kreid.ranking.scores import evaluate
 from kreid.runs.folder import load_model
 from kreid.training.run import train
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 @pytest.fixture(scope="module")
 def trained(filmed, tiny_one, tmp_path_factory):

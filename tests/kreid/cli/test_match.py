@@ -13,6 +13,8 @@ from kreid.cli.embed import app as embed_app
 from kreid.cli.match import app
 from tfrecords_tools.arrays import read_arrays, write_arrays
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

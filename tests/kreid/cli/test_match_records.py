@@ -13,6 +13,8 @@ from kreid.cli.match import app
 from tfrecords_tools.sources.source import Options
 from tfrecords_tools.writer import convert
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 EVERYTHING = Options(train_share=0)
 
 

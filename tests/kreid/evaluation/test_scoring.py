@@ -13,6 +13,8 @@ from kreid.ranking.ordering import rank
 from kreid.ranking.scores import evaluate
 from kreid.runs.weights import WEIGHTS, weights_digest, write_weights
 
+pytestmark = pytest.mark.usefixtures("short_resnet")
+
 
 def test_every_actions_figures_by_hand():
     figures = QueryFigures.of(rank(listed("-+", "--", "", "+")))

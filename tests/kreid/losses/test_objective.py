@@ -14,7 +14,7 @@ from kreid.losses.objective import WeightedSum, build_losses, trained_outputs
 from kreid.losses.triplet import TripletLoss
 from kreid.models.embedders import build_model
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("short_resnet")]
 
 
 def section(**loss):
