@@ -139,6 +139,20 @@ def short_resnet():
         yield
 
 
+@pytest.fixture(scope="module")
+def unsynced():
+    """Databases that do not wait for the disk, for half the time of a search; a process that ends loses nothing."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def relax(connection, _):
+        connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", relax)
+    yield
+    event.remove(Engine, "connect", relax)
+
+
 @pytest.fixture
 def two_alike(monkeypatch):
     """Backbones with two of what they repeat, not up to seven, and Transformers of one block: for sweeps.

@@ -190,6 +190,7 @@ def space(tmp_path_factory):
     return path
 
 
+@pytest.mark.usefixtures("unsynced")
 def test_tune_writes_a_configuration(records, space, tmp_path):
     appearance = {"weights": None, "layer": "conv1", "width_divisor": 8, "variant": "torchvision"}
     model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance}

@@ -17,6 +17,8 @@ from kreid.tuning.space import Choice, Range, Space
 from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.index import read_index
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 BASE = {
     "model": {
         "embedder": "one_stream",

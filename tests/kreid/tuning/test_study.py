@@ -14,6 +14,8 @@ from kreid.tuning.space import Choice, Range, Space, WholeRange
 from kreid.tuning.study import STORE, Study
 from kreid.tuning.table import best
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 TREE = {"model": {"embedder": "one_stream"}}
 ENDLESS = Space(
     TREE, {"loss.margin": Range(low=0.1, high=0.5), "loss.distance": Choice(choice=("euclidean", "cosine"))}
