@@ -49,6 +49,7 @@ RESNET = (
     "model.fc=[]",
 )
 STRIPES = (*RESNET, "model.appearance.layer=conv3", "model.stripes=8")
+MUON = ("train.optimizer=muon", "train.learning_rate=1.5e-2")
 LIGHT = ("data.brightness=0.2", "data.contrast=0.2")
 
 # name: (configuration, overrides)
@@ -62,10 +63,12 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "osnet_strong": ("osnet_strong", STRONG),
     "two_stream_strong": ("demo", STRONG),
     "stripes": ("resnet50", STRIPES),
+    "stripes_muon": ("resnet50_stripes", ()),
 }
 # What one ingredient is worth beside the recipe that it changes: --recipes two_stream_root,root_bnneck
 INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "two_stream_root": ("demo", ROOT),
+    "strong_muon": ("demo", (*STRONG, *MUON)),
     "strong_stripes": ("demo", (*STRONG, "model.stripes=4")),
     "strong_all_parts": ("demo", (*STRONG, "model.part.features=concat")),
     "strong_heads": (
@@ -82,6 +85,9 @@ INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "demo",
         (*ROOT, "model.neck=true", "loss.identity_weight=0.5", "loss.label_smoothing=0.1"),
     ),
+    "stripes_faster": ("resnet50", (*STRIPES, "train.learning_rate=6e-3")),
+    "stripes_muon_faster": ("resnet50_stripes", ("train.learning_rate=3e-2",)),
+    "stripes_muon_wide": ("resnet50_stripes", ("model.appearance.width_divisor=1",)),
     "stripes_wide": ("resnet50", (*STRIPES, "model.appearance.width_divisor=1")),
     "stripes_deep": ("resnet50", (*STRIPES, "model.appearance.layer=conv4")),
 }

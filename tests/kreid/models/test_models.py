@@ -60,6 +60,7 @@ CONFIGURED = set().union(*map(backbones_of, CONFIGS))
 # unless it stands here; these are built there, which traces every layer.
 REPEATED = ("demo", "layerwise", "resnet50", "resnet50mid", "two_stream_released", "two_stream_clip", "inception_v4")
 REPEATED += ("osnet", "clip_vit_l14", "dinov2_vit_b14", "transreid_vit_b16", "osnet_strong", "two_stream_strong")
+REPEATED += ("resnet50_stripes",)
 # The layers of these, joined in the same ways, are saved in another one.
 SAVED_ELSEWHERE = ("resnet50", "two_stream_clip", "two_stream_strong", "osnet_strong", "clip_vit_l14")
 # JAX takes 15 s to compile a training step of one of these. This one has both streams and the fusion; what the others
