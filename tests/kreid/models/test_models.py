@@ -58,14 +58,14 @@ CONFIGURED = set().union(*map(backbones_of, CONFIGS))
 
 # What these are made of, the other configurations and tests of parity compute on the other backend, as a new one does
 # unless it stands here; these are built there, which traces every layer.
-REPEATED = ("demo", "layerwise", "resnet50", "resnet50mid", "two_stream_released", "two_stream_clip", "inception_v4")
+REPEATED = ("two_stream", "layerwise", "resnet50", "resnet50mid", "two_stream_released", "two_stream_clip")
+REPEATED += ("inception_v4", "resnet50_stripes")
 REPEATED += ("osnet", "clip_vit_l14", "dinov2_vit_b14", "transreid_vit_b16", "osnet_strong", "two_stream_strong")
-REPEATED += ("resnet50_stripes",)
 # The layers of these, joined in the same ways, are saved in another one.
 SAVED_ELSEWHERE = ("resnet50", "two_stream_clip", "two_stream_strong", "osnet_strong", "clip_vit_l14")
 # JAX takes 15 s to compile a training step of one of these. This one has both streams and the fusion; what the others
 # are made of are Keras's own layers and heads, which train there in test_objective and test_osnet.
-TRAINED_ON_JAX = ("two_stream",)
+TRAINED_ON_JAX = ("demo",)
 
 
 @pytest.mark.backend
