@@ -251,9 +251,3 @@ class OneStream(Model):
     """Units of fully connected layers behind the pooling; none by default."""
     mid: Mid | None = None
     """Mid-level fusion; null: none."""
-
-    @model_validator(mode="after")
-    def _stripes_are_of_a_map(self) -> "OneStream":
-        if self.stripes > 1 and self.pooling == "class_token":
-            raise ValueError("stripes: a class token has no places to divide; take another pooling, or leave it out")
-        return self

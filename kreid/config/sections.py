@@ -264,6 +264,18 @@ class Config(Section):
         )
 
     @model_validator(mode="after")
+    def _stripes_are_of_a_map(self) -> "Config":
+        if self.model.stripes > 1 and "class_token" in (
+            getattr(self.model, "pooling", None),
+            self.model.appearance.layer,
+        ):
+            raise ValueError(
+                "model.stripes: a class token has no rows to divide; expected 1, or model.pooling and "
+                f"model.appearance.layer to name a map, received {self.model.stripes}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _crop_leaves_some_of_the_image(self) -> "Config":
         padding, size = self.data.crop_padding, self.model.image_size
         if padding >= min(size):

@@ -1,5 +1,7 @@
 """ONNX, for onnxruntime, OpenCV and trackers."""
 
+import contextlib
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -100,7 +102,7 @@ def _quantize(path: Path, calibration: np.ndarray) -> None:
             batch = next(self._left, None)
             return None if batch is None else {"images": batch}
 
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, _unadvised():
         full = path.rename(Path(folder) / "float32.onnx")
         quantize_static(
             full,
@@ -114,6 +116,20 @@ def _quantize(path: Path, calibration: np.ndarray) -> None:
             op_types_to_quantize=["Conv", "Gemm", "MatMul"],
             nodes_to_exclude=_nodes(onnx.load(full), _FULL),
         )
+
+
+@contextlib.contextmanager
+def _unadvised() -> Iterator[None]:
+    """Leave out the advice to fuse operations first, which is done: norms are folded."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "pre-processing" not in record.getMessage()
+
+    logging.getLogger().addFilter(is_other)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeFilter(is_other)
 
 
 def _nodes(written: onnx.ModelProto, layers: tuple[str, ...]) -> list[str]:

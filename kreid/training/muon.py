@@ -1,6 +1,7 @@
 """Muon for networks of convolutions, whose kernels Keras's own leaves to Adam."""
 
-import math
+import re
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -12,15 +13,17 @@ from kreid.types import Tensor
 class Muon(keras.optimizers.Muon):
     """Momentum whose matrices are made orthogonal before each update; Adam for everything that is no matrix.
 
-    A kernel (..., C, D) of a convolution or a fully connected layer counts as the matrix of its inputs against its D
-    outputs, and its update U S V^T becomes about U V^T: what the batch says of rare directions moves the kernel as far
-    as what it says of common ones. An update's root mean square is 0.2 of the learning rate, about Adam's. What learns
-    by Adam at the same rate: kernels of one input or output (depthwise ones), those of classifiers, whose layers are
-    named `...logits`, biases, norms, tokens and positions.
+    A kernel (C, D) of a fully connected layer or (h, w, C, D) of a convolution counts as the matrix of its inputs
+    against its D outputs, and its update U S V^T becomes about U V^T: what the batch says of rare directions moves the
+    kernel as far as what it says of common ones. The root mean square of an update of full rank is about 0.2 of the
+    learning rate, as Adam's is. What learns by Adam at the same rate: kernels of one channel, in or out (depthwise
+    ones), kernels of other shapes (KerasHub's attention, whose three dimensions do not say which are inputs), those of
+    classifiers, biases, norms, tokens and positions.
 
     Args:
         learning_rate: of both; from random weights five times Adam's has served.
         weight_decay: decoupled, of both; None: none.
+        exclude_layers: regular expressions; where one is found in a variable's path, Adam takes it.
         kwargs: those of `keras.optimizers.Muon`.
 
     Example:
@@ -32,16 +35,20 @@ class Muon(keras.optimizers.Muon):
     """
 
     def __init__(
-        self, learning_rate: float = 1.5e-2, weight_decay: float | None = None, name: str = "muon", **kwargs: object
+        self,
+        learning_rate: float = 1.5e-2,
+        weight_decay: float | None = None,
+        exclude_layers: Sequence[str] = ("logits",),
+        name: str = "muon",
+        **kwargs: object,
     ) -> None:
-        given = {"adam_weight_decay": weight_decay, **kwargs}
+        given = {"adam_weight_decay": weight_decay, "exclude_layers": list(exclude_layers), **kwargs}
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, name=name, **given)
 
     def _should_use_adamw(self, variable: keras.Variable) -> bool:
-        if variable.name != "kernel" or len(variable.shape) < 2 or "logits" in variable.path:
+        if variable.name != "kernel" or len(variable.shape) not in (2, 4) or min(variable.shape[-2:]) == 1:
             return True
-        *inputs, outputs = variable.shape
-        return min(math.prod(inputs), outputs) == 1
+        return any(re.search(pattern, variable.path) for pattern in self.exclude_layers)
 
     def _muon_update_step(self, gradient: Tensor, variable: keras.Variable, lr: Tensor, m: keras.Variable) -> None:
         """As Keras's, with the kernel as one matrix."""

@@ -93,6 +93,6 @@ def test_more_stripes_than_rows_are_refused(one_stream, tiny):
 
 def test_a_class_token_has_no_stripes():
     model = {"embedder": "one_stream", "appearance": {"backbone": "vit_s16", "weights": None}, "stripes": 2}
-    with pytest.raises(ConfigError, match="stripes: a class token has no places to divide"):
+    with pytest.raises(ConfigError, match="model.stripes: a class token has no rows to divide; .* received 2$"):
         check({"model": {**model, "pooling": "class_token"}})
     check({"model": {**model, "pooling": "concat"}})

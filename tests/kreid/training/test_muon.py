@@ -3,18 +3,21 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from kreid.config.sections import Train
 from kreid.training.muon import Muon
+from kreid.training.updater import Updater
 
 
 def variable(shape, name="kernel", seed=0):
     return keras.Variable(np.float32(np.random.default_rng(seed).normal(size=shape)), name=name)
 
 
-def orthogonal(matrix):
-    """Five rounds of the polynomial that brings singular values near 1 (Jordan et al. 2024)."""
+def orthogonal(matrix, rounds=5):
+    """Rounds of the polynomial that brings singular values near 1 (Jordan et al. 2024)."""
     x = matrix / np.linalg.norm(matrix)
-    for _ in range(5):
+    for _ in range(rounds):
         gram = x @ x.T
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
     return x
@@ -28,18 +31,38 @@ def steps(optimizer, weights, gradients):
     return [np.asarray(weight) for weight in weights]
 
 
-@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (1, 1, 4, 16), (6, 5), (5, 12), (7, 2, 3)])
-def test_two_steps_equal_numpys(shape):
+def expected_of(kernel, gradients, rate=0.1, momentum=0.95, nesterov=True, ns_steps=5, rms_rate=0.2):
+    """A kernel after these gradients, by NumPy in float64."""
+    matrix, kept = kernel.reshape(-1, kernel.shape[-1]).astype(float), 0.0
+    scale = 1.0 if rms_rate is None else rms_rate * np.sqrt(max(matrix.shape))
+    for gradient in gradients:
+        gradient = gradient.reshape(matrix.shape).astype(float)
+        kept = momentum * kept + gradient
+        matrix = matrix - rate * scale * orthogonal(gradient + momentum * kept if nesterov else kept, ns_steps)
+    return matrix.reshape(kernel.shape)
+
+
+@pytest.mark.parametrize("options", [{}, {"nesterov": False, "momentum": 0.8, "ns_steps": 3, "rms_rate": None}])
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (1, 1, 4, 16), (3, 3, 2, 2), (6, 5), (5, 12), (2, 9)])
+def test_two_steps_equal_numpys(shape, options):
     kernel = variable(shape)
-    first, second = (np.asarray(variable(shape, seed=seed)) for seed in (1, 2))
-    expected = np.asarray(kernel).reshape(-1, shape[-1]).astype(float)
-    momentum = 0.0
-    for gradient in (first, second):
-        gradient = gradient.reshape(expected.shape).astype(float)
-        momentum = 0.95 * momentum + gradient
-        expected = expected - 0.1 * 0.2 * np.sqrt(max(expected.shape)) * orthogonal(gradient + 0.95 * momentum)
-    (found,) = steps(Muon(0.1), [kernel], [[first], [second]])
-    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=0, atol=1e-5)
+    gradients = [np.asarray(variable(shape, seed=seed)) for seed in (1, 2)]
+    expected = expected_of(np.asarray(kernel), gradients, **options)
+    (found,) = steps(Muon(0.1, **options), [kernel], [[gradient] for gradient in gradients])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_the_section_means_this_one():
+    """Through what training uses; Keras's own leaves convolutions to Adam."""
+    image = keras.Input((6, 6, 3))
+    model = keras.Model(image, keras.layers.Conv2D(4, 3, use_bias=False, name="conv")(image))
+    updater = Updater(Train(optimizer="muon", learning_rate=0.1), model)
+    updater.set_learning_rate(0.1)
+    (kernel,) = model.trainable_variables
+    gradient = np.asarray(variable(kernel.shape, seed=1))
+    expected = expected_of(np.asarray(kernel), [gradient])
+    tf.function(lambda: updater.apply([tf.constant(gradient)], [kernel]))()
+    np.testing.assert_allclose(np.asarray(kernel), expected, rtol=0, atol=1e-5)
 
 
 def test_rare_directions_move_as_far_as_common_ones():
@@ -64,7 +87,11 @@ OTHERS = {
     "positions": ((9, 4), "embedding"),
     "slopes": ((1, 1, 4), "alpha"),
     "a depthwise kernel": ((3, 3, 4, 1), "kernel"),
+    "a grouped convolution's depthwise kernel": ((3, 3, 1, 4), "kernel"),
     "a kernel of one input": ((1, 4), "kernel"),
+    "a kernel of one output": ((4, 1), "kernel"),
+    "KerasHub's attention": ((6, 2, 3), "kernel"),
+    "another name": ((5, 4), "recurrent_kernel"),
 }
 
 
@@ -89,11 +116,18 @@ def test_classifiers_learn_by_adam_and_every_other_kernel_by_muon():
     optimizer.build(model.trainable_variables)
     pairs = zip(model.trainable_variables, optimizer.adam_velocities, strict=True)
     assert [weight.path for weight, velocity in pairs if velocity is None] == ["conv/kernel", "embedding_fc/kernel"]
+    excluding = Muon(exclude_layers=["^conv", "logits$"])
+    assert [excluding._should_use_adamw(weight) for weight in model.trainable_variables if "kernel" in weight.path] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_model_that_was_compiled_with_it_is_loaded(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, name="dense")])
-    model.compile(Muon(0.02, weight_decay=0.1, momentum=0.9), loss="mse")
+    model.compile(Muon(0.02, weight_decay=0.1, exclude_layers=["last"], momentum=0.9), loss="mse")
     model.train_on_batch(np.ones((2, 3)), np.ones((2, 4)))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras").optimizer

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kreid.config.sections import Train
 from kreid.training import updater as updates
+from kreid.training.optimizers import build_optimizer
 from kreid.training.updater import Updater
 
 
@@ -77,6 +78,19 @@ def test_decay_is_apart_from_the_gradient_and_spares_biases(optimizer):
     expected = [p - 0.1 * 0.2 * v if shrink else p for p, v, shrink in zip(plain, before, shrinks, strict=True)]
     assert_all_close(decayed, expected)
     assert shrinks.count(False) == 2
+
+
+SPARED = ("bias", "gamma", "beta", "alpha", "tokens", "embedding", "log_temperature")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+@pytest.mark.parametrize(("name", "shape"), [*((name, (4,)) for name in SPARED), ("kernel", (3, 3, 2, 1))])
+def test_what_decays(optimizer, name, shape):
+    """A step without a gradient: depthwise kernels, which Muon leaves to Adam, shrink as others do; nothing else."""
+    variable = keras.Variable(np.ones(shape, "float32"), name=name)
+    built = build_optimizer(Train(optimizer=optimizer, learning_rate=0.1, weight_decay=0.2))
+    built.apply([tf.zeros(shape)], [variable])
+    np.testing.assert_allclose(np.asarray(variable), 0.98 if name == "kernel" else 1.0, rtol=1e-6)
 
 
 # --- what happens before the optimiser ------------------------------------------------------------------------------
