@@ -49,7 +49,7 @@ RESNET = (
     "model.fc=[]",
 )
 STRIPES = (*RESNET, "model.appearance.layer=conv3", "model.stripes=8")
-MUON = ("train.optimizer=muon", "train.learning_rate=1.5e-2")
+MUON = ("train.optimizer=muon", "train.learning_rate=4e-3")
 LIGHT = ("data.brightness=0.2", "data.contrast=0.2")
 
 # name: (configuration, overrides)
@@ -87,7 +87,7 @@ INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "stripes_faster": ("resnet50", (*STRIPES, "train.learning_rate=6e-3")),
     "stripes_muon_faster": ("resnet50_stripes", ("train.learning_rate=3e-2",)),
-    "stripes_muon_wide": ("resnet50_stripes", ("model.appearance.width_divisor=1",)),
+    "stripes_muon_moved": ("resnet50_stripes", (*LIGHT, "data.crop_padding=4")),
     "stripes_wide": ("resnet50", (*STRIPES, "model.appearance.width_divisor=1")),
     "stripes_deep": ("resnet50", (*STRIPES, "model.appearance.layer=conv4")),
 }
