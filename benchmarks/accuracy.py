@@ -49,7 +49,7 @@ RESNET = (
     "model.fc=[]",
 )
 STRIPES = (*RESNET, "model.appearance.layer=conv3", "model.stripes=8")
-MUON = ("train.optimizer=muon", "train.learning_rate=4e-3")
+MUON = ("train.optimizer=muon", "train.learning_rate=4e-3", "train.weight_decay=0.5")
 LIGHT = ("data.brightness=0.2", "data.contrast=0.2")
 
 # name: (configuration, overrides)
