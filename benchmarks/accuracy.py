@@ -87,6 +87,8 @@ INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "stripes_faster": ("resnet50", (*STRIPES, "train.learning_rate=6e-3")),
     "stripes_muon_faster": ("resnet50_stripes", ("train.learning_rate=3e-2",)),
+    "stripes_muon_ema": ("resnet50_stripes", ("train.ema=0.98",)),
+    "stripes_muon_circle": ("resnet50_stripes", ("loss.circle_weight=1.0", "loss.triplet_weight=0")),
     "stripes_muon_moved": ("resnet50_stripes", (*LIGHT, "data.crop_padding=4")),
     "stripes_wide": ("resnet50", (*STRIPES, "model.appearance.width_divisor=1")),
     "stripes_deep": ("resnet50", (*STRIPES, "model.appearance.layer=conv4")),

@@ -6,8 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tfrecords_tools.console.memory import keep_freed_memory
-
 # Said by C++ before its logging obeys TF_CPP_MIN_LOG_LEVEL, on machines without a GPU or with oneDNN.
 _NOISE = (
     b"All log messages before absl::InitializeLog()",
@@ -48,12 +46,8 @@ def quiet() -> Iterator[None]:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without its lines about GPUs that are not there; commands do so once arguments are checked.
-
-    What it frees stays with the process, see `keep_freed_memory`.
-    """
+    """Import TensorFlow without its lines about GPUs that are not there; commands do so once arguments are checked."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    keep_freed_memory()
     with quiet():
         import tensorflow as tf
 
