@@ -41,14 +41,7 @@ PEER = (
 ALL = "loss.mining=all"
 STRONG = (*RATE, ALL, "train.learning_rate=3e-3", "loss.info_nce_weight=1.0", "loss.temperature=0.05")
 ROOT = (*STRONG, "model.bilinear.signed_sqrt=true")
-RESNET = (
-    *STRONG,
-    "model.appearance.weights=null",
-    "model.appearance.variant=torchvision",
-    "model.appearance.width_divisor=2",
-    "model.fc=[]",
-)
-STRIPES = (*RESNET, "model.appearance.layer=conv3", "model.stripes=8")
+ADAM = ("train.optimizer=adam", "train.learning_rate=3e-3")
 MUON = ("train.optimizer=muon", "train.learning_rate=4e-3", "train.weight_decay=0.5")
 LIGHT = ("data.brightness=0.2", "data.contrast=0.2")
 
@@ -62,7 +55,7 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "two_stream": ("demo", (*RATE, ALL, "loss.info_nce_weight=0")),
     "osnet_strong": ("osnet_strong", STRONG),
     "two_stream_strong": ("demo", STRONG),
-    "stripes": ("resnet50", STRIPES),
+    "stripes": ("resnet50_stripes", ADAM),
     "stripes_muon": ("resnet50_stripes", ()),
 }
 # What one ingredient is worth beside the recipe that it changes: --recipes two_stream_root,root_bnneck
@@ -85,13 +78,13 @@ INGREDIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "demo",
         (*ROOT, "model.neck=true", "loss.identity_weight=0.5", "loss.label_smoothing=0.1"),
     ),
-    "stripes_faster": ("resnet50", (*STRIPES, "train.learning_rate=6e-3")),
+    "stripes_faster": ("resnet50_stripes", (*ADAM, "train.learning_rate=6e-3")),
     "stripes_muon_faster": ("resnet50_stripes", ("train.learning_rate=3e-2",)),
     "stripes_muon_ema": ("resnet50_stripes", ("train.ema=0.98",)),
     "stripes_muon_circle": ("resnet50_stripes", ("loss.circle_weight=1.0", "loss.triplet_weight=0")),
     "stripes_muon_moved": ("resnet50_stripes", (*LIGHT, "data.crop_padding=4")),
-    "stripes_wide": ("resnet50", (*STRIPES, "model.appearance.width_divisor=1")),
-    "stripes_deep": ("resnet50", (*STRIPES, "model.appearance.layer=conv4")),
+    "stripes_wide": ("resnet50_stripes", (*ADAM, "model.appearance.width_divisor=1")),
+    "stripes_deep": ("resnet50_stripes", (*ADAM, "model.appearance.layer=conv4")),
 }
 ALL_RECIPES = RECIPES | INGREDIENTS
 

@@ -24,7 +24,7 @@ class Muon(keras.optimizers.Muon):
         learning_rate: of both; from random weights five times Adam's has served.
         weight_decay: decoupled, of both; None: none.
         exclude_layers: regular expressions; where one is found in a variable's path, Adam takes it.
-        kwargs: those of `keras.optimizers.Muon`.
+        kwargs: those of `keras.optimizers.Muon`; `exclude_embeddings` changes nothing, as no embedding is a kernel.
 
     Example:
         >>> optimizer = Muon(learning_rate=1.5e-2)

@@ -95,4 +95,6 @@ def test_a_class_token_has_no_stripes():
     model = {"embedder": "one_stream", "appearance": {"backbone": "vit_s16", "weights": None}, "stripes": 2}
     with pytest.raises(ConfigError, match="model.stripes: a class token has no rows to divide; .* received 2$"):
         check({"model": {**model, "pooling": "class_token"}})
+    with pytest.raises(ConfigError, match="model.stripes: a class token has no rows to divide"):
+        check({"model": {**model, "appearance": {**model["appearance"], "layer": "class_token"}}})
     check({"model": {**model, "pooling": "concat"}})
