@@ -26,7 +26,7 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float3
 
 # An OSNet this narrow has gates of one unit, which rests where no image lights it up.
 GATES = [f"conv{stage}.{block}.gate.fc{layer}" for stage in (2, 3, 4) for block in (0, 1) for layer in (1, 2)]
-RESTING = dict.fromkeys(("osnet", "osnet_x0_25"), GATES)
+RESTING = dict.fromkeys(("osnet", "osnet_strong", "osnet_x0_25"), GATES)
 
 
 def narrowed(section, side):
