@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 
+import lighter
 import xla_flags
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -33,24 +34,10 @@ def pytest_ignore_collect(collection_path, config):
 
 def pytest_collection_finish():
     """What is imported stays: without this the garbage collector looks through all of TensorFlow again and again."""
-    if "tensorflow" in sys.modules:
-        _name_no_variables()
+    if "keras" in sys.modules:
+        lighter.lighten()
     gc.collect()
     gc.freeze()
-
-
-def _name_no_variables():
-    """Leave out the names that TensorFlow debugs by: it makes a kernel for each, a quarter of building a network."""
-    from tensorflow.python.eager import context
-    from tensorflow.python.ops import gen_resource_variable_ops as module
-
-    make = module.var_handle_op
-
-    def make_nameless(*args, **given):
-        nameless = {"debug_name": ""} if "debug_name" in given and context.executing_eagerly() else {}  # not in exports
-        return make(*args, **{**given, **nameless})
-
-    module.var_handle_op = make_nameless
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +123,16 @@ def short_resnet():
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(resnet, "STAGES", SHORT_STAGES)
+        yield
+
+
+@pytest.fixture(scope="module")
+def short_vit():
+    """A ViT-S/16 of three blocks, for files whose network is `tiny_vit`: of twelve a stream is trimmed to these."""
+    from kreid.models import vit_origins
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(vit_origins.SIZES, "s16", vit_origins.SIZES["s16"]._replace(depth=3))
         yield
 
 

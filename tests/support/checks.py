@@ -35,14 +35,14 @@ def check_layer(make: Callable[..., keras.Layer], *inputs: np.ndarray, roundings
     """
     layer = make()
     model = _functional(layer, inputs)
-    exact = _call(model, inputs)
-    _check_shapes(layer, _call(layer, inputs), lambda batch: [(batch, *x.shape[1:]) for x in inputs])
+    exact = _call(_compiled(model), inputs)
+    _check_shapes(layer, _call(_compiled(layer), inputs), lambda batch: [(batch, *x.shape[1:]) for x in inputs])
     _check_batches(model, inputs, exact)
     _check_config(layer)
     again = type(layer).from_config(layer.get_config())
     copy = _functional(again, inputs)
     again.set_weights(layer.get_weights())
-    _same(_call(copy, inputs), exact, "from_config(get_config())")
+    _same(_call(_compiled(copy), inputs), exact, "from_config(get_config())")
     _check_saving(model, inputs, exact)
     for policy, rounding in ROUNDING.items():
         half = make(dtype=policy)
@@ -51,7 +51,7 @@ def check_layer(make: Callable[..., keras.Layer], *inputs: np.ndarray, roundings
         found = half(_one_or_list(inputs))
         assert keras.backend.standardize_dtype(found.dtype) == half.compute_dtype, f"{policy}: returns {found.dtype}"
         assert mixed.output.dtype == half.compute_dtype, f"{policy}: declares {mixed.output.dtype}"
-        for name, value in _call(mixed, inputs).items():
+        for name, value in _call(_compiled(mixed), inputs).items():
             off = np.abs(value - exact[name]).max() / np.abs(exact[name]).max()
             assert off <= roundings * rounding, f"{policy}: {name} is off by {off / rounding:.1f} roundings"
     eagerly = keras.backend.backend() == "tensorflow"  # JAX compiles each operation by itself otherwise
@@ -188,7 +188,7 @@ def _numpy(value: object) -> np.ndarray:
 
 
 def _call(layer: Callable, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Outputs by name, eagerly and as at inference, in float32."""
+    """Outputs by name, as at inference, in float32."""
     found = layer(_one_or_list(inputs))
     return {name: _numpy(value) for name, value in (found if isinstance(found, dict) else {"output": found}).items()}
 

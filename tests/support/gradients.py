@@ -9,7 +9,8 @@ def gradient(function, *inputs):
     if keras.backend.backend() == "jax":
         import jax
 
-        value, found = jax.value_and_grad(function, argnums=tuple(range(len(inputs))))(*map(np.float32, inputs))
+        of_all = jax.value_and_grad(function, argnums=tuple(range(len(inputs))))
+        value, found = jax.jit(of_all)(*map(np.float32, inputs))
         return float(value), [np.asarray(g) for g in found]
     import tensorflow as tf
 

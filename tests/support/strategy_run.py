@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lighter
 import tensorflow as tf
 from tiny_runs import SHORT_STAGES
 
@@ -83,6 +84,7 @@ def _fork(name, arguments, cluster):
 
 if __name__ == "__main__":
     resnet.STAGES = SHORT_STAGES  # as the caller's, under the fixture `short_resnet`
+    lighter.lighten()
     for jobs in json.loads(sys.argv[1]):
         running = {_fork(*job) for job in jobs}
         while running:

@@ -16,4 +16,4 @@ def unfilled() -> Iterator[None]:
 
 
 def _zeros(self, shape, dtype=None):
-    return keras.ops.zeros(shape, dtype)
+    return keras.initializers.Zeros()(shape, dtype)

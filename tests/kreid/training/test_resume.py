@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 from configurations import changed
+from paths import ROOT
 from run_files import log_of, weights_of
 from tiny_runs import SHORT_STAGES
 
@@ -30,11 +31,18 @@ from tfrecords_tools.arrays import read_arrays, write_arrays
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
 
+# As here, since random weights depend on what draws them and on what else is built.
 SHORT_TRAIN = f"""
+import sys
+
 from kreid.cli.train import main
 from kreid.models import resnet
 
-resnet.STAGES = {SHORT_STAGES}  # as here, since random weights depend on what else is built
+sys.path.append({str(ROOT / "tests" / "support")!r})
+from lighter import lighten
+
+lighten()
+resnet.STAGES = {SHORT_STAGES}
 main()
 """
 

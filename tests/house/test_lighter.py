@@ -1,0 +1,101 @@
+"""What the suite puts in the place of parts of Keras and of Python's own answers as they do."""
+
+import functools
+import inspect
+
+import keras
+import lighter
+import numpy as np
+import pytest
+
+
+class Scaled(keras.layers.Layer):
+    """A layer with every kind of attribute."""
+
+    def __init__(self, factor=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+        self.dense = keras.layers.Dense(3)
+        self.steps = [keras.layers.Dense(2), 5]
+
+    def build(self, shape):
+        self.scale = self.add_weight(name="scale", shape=(2,))
+        self.dense.build(shape)
+        self.steps[0].build((None, 3))
+
+    def call(self, inputs, training=False, *, twice: bool = True):
+        return self.steps[0](self.dense(inputs)) * self.scale * self.factor
+
+
+def test_variables_and_layers_are_tracked_and_constants_are_set():
+    layer = Scaled(3.0)
+    layer.build((None, 4))
+    assert [weight.path.rpartition("/")[2] for weight in layer.trainable_weights].count("kernel") == 2
+    assert len(layer.trainable_weights) == 5
+    layer.factor, layer.trainable = 4.0, False
+    assert layer.factor == 4.0
+    assert layer.trainable_weights == []
+    with pytest.raises(AttributeError):
+        layer.variables = 5  # a property that cannot be set
+
+
+def sample():
+    layer, plain = Scaled(), lambda x, *, y=1: x
+    return {
+        "a method": layer.call,
+        "a method of the class": Scaled.call,
+        "one of Keras that is wrapped": layer.build,
+        "a function": plain,
+        "a closure": sample_of(plain),
+        "a part": functools.partial(plain, y=2),
+        "a class": Scaled,
+        "a built-in": len,
+    }
+
+
+def sample_of(function):
+    return lambda x: function(x)
+
+
+@pytest.mark.parametrize("kind", sample())
+def test_signatures_are_those_of_inspect(kind):
+    what = sample()[kind]
+    for _ in range(2):
+        assert inspect.signature(what) == inspect.Signature.from_callable(what)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("initializer", "mean", "deviation", "furthest"),
+    [
+        (keras.initializers.Zeros(), 0, 0, 0),
+        (keras.initializers.Ones(), 1, 0, 1),
+        (keras.initializers.Constant(-2.5), -2.5, 0, 2.5),
+        (keras.initializers.RandomNormal(1.0, 2.0), 1, 2, 20),
+        (keras.initializers.TruncatedNormal(0.0, 2.0), 0, 2 * 0.8796, 4),
+        (keras.initializers.RandomUniform(-1.0, 3.0), 1, 4 / np.sqrt(12), 3),
+        (keras.initializers.GlorotUniform(), 0, np.sqrt(2 / 300), np.sqrt(6 / 300)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, keras.Initializer) else "",
+)
+def test_variables_start_as_their_initializers_say(initializer, mean, deviation, furthest, dtype):
+    value = initializer((200, 100), dtype)
+    assert keras.backend.standardize_dtype(value.dtype) == dtype
+    found = keras.ops.convert_to_numpy(value).astype("float64")
+    assert found.shape == (200, 100)
+    assert found.mean() == pytest.approx(mean, abs=0.03 * deviation + 1e-9)
+    assert found.std() == pytest.approx(deviation, rel=0.03, abs=1e-9)
+    assert np.abs(found).max() <= furthest * (1 + 2**-8)
+    np.testing.assert_array_equal(found, keras.ops.convert_to_numpy(initializer((200, 100), dtype)).astype("float64"))
+
+
+@pytest.mark.backend
+def test_a_generator_of_seeds_goes_on():
+    initializer = keras.initializers.RandomNormal(seed=keras.random.SeedGenerator(1))
+    first, second = (keras.ops.convert_to_numpy(initializer((5,))) for _ in range(2))
+    assert (first != second).all()
+
+
+def test_a_scalar_is_drawn_too():
+    assert abs(lighter.truncated_normal(np.random.default_rng(0), (), 0.0, 1.0)) <= 2
