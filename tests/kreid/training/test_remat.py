@@ -10,12 +10,14 @@ from kreid.errors import ConfigError
 from kreid.models.embedders import build_model
 from kreid.training.remat import rematerialized
 
+pytestmark = pytest.mark.usefixtures("short_vit")
+
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 32, 16, 3)).astype("float32")
 
 
 @pytest.fixture(scope="module")
 def model(tiny_vit):
-    """A Transformer of four blocks, three of which it uses, with a head on the first, and drop path."""
+    """A Transformer of three blocks, with a head on the first, and drop path."""
     keras.utils.set_random_seed(0)
     appearance = {**tiny_vit.model.appearance.model_dump(), "drop_path": 0.5}
     return build_model(changed(tiny_vit, model={"appearance": appearance}).model, pretrained=False)

@@ -1,4 +1,4 @@
-"""The process that trains: what it raises reaches the search, and it outlives none. What it trains: test_commands."""
+"""The process that trains: what it raises reaches the search, and it outlives none. Whole searches: test_commands."""
 
 import os
 import signal
@@ -44,8 +44,8 @@ def test_a_training_that_the_system_ends_is_told_from_one_that_cannot_be():
     assert type(error.value) is ValueError
 
 
-def test_what_a_training_raises_keeps_its_kind(records, tiny_one, tmp_path):
-    """One process after another fault of the configuration, the training, the data and the disk."""
+def test_what_a_training_raises_keeps_its_kind(records, tiny_one, tmp_path, caplog):
+    """One process after another fault of the configuration, the training, the data and the disk; then it trains."""
     calm = tiny_one.train.model_copy(update={"epochs": 1, "steps_per_epoch": 1})
     wild = calm.model_copy(update={"steps_per_epoch": None, "learning_rate": 1e30, "optimizer": "sgd"})
     large = tiny_one.data.model_copy(update={"persons": 64})
@@ -62,6 +62,15 @@ def test_what_a_training_raises_keeps_its_kind(records, tiny_one, tmp_path):
             with pytest.raises(kind, match=message) as error:
                 process.train(config, data, tmp_path / run, False, [0, 1], print)
             assert type(error.value) is kind
+        validated = []
+        with caplog.at_level("INFO", "kreid"):
+            config = tiny_one.model_copy(update={"train": calm})
+            process.train(config, records, tmp_path / "run", False, [0, 1], lambda *of: validated.append(of))
+    assert (tmp_path / "run" / "model.weights.h5").exists()
+    ((epoch, figures),) = validated
+    assert epoch == 1
+    assert 0 < figures["valid_mAP"] <= 1
+    assert "appearance stream: random weights" in caplog.text
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux which processes run")
