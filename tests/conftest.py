@@ -128,11 +128,11 @@ def short_resnet():
 
 @pytest.fixture(scope="module")
 def short_vit():
-    """A ViT-S/16 of three blocks, for files whose network is `tiny_vit`: of twelve a stream is trimmed to these."""
+    """A ViT-S/16 of four blocks, for files whose network is `tiny_vit`: a stream is trimmed to three of them."""
     from kreid.models import vit_origins
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(vit_origins.SIZES, "s16", vit_origins.SIZES["s16"]._replace(depth=3))
+        patched.setitem(vit_origins.SIZES, "s16", vit_origins.SIZES["s16"]._replace(depth=4))
         yield
 
 

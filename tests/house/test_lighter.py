@@ -48,6 +48,7 @@ def sample():
         "a function": plain,
         "a closure": sample_of(plain),
         "a part": functools.partial(plain, y=2),
+        "a static method": staticmethod(plain),
         "a class": Scaled,
         "a built-in": len,
     }

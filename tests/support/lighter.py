@@ -48,11 +48,12 @@ def _remember_signatures() -> None:
     of_function = functools.lru_cache(maxsize=None)(look_up)
     of_method = functools.lru_cache(maxsize=None)(lambda function: look_up(types.MethodType(function, ...)))
 
-    def signature(what, **options):
-        lasting = getattr(what, "__func__", what)
-        if options or type(lasting) is not types.FunctionType or lasting.__closure__:  # which would keep layers alive
-            return look_up(what, **options)
-        return of_function(what) if lasting is what else of_method(lasting)
+    def signature(obj, **options):
+        function = obj.__func__ if type(obj) is types.MethodType else obj
+        # What a function is given later may change its signature, and what it holds on to would live for ever.
+        if options or type(function) is not types.FunctionType or function.__dict__ or function.__closure__:
+            return look_up(obj, **options)
+        return of_function(obj) if function is obj else of_method(function)
 
     inspect.signature = signature
     if hasattr(typing, "_get_protocol_attrs"):  # of Python 3.11, which makes the list for each `isinstance`
@@ -81,22 +82,38 @@ def _start_from_numpy(tensor_of: typing.Callable) -> None:
     def as_tensor(values, dtype):
         return tensor_of(np.asarray(values).astype(keras.backend.standardize_dtype(dtype)))
 
+    def is_plain(shape, dtype):
+        sides = isinstance(shape, tuple | list) and all(type(side) is int for side in shape)
+        return sides and keras.backend.is_float_dtype(keras.backend.standardize_dtype(dtype))
+
     def of_a_number(by_numpy, by_keras):
         def draw(shape, *moments, dtype=None, seed=None, **named):
-            if not isinstance(seed, int):  # a generator of seeds, which belongs to a layer
-                return by_keras(shape, *moments, dtype=dtype, seed=seed, **named)
-            return as_tensor(by_numpy(np.random.default_rng(seed), shape, *moments, **named), dtype)
+            # Another seed is a layer's own generator of seeds, or a mistake, of which Keras tells.
+            if type(seed) is int and 0 <= seed < 2**31 and is_plain(shape, dtype):
+                return as_tensor(by_numpy(np.random.default_rng(seed), shape, *moments, **named), dtype)
+            return by_keras(shape, *moments, dtype=dtype, seed=seed, **named)
 
         return draw
+
+    def filled(kind, value_of):
+        by_keras = kind.__call__
+
+        def fill(self, shape, dtype=None):
+            value = value_of(self)
+            if type(value) in (int, float) and abs(value) < 1e4 and is_plain(shape, dtype):
+                return as_tensor(np.full(shape, value), dtype)
+            return by_keras(self, shape, dtype)
+
+        kind.__call__ = fill
 
     by_keras = random_initializers.random
     draws = {
         one.__name__: of_a_number(one, getattr(by_keras, one.__name__)) for one in (normal, truncated_normal, uniform)
     }
     random_initializers.random = types.SimpleNamespace(**{**vars(by_keras), **draws})
-    for kind, value in ((keras.initializers.Zeros, 0), (keras.initializers.Ones, 1)):
-        kind.__call__ = lambda self, shape, dtype=None, value=value: as_tensor(np.full(shape, value), dtype)
-    keras.initializers.Constant.__call__ = lambda self, shape, dtype=None: as_tensor(np.full(shape, self.value), dtype)
+    filled(keras.initializers.Zeros, lambda self: 0)
+    filled(keras.initializers.Ones, lambda self: 1)
+    filled(keras.initializers.Constant, lambda self: self.value)
 
 
 def normal(generator: np.random.Generator, shape: tuple, mean: float = 0.0, stddev: float = 1.0) -> np.ndarray:

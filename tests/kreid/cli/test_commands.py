@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -197,6 +198,7 @@ class Here(training_process.TrainingProcess):
 
     def train(self, *job):
         *job, on_validation = job
+        job = ForkingPickler.loads(ForkingPickler.dumps(job))
         kind, *said = training_process._carry_out(SimpleNamespace(send=lambda sent: on_validation(*sent[1:])), *job)
         if kind != "done":
             raise training_process._RAISED[kind](*said)

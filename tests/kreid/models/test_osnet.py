@@ -64,6 +64,20 @@ def test_a_closed_gate_leaves_the_shortcut_alone():
     assert keras.ops.max(before) > 0
 
 
+def test_gates_learn_from_what_they_let_through():
+    import tensorflow as tf
+
+    model = osnet(input_shape=(32, 32, 3), channels=(8, 16, 16, 16))
+    gates = [layer for layer in model.layers if ".gate.fc" in layer.name]
+    for layer in gates:  # of one unit, which would rest where no image lights it up
+        layer.bias.assign(np.ones(layer.bias.shape))
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(model(images, training=True)["conv5"] ** 2)
+    for layer, gradient in zip(gates, tape.gradient(total, [layer.kernel.value for layer in gates]), strict=True):
+        assert np.abs(gradient).max() > 0, layer.name
+
+
 @pytest.mark.parametrize(
     "size, sides",
     [

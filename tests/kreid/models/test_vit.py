@@ -142,3 +142,9 @@ def test_backbones_have_a_size_of_their_own_that_fits():
 def test_mistakes_name_the_argument(name, shape, options, message):
     with pytest.raises(ValueError, match=message):
         build_backbone(name, shape, **options)
+
+
+def test_shortcuts_are_left_out_more_often_with_depth():
+    """Evenly from none in the first block to the rate in the last, both of a block alike: timm's `drop_path_rate`."""
+    model = vit((32, 16, 3), ORIGINS["timm"], Size(heads=1, depth=4, patch=16), drop_path=0.3)
+    np.testing.assert_allclose(model.get_layer("drop_path").rates, np.repeat([0.0, 0.1, 0.2, 0.3], 2))

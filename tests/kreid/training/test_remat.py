@@ -17,7 +17,7 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 32, 16, 3)).astype("float3
 
 @pytest.fixture(scope="module")
 def model(tiny_vit):
-    """A Transformer of three blocks, with a head on the first, and drop path."""
+    """A Transformer of four blocks, three of which it uses, with a head on the first, and drop path."""
     keras.utils.set_random_seed(0)
     appearance = {**tiny_vit.model.appearance.model_dump(), "drop_path": 0.5}
     return build_model(changed(tiny_vit, model={"appearance": appearance}).model, pretrained=False)

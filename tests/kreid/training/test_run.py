@@ -147,16 +147,17 @@ def test_a_run_must_be_long_enough_for_an_update(records, tiny_one, tmp_path, ca
 
 
 def test_the_loss_falls(records, tiny_one, tmp_path):
-    """Of a network that can tell people apart, as one convolution cannot.
+    """Of vectors, by a network that can tell people apart, as one convolution cannot.
 
-    The loss of identities falls by 2.6 to 3.2 % with six seeds; that of triplets, on ever harder ones, by 1 to 30 %.
+    With five seeds InfoNCE falls by 7 to 19 %; the loss of triplets, of which harder ones come up, by 1 to 30 %.
     """
     appearance = {**tiny_one.model.appearance.model_dump(), "layer": "conv2"}
-    train_as = {"epochs": 2, "steps_per_epoch": 15, "validate_every": 0, "learning_rate": 3e-3}
-    loss = {"triplet_weight": 0.0, "identity_weight": 1.0}
-    config = changed(tiny_one, model={"appearance": appearance}, train=train_as, loss=loss)
+    train_as = {"epochs": 2, "steps_per_epoch": 20, "validate_every": 0, "learning_rate": 1e-2}
+    loss = {"triplet_weight": 0.0, "info_nce_weight": 1.0, "same_action": False}
+    model, data = {"appearance": appearance}, {"sampler": "persons", "persons": 8}
+    config = changed(tiny_one, model=model, data=data, train=train_as, loss=loss)
     first, last = (float(row["loss"]) for row in log_of(train(config, records, tmp_path / "run", quiet=True)))
-    assert last < 0.985 * first
+    assert last < 0.96 * first
 
 
 def test_collapse_is_said_once(records, tiny_one, tmp_path, caplog):

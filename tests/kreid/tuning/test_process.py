@@ -64,12 +64,16 @@ def test_what_a_training_raises_keeps_its_kind(records, tiny_one, tmp_path, capl
             assert type(error.value) is kind
         validated = []
         with caplog.at_level("INFO", "kreid"):
-            config = tiny_one.model_copy(update={"train": calm})
-            process.train(config, records, tmp_path / "run", False, [0, 1], lambda *of: validated.append(of))
+            for epochs in (1, 2):
+                train = calm.model_copy(update={"epochs": epochs})
+                config = tiny_one.model_copy(update={"train": train})
+                job = (config, records, tmp_path / "run", epochs > 1, [0, 1])
+                process.train(*job, lambda *of: validated.append(of))
+            with pytest.raises(ConfigError, match="held_out: expected numbers of training actions"):
+                process.train(config, records, tmp_path / "other", False, [0.5], print)
     assert (tmp_path / "run" / "model.weights.h5").exists()
-    ((epoch, figures),) = validated
-    assert epoch == 1
-    assert 0 < figures["valid_mAP"] <= 1
+    assert [epoch for epoch, _ in validated] == [1, 1, 2], "the second goes on from the first, and tells what that said"
+    assert all(0 < figures["valid_mAP"] <= 1 for _, figures in validated)
     assert "appearance stream: random weights" in caplog.text
 
 
