@@ -100,6 +100,7 @@ def _start_from_numpy(tensor_of: typing.Callable) -> None:
 
         def fill(self, shape, dtype=None):
             value = value_of(self)
+            # Larger ones overflow in a half, and what is no number is a mistake: Keras says what becomes of them.
             if type(value) in (int, float) and abs(value) < 1e4 and is_plain(shape, dtype):
                 return as_tensor(np.full(shape, value), dtype)
             return by_keras(self, shape, dtype)

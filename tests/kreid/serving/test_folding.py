@@ -99,7 +99,6 @@ def test_nested_networks_are_folded():
     check(shake(twice), norms(inner))
 
 
-@pytest.mark.usefixtures("short_resnet")
 @pytest.mark.usefixtures("two_alike")
 def test_both_streams_are_folded_and_exported(tiny, tmp_path):
     model = shake(build_model(tiny.model, pretrained=False))
