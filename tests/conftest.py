@@ -114,8 +114,7 @@ def tiny_vit():
 def short_resnet():
     """A ResNet50 of one block in conv2 and one in conv3: all of 53 convolutions are built before a stream is trimmed.
 
-    For files whose networks are `tiny` or `tiny_one`, and about something else; commands in processes of their own
-    build the whole.
+    For files whose network is `tiny`, and about something else; commands in processes of their own build the whole.
     """
     from tiny_runs import SHORT_STAGES
 
@@ -123,6 +122,16 @@ def short_resnet():
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(resnet, "STAGES", SHORT_STAGES)
+        yield
+
+
+@pytest.fixture(scope="module")
+def resnet_stem():
+    """A ResNet50 of its stem alone, for files whose only network is `tiny_one`: a stream is trimmed to that."""
+    from kreid.models import resnet
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(resnet, "STAGES", ())
         yield
 
 
