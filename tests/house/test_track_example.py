@@ -9,7 +9,7 @@ from configurations import changed
 from paths import ROOT
 from tiny_runs import make_run
 
-pytestmark = pytest.mark.usefixtures("short_resnet", "short_vit")
+pytestmark = pytest.mark.usefixtures("resnet_stem", "short_vit")
 
 SPEC = importlib.util.spec_from_file_location("track_example", ROOT / "examples" / "track.py")
 track = importlib.util.module_from_spec(SPEC)

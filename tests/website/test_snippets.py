@@ -12,7 +12,7 @@ from tiny_runs import make_run, script
 from kreid.config.loading import dump
 from website.paths import PAGES
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 RUN = {"getting_started.md", "formats.md", "how_to/own_footage.md", "how_to/search_and_match.md", "how_to/tracker.md"}
 ELSEWHERE = {

@@ -18,7 +18,7 @@ from tfrecords_tools.remote import path_of
 from tfrecords_tools.sources.source import Options
 from tfrecords_tools.writer import convert
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 def app_of(name):

@@ -22,7 +22,7 @@ from kreid.runs.folder import WEIGHTS, load_model
 from tfrecords_tools.arrays import read_arrays, write_arrays
 from tfrecords_tools.index import read_index
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 SWITCHES = ("--flip", "--concat", "--expand", 1, "--rerank", "--k1", 4)
 

@@ -28,7 +28,7 @@ from kreid.ranking.scores import evaluate
 from kreid.runs.folder import load_model
 from kreid.training.run import train
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 @pytest.fixture(scope="module")

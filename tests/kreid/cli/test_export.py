@@ -11,7 +11,7 @@ from kreid import runs
 from kreid.cli import export as module
 from kreid.serving import crops as drawn
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 @pytest.fixture(scope="module", autouse=True)

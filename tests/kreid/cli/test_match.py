@@ -13,7 +13,7 @@ from kreid.cli.embed import app as embed_app
 from kreid.cli.match import app
 from tfrecords_tools.arrays import read_arrays, write_arrays
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 @pytest.fixture(scope="module")

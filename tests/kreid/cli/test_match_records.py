@@ -13,7 +13,7 @@ from kreid.cli.match import app
 from tfrecords_tools.sources.source import Options
 from tfrecords_tools.writer import convert
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 EVERYTHING = Options(train_share=0)
 

@@ -16,7 +16,7 @@ from kreid.ranking.ordering import rank
 from kreid.ranking.scores import evaluate
 from kreid.ranking.truth import read_groundtruth
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 @pytest.fixture

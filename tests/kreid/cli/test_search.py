@@ -13,7 +13,7 @@ from kreid.cli.search import app as search_app
 from kreid.ranking.reranking import reciprocal
 from tfrecords_tools.arrays import read_arrays, write_arrays
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 ODD = "a [bold], <script>\udce9.png"  # as a name is shown, whatever it holds; and not UTF-8
 FORMER = "warning: a search is kreid-search RUN --gallery CROPS... --query CROPS... now; this spelling still works\n"
