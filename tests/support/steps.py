@@ -4,11 +4,14 @@ A step is a line that ends in a colon and names a file, and the code block below
 the block's first line in it, which must stand there once, and puts the others below.
 """
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,9 +49,10 @@ def copy_project(folder: Path, *names: str) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            # With what Python has compiled, but for what it is just writing.
+            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("*.pyc.*", "*.egg-info"))
         else:
-            shutil.copy(ROOT / name, target)
+            shutil.copy2(ROOT / name, target)
 
 
 def carry_out(project: Path, step: Step) -> None:
@@ -64,14 +68,28 @@ def carry_out(project: Path, step: Step) -> None:
     path.write_text(text.replace(f"{first}\n", f"{first}\n{others}"), encoding="utf-8")
 
 
-def run_script(project: Path, script: str) -> str:
-    """Run a page's script in a copy of the project, which its commands then take for kreid; return what it printed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(project)}
-    for name in [name for name in environment if name.startswith("PYTEST_")]:
-        del environment[name]  # of the run that this test is part of
-    done = subprocess.run(
-        ["bash", "-euc", script], cwd=project, env=environment, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    return done.stdout
+def run_scripts(scripts: Mapping[Path, str]) -> dict[Path, str]:
+    """Run the scripts of pages, each in its copy of the project, which it then takes for kreid.
+
+    Every line must be one of pytest's: they run as it does, but for the import of TensorFlow, which they share.
+
+    Returns:
+        What they printed, by copy.
+    """
+    jobs = []
+    for project, script in scripts.items():
+        for number, line in enumerate(script.replace("\\\n", " ").splitlines()):
+            words = shlex.split(line)
+            assert words[:3] == ["python", "-m", "pytest"], f"{line}: expected python -m pytest ..."
+            jobs.append((str(project), words[3:], f"{project}-{number}.txt"))
+    # Without what is of the run that this is part of.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    runner = [sys.executable, Path(__file__).with_name("pytest_forks.py"), json.dumps(jobs)]
+    done = subprocess.run(runner, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    printed = dict.fromkeys(scripts, "")
+    for (project, _, said), code in zip(jobs, done.stdout.split(), strict=True):
+        text = Path(said).read_text(encoding="utf-8")
+        assert code == "0", text[-4000:]
+        printed[Path(project)] += text
+    return printed
