@@ -112,16 +112,19 @@ def tiny_vit():
 
 @pytest.fixture(scope="module")
 def short_resnet():
-    """A ResNet50 of one block in conv2 and one in conv3: all of 53 convolutions are built before a stream is trimmed.
+    """A ResNet50 of one block in conv2 and one in conv3, and an OpenPose of one in each stage.
+
+    All of 53 convolutions are built before a stream is trimmed, and 30 of a part stream are alike.
 
     For files whose network is `tiny`, and about something else; commands in processes of their own build the whole.
     """
     from tiny_runs import SHORT_STAGES
 
-    from kreid.models import resnet
+    from kreid.models import openpose, resnet
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(resnet, "STAGES", SHORT_STAGES)
+        patched.setattr(openpose, "BODY_25_BLOCKS", 1)
         yield
 
 
