@@ -30,10 +30,11 @@ import numpy as np
 import tensorflow as tf
 
 import kreid
-from kreid.models import resnet
+from kreid.models import openpose, resnet
 
 tf.config.run_functions_eagerly(True)
 resnet.STAGES = ((2, 64, 1), (3, 128, 1))
+openpose.BODY_25_BLOCKS = 1
 narrow = ["model.appearance.width_divisor=32", "model.part.width_divisor=32", "model.bilinear.output_dim=16"]
 config = kreid.load_config("demo", [*narrow, "train.epochs=1", "train.steps_per_epoch=1", "data.persons=4"])
 actions = 6
