@@ -1,5 +1,6 @@
 """The README's commands, run as they stand; and that what it names is there."""
 
+import os
 import re
 import shlex
 import shutil
@@ -19,19 +20,23 @@ def blocks(language):
 
 
 def narrow_demo(file):
-    """Give the demonstration one narrow stream: two take thrice as long; the tour trains, scores and looks at them."""
+    """Give the demonstration one narrow stream of one convolution.
+
+    Two streams take thrice as long; the tour trains, scores and looks at them.
+    """
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
     tree["model"] = {"embedder": "one_stream", "image_size": [64, 32], "appearance": tree["model"]["appearance"]}
-    tree["model"]["appearance"]["width_divisor"] = 32
+    tree["model"]["appearance"] |= {"layer": "conv1", "width_divisor": 32}
     file.write_text(yaml.safe_dump(tree), encoding="utf-8")
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("short_resnet")
-def test_the_lines_that_need_no_download_run(tmp_path, request):
+@pytest.mark.usefixtures("resnet_stem")
+def test_the_lines_that_need_no_download_run(tmp_path, request, monkeypatch):
     """In this process, which has TensorFlow already; that a shell finds the commands, test_commands sees to."""
     import tensorflow as tf
 
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # a set is drawn in as many processes; in the tour they are two
     request.addfinalizer(lambda: tf.config.run_functions_eagerly(False))
     lines = [line for block in blocks("sh") if "toy/" in block for line in block.splitlines()]
     assert "--synthetic" in lines[0]

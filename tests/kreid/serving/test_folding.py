@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from kreid.models import openpose, resnet
 from kreid.models.embedders import build_model
 from kreid.serving.export import export
 from kreid.serving.folding import fold
@@ -99,8 +100,10 @@ def test_nested_networks_are_folded():
     check(shake(twice), norms(inner))
 
 
-@pytest.mark.usefixtures("two_alike")
-def test_both_streams_are_folded_and_exported(tiny, tmp_path):
+def test_both_streams_are_folded_and_exported(tiny, tmp_path, monkeypatch):
+    """With two blocks that are alike in ResNet, the second of which has no norm on its shortcut."""
+    monkeypatch.setattr(resnet, "STAGES", ((2, 64, 2), (3, 128, 1)))
+    monkeypatch.setattr(openpose, "BODY_25_BLOCKS", 1)
     model = shake(build_model(tiny.model, pretrained=False))
     folded = fold(model)
     images = np.random.default_rng(1).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
