@@ -7,6 +7,8 @@ misspelt key, which one was probably meant. `1e-5`, which YAML 1.1 reads as a st
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +168,7 @@ def dump(config: Config) -> str:
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)
+        return deepcopy(_tree_of(text))  # callers write into it
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
@@ -175,6 +177,12 @@ def _parse(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from None
     except RecursionError:
         raise ConfigError(f"{where}: lists or sections too deep to be read; a configuration has four levels") from None
+
+
+@lru_cache(maxsize=64)
+def _tree_of(text: str) -> Any:
+    """What a text says: the steps of a command read the same configuration up to five times."""
+    return yaml.load(text, Loader=_Loader)
 
 
 def _override(tree: dict, override: str) -> None:

@@ -4,7 +4,7 @@ import paths
 import pytest
 import yaml
 
-from kreid.config.loading import check, dump, load_config
+from kreid.config.loading import check, dump, load_config, load_tree
 from kreid.errors import ConfigError
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
@@ -71,6 +71,18 @@ def test_scientific_notation_is_the_number_meant(tmp_path):
     assert yaml.safe_load("1e-5") == "1e-5"
     assert load(tmp_path, TWO_STREAM + "train: {learning_rate: 1e-5}").train.learning_rate == 1e-5
     assert load(tmp_path, TWO_STREAM, ["train.learning_rate=3e-4"]).train.learning_rate == 3e-4
+
+
+def test_a_text_is_read_once_and_every_reader_has_a_tree_of_his_own(tmp_path, monkeypatch):
+    path = tmp_path / "run.yaml"
+    path.write_text("model: {embedder: two_stream, bilinear: {output_dim: 64}}  # of this test alone", encoding="utf-8")
+    read = []
+    monkeypatch.setattr(yaml, "load", lambda *given, load=yaml.load, **more: read.append(given) or load(*given, **more))
+    changed, again = load_tree(path, ["model.bilinear.output_dim=32"]), load_tree(path)
+    assert (changed["model"]["bilinear"], again["model"]["bilinear"]) == ({"output_dim": 32}, {"output_dim": 64})
+    again["model"]["bilinear"]["output_dim"] = 16
+    assert load_tree(path)["model"]["bilinear"] == {"output_dim": 64}
+    assert len([text for text, *_ in read if "of this test alone" in text]) == 1
 
 
 def test_overrides_reach_any_depth(tmp_path):
