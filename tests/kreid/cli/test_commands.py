@@ -16,9 +16,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from configurations import changed
 from paths import ROOT
 from PIL import Image
-from tiny_runs import invoke, script
+from tiny_runs import SHORT_STAGES, invoke, make_run, script
 
 from kreid.config.loading import load_config
 from kreid.models import resnet
@@ -43,9 +44,9 @@ def app_of(name):
 
 @pytest.fixture(scope="module", autouse=True)
 def resnet_to_conv2():
-    """ResNet50 as far as these runs use it, block by block, since processes of their own read them too."""
+    """ResNet50 of one block in conv2; processes of their own build the whole, and read runs that end before."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(resnet, "STAGES", resnet.STAGES[:1])
+        patched.setattr(resnet, "STAGES", SHORT_STAGES[:1])
         yield
 
 
@@ -53,7 +54,7 @@ def resnet_to_conv2():
 def run(records, tmp_path_factory):
     """A tiny run of one stream, made by the command; the README's lines, which are run too, have two."""
     folder = tmp_path_factory.mktemp("line")
-    appearance = {"weights": None, "layer": "conv2", "width_divisor": 16}
+    appearance = {"weights": None, "layer": "conv1", "width_divisor": 16}
     model = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [16]}
     train = {"epochs": 1, "steps_per_epoch": 2, "pictures": 0}
     (folder / "tiny.yaml").write_text(yaml.safe_dump({"model": model, "train": train}), encoding="utf-8")
@@ -64,6 +65,13 @@ def run(records, tmp_path_factory):
     assert "appearance stream: random weights" in done.stderr
     assert "Traceback" not in done.stderr
     return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def run_of_two_maps(tiny_one, tmp_path_factory):
+    """A run that nothing trained, whose network has the maps conv1 and conv2."""
+    appearance = {**tiny_one.model.appearance.model_dump(), "layer": "conv2"}
+    return make_run(tmp_path_factory.mktemp("two") / "run", changed(tiny_one, model={"appearance": appearance}))
 
 
 def test_evaluate_writes_fractions_and_prints_percent(run, records):
@@ -132,12 +140,12 @@ def test_embed_takes_files_folders_and_records(run, records, tmp_path, capsys):
         assert set(test.files) == {"vectors", "person", "action", "bbox", "is_query", "network", "flip"}
 
 
-def test_look_draws_images_and_pairs(run, records, tmp_path, monkeypatch, capsys):
+def test_look_draws_images_and_pairs(run_of_two_maps, records, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     query, gallery = (records.parent / "tree" / "reid" / "challenge" / name for name in ("query", "gallery"))
     one, two = sorted(query.glob("*.png"))[:2]
     (tmp_path / one.name).write_bytes(sorted(gallery.glob("*.png"))[0].read_bytes())  # another image of the same name
-    line = [run, one, two, one.name, "--layers", "conv2,conv1", "--pairs", "--out", "seen"]
+    line = [run_of_two_maps, one, two, one.name, "--layers", "conv2,conv1", "--pairs", "--out", "seen"]
     code, lines, err = invoke(capsys, app_of("look"), *line)
     assert (code, err) == (0, "")
     a, b = one.stem, two.stem
@@ -149,13 +157,14 @@ def test_look_draws_images_and_pairs(run, records, tmp_path, monkeypatch, capsys
     assert (drawn[2] != drawn[4]).any()
 
 
-def test_look_says_what_is_wrong(run, records, tmp_path, capsys):
+def test_look_says_what_is_wrong(run_of_two_maps, records, tmp_path, capsys):
     image = sorted((records.parent / "tree" / "reid" / "challenge" / "query").glob("*.png"))[0]
     (tmp_path / "images").mkdir()
     for name in ("a.png", "a_look.png"):
         (tmp_path / "images" / name).write_bytes(image.read_bytes())
     (tmp_path / "cut.png").write_bytes(image.read_bytes()[:-300])
     images, out, file = tmp_path / "images", tmp_path / "out", tmp_path / "cut.png"
+    run = run_of_two_maps
     for code, arguments, message in (
         (2, [tmp_path, image, "--out", out], "not a run folder"),
         (2, [run, tmp_path / "none.png", "--out", out], "none.png: no such file or folder"),
