@@ -80,7 +80,7 @@ def _start_from_numpy(tensor_of: typing.Callable) -> None:
     from keras.src.initializers import random_initializers
 
     def as_tensor(values, dtype):
-        return tensor_of(np.asarray(values).astype(keras.backend.standardize_dtype(dtype)))
+        return tensor_of(np.asarray(values, keras.backend.standardize_dtype(dtype)))
 
     def is_plain(shape, dtype):
         sides = isinstance(shape, tuple | list) and all(type(side) is int for side in shape)
@@ -102,7 +102,8 @@ def _start_from_numpy(tensor_of: typing.Callable) -> None:
             value = value_of(self)
             # Larger ones overflow in a half, and what is no number is a mistake: Keras says what becomes of them.
             if type(value) in (int, float) and abs(value) < 1e4 and is_plain(shape, dtype):
-                return as_tensor(np.full(shape, value), dtype)
+                one = np.asarray(value, keras.backend.standardize_dtype(dtype))
+                return tensor_of(np.broadcast_to(one, shape))
             return by_keras(self, shape, dtype)
 
         kind.__call__ = fill
