@@ -17,6 +17,8 @@ class Scaled(keras.layers.Layer):
         self.factor = factor
         self.dense = keras.layers.Dense(3)
         self.steps = [keras.layers.Dense(2), 5]
+        self.sides = (2, "same")
+        self.pair = (keras.layers.Dense(1), 5)
 
     def build(self, shape):
         self.scale = self.add_weight(name="scale", shape=(2,))
@@ -33,7 +35,8 @@ def test_variables_and_layers_are_tracked_and_constants_are_set():
     assert [weight.path.rpartition("/")[2] for weight in layer.trainable_weights].count("kernel") == 2
     assert len(layer.trainable_weights) == 5
     layer.factor, layer.trainable = 4.0, False
-    assert layer.factor == 4.0
+    assert (layer.factor, layer.sides) == (4.0, (2, "same"))
+    assert layer.pair[0] in layer._flatten_layers()
     assert layer.trainable_weights == []
     with pytest.raises(AttributeError):
         layer.variables = 5  # a property that cannot be set
@@ -63,6 +66,17 @@ def test_signatures_are_those_of_inspect(kind):
     what = sample()[kind]
     for _ in range(2):
         assert inspect.signature(what) == inspect.Signature.from_callable(what)
+
+
+def test_arguments_are_those_of_inspect_even_when_a_function_is_changed():
+    def changing(x, *, y=1): ...
+
+    assert inspect.getfullargspec(Scaled.__init__).args == ["self", "factor"]
+    for _ in range(2):
+        assert inspect.getfullargspec(changing).kwonlyargs == ["y"]
+        assert list(inspect.signature(changing).parameters) == ["x", "y"]
+    changing.__signature__ = inspect.signature(len)
+    assert inspect.signature(changing) == inspect.signature(len)
 
 
 @pytest.mark.backend

@@ -8,6 +8,7 @@ import functools
 import inspect
 import types
 import typing
+import weakref
 
 import numpy as np
 
@@ -31,10 +32,15 @@ def lighten() -> None:
 
 def _set_constants_at_once(layer: type) -> None:
     """Numbers and words are nothing to track: a layer sets some 50 attributes, each through six functions."""
+    import keras
+
     set_tracked = layer.__setattr__
+    initializers = (one for one in vars(keras.initializers).values() if isinstance(one, type))
+    constants = frozenset((*_CONSTANTS, keras.DTypePolicy, keras.InputSpec, *initializers))
 
     def set_attribute(self, name, value):
-        if type(value) in _CONSTANTS:
+        kind = type(value)
+        if kind in constants or (kind is tuple and all(type(one) in constants for one in value)):
             object.__setattr__(self, name, value)
         else:
             set_tracked(self, name, value)
@@ -44,18 +50,26 @@ def _set_constants_at_once(layer: type) -> None:
 
 def _remember_signatures() -> None:
     """Keras asks for the signatures of a layer's methods whenever it makes or calls one."""
-    look_up = inspect.signature
-    of_function = functools.lru_cache(maxsize=None)(look_up)
-    of_method = functools.lru_cache(maxsize=None)(lambda function: look_up(types.MethodType(function, ...)))
+    look_up, arguments_of = inspect.signature, inspect.getfullargspec
+    of_functions, of_methods, argument_lists = (weakref.WeakKeyDictionary() for _ in range(3))
+
+    def remembered(known, function, answer):
+        # What a function is given later may change its signature.
+        if type(function) is not types.FunctionType or function.__dict__:
+            return answer()
+        if (found := known.get(function)) is None:
+            found = known[function] = answer()
+        return found
 
     def signature(obj, **options):
-        function = obj.__func__ if type(obj) is types.MethodType else obj
-        # What a function is given later may change its signature, and what it holds on to would live for ever.
-        if options or type(function) is not types.FunctionType or function.__dict__ or function.__closure__:
+        if options:
             return look_up(obj, **options)
-        return of_function(obj) if function is obj else of_method(function)
+        if type(obj) is types.MethodType:
+            return remembered(of_methods, obj.__func__, lambda: look_up(obj))
+        return remembered(of_functions, obj, lambda: look_up(obj))
 
     inspect.signature = signature
+    inspect.getfullargspec = lambda func: remembered(argument_lists, func, lambda: arguments_of(func))
     if hasattr(typing, "_get_protocol_attrs"):  # of Python 3.11, which makes the list for each `isinstance`
         typing._get_protocol_attrs = functools.lru_cache(maxsize=None)(typing._get_protocol_attrs)
 
