@@ -119,7 +119,7 @@ def check_model(
             tested elsewhere.
         labels: (N, ...), the same for every loss.
         resting: names of layers which a training step may leave as they are.
-        saved: save and load it; False where another one of the same layers is.
+        saved: save and load it, and compute it in half precision; False where another one of the same layers is.
     """
     model = make()
     exact = check_outputs(model, images)
@@ -128,11 +128,10 @@ def check_model(
         _check_batches(model, [images], exact)
     else:
         _check_places(model, images, exact)
-    if saved and eagerly:
-        _check_saving(model, [images], exact)
-    elif saved:
+    if saved and not eagerly:
         _check_copy(model, _saved_and_loaded(model))
-    if eagerly:
+    elif saved:
+        _check_saving(model, [images], exact)
         with _policy("mixed_float16"):
             mixed = make()
         mixed.set_weights(model.get_weights())

@@ -9,16 +9,23 @@ import numpy as np
 import paths
 import pytest
 from configurations import changed
+from tiny_runs import SHORT_STAGES
 from unfilled import unfilled
 
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
 from kreid.losses.objective import build_losses
 from kreid.losses.table import CLASSIFIERS
-from kreid.models import BACKBONES, build_backbone
+from kreid.models import BACKBONES, build_backbone, osnet, resnet
 from kreid.models.embedders import build_model
 
 pytestmark = pytest.mark.usefixtures("two_alike")
+
+
+@pytest.fixture
+def one_alike(two_alike, monkeypatch):
+    """ResNets of a block in conv2 and one in conv3, for what is not about them."""
+    monkeypatch.setattr(resnet, "STAGES", SHORT_STAGES)
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
@@ -53,16 +60,13 @@ def backbones_of(path):
     return {model.appearance.backbone} | ({f"openpose_{model.part.arch}"} if hasattr(model, "part") else set())
 
 
-CONFIGURED = set().union(*map(backbones_of, CONFIGS))
-
-
 # What these are made of, the other configurations and tests of parity compute on the other backend, as a new one does
 # unless it stands here; these are built there, which traces every layer.
 REPEATED = ("two_stream", "layerwise", "resnet50", "resnet50mid", "two_stream_released", "two_stream_clip")
 REPEATED += ("inception_v4", "resnet50_stripes")
 REPEATED += ("osnet", "clip_vit_l14", "dinov2_vit_b14", "transreid_vit_b16", "osnet_strong", "two_stream_strong")
-# The layers of these, joined in the same ways, are saved in another one.
-SAVED_ELSEWHERE = ("resnet50", "two_stream_clip", "two_stream_strong", "osnet_strong", "clip_vit_l14")
+# The layers of these, joined in the same ways, are saved, and halved, in another one.
+SAVED_ELSEWHERE = ("resnet50", "two_stream_clip", "two_stream_strong", "osnet_strong", "clip_vit_l14", "demo")
 # JAX takes 15 s to compile a training step of one of these. This one has both streams and the fusion; what the others
 # are made of are Keras's own layers and heads, which train there in test_objective and test_osnet.
 TRAINED_ON_JAX = ("demo",)
@@ -84,12 +88,19 @@ def test_every_configuration_passes_the_shared_check(path):
     if keras.backend.backend() == "jax" and path.stem not in TRAINED_ON_JAX:
         losses = None
     labels = np.array([[0, 0], [0, 0], [1, 0], [1, 0]])
-    saved = path.stem not in SAVED_ELSEWHERE
+    saved = path.stem not in SAVED_ELSEWHERE or keras.backend.backend() == "jax"
     checks.check_model(build, pictures(4, side), losses, labels, RESTING.get(path.stem, ()), saved)
 
 
-# Sizes of one Transformer differ in numbers, which test_vit counts: the first of a function stands for all of it.
-SWEPT = list({getattr(build, "func", build): name for name, build in reversed(BACKBONES.items())}.values())
+def function_of(name):
+    """What builds a backbone of any of its sizes: these differ in numbers, which test_vit and test_osnet count."""
+    build = BACKBONES[name]
+    return osnet.osnet if build in (osnet.osnet_x1_0, osnet.osnet_x0_25) else getattr(build, "func", build)
+
+
+# The first of a function stands for all of it.
+SWEPT = list({function_of(name): name for name in reversed(BACKBONES)}.values())
+CONFIGURED = {function_of(name) for path in CONFIGS for name in backbones_of(path)}
 
 
 # Within a configuration a backbone is saved, halved and trained, and runs on the other backend, as far as its maps are
@@ -100,7 +111,7 @@ def test_every_backbone_passes_the_shared_check(name):
     options = inspect.signature(BACKBONES[name]).parameters
     two = {option: 2 for option in options if option.endswith("stages")}  # of OpenPose, each like the one before
     build = partial(build_backbone, name, (side, side, 3), width_divisor=16, **two)
-    if name in CONFIGURED:
+    if function_of(name) in CONFIGURED:
         checks.check_outputs(build(), pictures(4, side))
         return
     losses, labels = (lambda maps: dict.fromkeys(maps, "mse")), np.zeros((4, 1, 1, 1))
@@ -111,6 +122,7 @@ def build(tiny, **model):
     return build_model(changed(tiny, model=model).model, pretrained=False)
 
 
+@pytest.mark.usefixtures("one_alike")
 def test_outputs_are_unit_vectors_under_the_names_of_their_layers(tiny):
     heads = {"layers": ["conv2", "conv3"], "hidden": [16, 12], "dim": 8}
     outputs = build(tiny, heads=heads, num_classes=5)(IMAGES)
@@ -120,17 +132,20 @@ def test_outputs_are_unit_vectors_under_the_names_of_their_layers(tiny):
         np.testing.assert_allclose(np.linalg.norm(outputs[name], axis=1), 1.0, atol=1e-5)
 
 
+@pytest.mark.usefixtures("one_alike")
 def test_concatenated_heads_are_ranked_and_the_final_vector_is_trained(tiny):
     outputs = build(tiny, heads={"layers": ["conv2"], "hidden": [], "dim": 8}, embedding="concat")(IMAGES)
     joined = np.concatenate([outputs["final"], outputs["conv2"]], axis=1)
     np.testing.assert_allclose(outputs["embedding"], joined / np.sqrt(2), atol=1e-5)
 
 
+@pytest.mark.usefixtures("one_alike")
 def test_a_neck_separates_what_is_trained_from_what_is_ranked(tiny):
     outputs = build(tiny, neck=True, num_classes=3)(IMAGES)
     assert set(outputs) == {"final", "embedding", "logits"}
 
 
+@pytest.mark.usefixtures("one_alike")
 def test_full_fusion_is_the_outer_product(tiny):
     model = build(tiny, bilinear={"mode": "full"})
     assert type(model.get_layer("fusion")) is BilinearPooling
@@ -138,6 +153,7 @@ def test_full_fusion_is_the_outer_product(tiny):
     assert model.output["embedding"].shape == (None, appearance * part)
 
 
+@pytest.mark.usefixtures("one_alike")
 @pytest.mark.parametrize(
     ("features", "channels"), [("confidence", 26), ("confidence+paf", 78), ("concat", 52 + 26 + 4)]
 )
@@ -155,6 +171,7 @@ def test_streams_are_trimmed_to_what_is_used(tiny):
     assert set(model.get_layer("part").output) == {"feature", "paf_1", "confidence_1"}
 
 
+@pytest.mark.usefixtures("one_alike")
 def test_equal_seeds_build_equal_models(tiny):
     outputs = []
     for _ in range(2):
