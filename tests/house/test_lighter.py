@@ -7,6 +7,7 @@ import keras
 import lighter
 import numpy as np
 import pytest
+from keras.src.saving import saving_lib
 
 
 class Scaled(keras.layers.Layer):
@@ -77,6 +78,12 @@ def test_arguments_are_those_of_inspect_even_when_a_function_is_changed():
         assert list(inspect.signature(changing).parameters) == ["x", "y"]
     changing.__signature__ = inspect.signature(len)
     assert inspect.signature(changing) == inspect.signature(len)
+
+
+def test_of_a_layer_the_same_is_saved():
+    kinds = ("Layer", "Functional", "Sequential", "Metric", "Optimizer", "Loss")
+    answered = {kind: saving_lib.get_attr_skipset(kind) for kind in kinds}
+    assert answered == {kind: saving_lib.get_attr_skipset.__wrapped__(kind) for kind in kinds}
 
 
 @pytest.mark.backend

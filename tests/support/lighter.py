@@ -21,6 +21,7 @@ def lighten() -> None:
 
     _set_constants_at_once(keras.Layer)
     _remember_signatures()
+    _remember_what_is_not_saved()
     if keras.backend.backend() == "jax":
         from jax import device_put as tensor_of
     else:
@@ -72,6 +73,14 @@ def _remember_signatures() -> None:
     inspect.getfullargspec = lambda func: remembered(argument_lists, func, lambda: arguments_of(func))
     if hasattr(typing, "_get_protocol_attrs"):  # of Python 3.11, which makes the list for each `isinstance`
         typing._get_protocol_attrs = functools.lru_cache(maxsize=None)(typing._get_protocol_attrs)
+
+
+def _remember_what_is_not_saved() -> None:
+    """Keras makes a layer for each that it saves or loads, to see what all of them have: it keeps it under one name and
+    looks for it under another."""
+    from keras.src.saving import saving_lib
+
+    saving_lib.get_attr_skipset = functools.lru_cache(maxsize=None)(saving_lib.get_attr_skipset)
 
 
 def _name_no_variables() -> None:

@@ -27,6 +27,7 @@ def one_alike(two_alike, monkeypatch):
     """ResNets of a block in conv2 and one in conv3, for what is not about them."""
     monkeypatch.setattr(resnet, "STAGES", SHORT_STAGES)
 
+
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
 
