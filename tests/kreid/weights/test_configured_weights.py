@@ -147,9 +147,10 @@ def test_torchvisions_file_for_kerass_resnet_says_which_key_to_set(config, strea
 
 
 @pytest.fixture(scope="module")
-def osnet(tmp_path_factory):
-    """A narrow OSNet with 8 units behind it, tensors for it as torchreid saves them, and how to load a file of them."""
-    appearance = {"backbone": "osnet_x0_25", "weights": None, "width_divisor": 4}
+def fc8(tmp_path_factory):
+    """A ResNet50 with 8 units behind it, tensors for it as torchreid saves them, and how to load a file of them."""
+    appearance = {"backbone": "resnet50", "variant": "torchvision", "weights": None, "layer": "conv3"}
+    appearance["width_divisor"] = 16
     section = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [8]}
     saved = build_model(check({"model": section}).model, pretrained=False)
     matrix = saved.get_layer("fc.0").get_weights()[0].T + 1
@@ -157,7 +158,7 @@ def osnet(tmp_path_factory):
     tensors |= {f"fc.1.{kind}": np.full(8, 0.5) for kind in ("weight", "bias", "running_mean", "running_var")}
     tensors["classifier.weight"] = np.zeros((10, 8))
 
-    file = tmp_path_factory.mktemp("osnet") / "x.npz"
+    file = tmp_path_factory.mktemp("fc8") / "x.npz"
 
     def load(tensors):
         np.savez(file, **tensors)
@@ -167,8 +168,8 @@ def osnet(tmp_path_factory):
     return tensors, load
 
 
-def test_torchreids_files_bring_their_fully_connected_layers(osnet, caplog):
-    tensors, load = osnet
+def test_torchreids_files_bring_their_fully_connected_layers(fc8, caplog):
+    tensors, load = fc8
     with caplog.at_level("INFO", "kreid"):
         model = load(tensors)
     matrix, bias = model.get_layer("fc.0").get_weights()
@@ -178,19 +179,19 @@ def test_torchreids_files_bring_their_fully_connected_layers(osnet, caplog):
     assert caplog.messages[-1].endswith("fully connected layers: 6 tensors loaded, 0 missing, 0 unused, 0 misshapen")
 
 
-def test_fully_connected_layers_of_another_size_stay_out(osnet):
-    tensors, load = osnet
+def test_fully_connected_layers_of_another_size_stay_out(fc8):
+    tensors, load = fc8
     model = load(tensors | {"fc.0.weight": np.zeros((9, 32)), "fc.0.bias": np.zeros(9)})
     assert np.ptp(model.get_layer("fc.0").get_weights()[0]) > 0
     with pytest.raises(ValueError, match=r"^model\.appearance\.weights: .*x\.npz: fc\.1\.bias: 8 of 8 values are NaN"):
         load(tensors | {"fc.1.bias": np.full(8, np.nan)})
 
 
-def test_a_run_of_a_file_holds_its_weights(osnet, tmp_path, capsys):
+def test_a_run_of_a_file_holds_its_weights(fc8, tmp_path, capsys):
     """A published network is scored without a training."""
-    tensors, _ = osnet
+    tensors, _ = fc8
     np.savez(tmp_path / "x.npz", **tensors)
-    stream = "{backbone: osnet_x0_25, weights: null, width_divisor: 4}"
+    stream = "{backbone: resnet50, variant: torchvision, weights: null, layer: conv3, width_divisor: 16}"
     section = f"model: {{embedder: one_stream, image_size: [32, 32], fc: [8], appearance: {stream}}}"
     (tmp_path / "c.yaml").write_text(section, encoding="utf-8")
     line = ["run", tmp_path / "c.yaml", "--out", tmp_path / "run"]
