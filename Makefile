@@ -29,9 +29,10 @@ demo: $(VENV)/installed
 # Beside each other they fill the cores, which tests of processes and files leave idle: JAX's half gives way, so that it
 # lasts as long as the other does. Either runs where the other fails.
 # Files come in the order of their names: xdist would keep those of few tests, which are the slow ones, for the end.
+# On two cores JAX's half is this one process: a single worker would only have to be told what to do.
 # A worker that crashes ends the run: xdist would replace it, and then wait for ever for a last test that nobody has.
 PYTEST := $(BIN)/python -m pytest --max-worker-restart 0
-HALF_THE_CORES = $$($(BIN)/python -c "import os; print((os.cpu_count() + 1) // 2)")
+HALF_THE_CORES = $$($(BIN)/python -c "import os; half = (os.cpu_count() or 1) // 2; print(half if half > 1 else 0)")
 HALVES = failed=0; jax=$$(mktemp); trap 'rm -f "$$jax"' EXIT; \
   KERAS_BACKEND=jax nice -n 7 $(PYTEST) -n $(HALF_THE_CORES) --dist worksteal -m backend $(2) >"$$jax" 2>&1 & \
   $(PYTEST) -n auto $(1) || failed=1; \
