@@ -86,6 +86,16 @@ def test_of_a_layer_the_same_is_saved():
     assert answered == {kind: saving_lib.get_attr_skipset.__wrapped__(kind) for kind in kinds}
 
 
+def test_traced_operations_still_tell_what_is_wrong():
+    import tensorflow as tf
+
+    decode = tf.function(lambda data: tf.io.decode_png(data), autograph=False)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="(?s)Unknown image file format.*node DecodePng"):
+        decode(tf.constant(b"none"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+        list(tf.data.Dataset.from_tensors(b"none").map(tf.io.decode_png))
+
+
 @pytest.mark.backend
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def lighten() -> None:
         from tensorflow import constant as tensor_of
 
         _name_no_variables()
+        _note_one_place_for_all_operations()
     _start_from_numpy(tensor_of)
 
 
@@ -95,6 +96,15 @@ def _name_no_variables() -> None:
         return make(*args, **{**given, **nameless})
 
     module.var_handle_op = make_nameless
+
+
+def _note_one_place_for_all_operations() -> None:
+    """TensorFlow walks the whole stack, deep inside a test, for each operation that it traces, to say in an error
+    where it was made."""
+    from tensorflow.python.util import tf_stack
+
+    here = tf_stack.extract_stack()
+    tf_stack.extract_stack = lambda stacklevel=1: here
 
 
 def _start_from_numpy(tensor_of: typing.Callable) -> None:
