@@ -7,9 +7,9 @@ import sys
 import zipfile
 
 import fill
-import keras
 import numpy as np
 import pytest
+from checks import infer
 from paths import GOLDEN
 
 from kreid.models import openpose
@@ -19,8 +19,18 @@ COCO = GOLDEN / "openpose_coco_div32_v2.caffemodel"
 BODY_25 = GOLDEN / "openpose_body25_div16_v2.caffemodel"
 
 
-def coco():
-    return openpose.coco((None, None, 3), width_divisor=32)
+@pytest.fixture(scope="module")
+def network():
+    """OpenPose's COCO network, and the weights that it starts from."""
+    model = openpose.coco((None, None, 3), width_divisor=32)
+    return model, model.get_weights()
+
+
+@pytest.fixture
+def coco(network):
+    model, initial = network
+    model.set_weights(initial)
+    return model
 
 
 def check_unchanged(model, before):
@@ -44,8 +54,8 @@ def test_networks_from_caffe_files_compute_what_opencv_computed(stem, builder, d
         model.set_weights(initial)
         report = load(model, GOLDEN / f"{stem}_{variant}.caffemodel")
         assert (len(report.loaded), report.unused) == (len(golden["names"]), ())
-        maps = model.predict_on_batch(golden["images"].astype("float32"))
-        outputs.append([keras.ops.convert_to_numpy(maps[key]) for key in last])
+        maps = infer(model, golden["images"].astype("float32"))
+        outputs.append([maps[key] for key in last])
     for key, actual in zip(("out/heatmaps", "out/paf"), outputs[0], strict=True):
         assert np.abs(actual - golden[key]).max() <= 1e-4 * np.abs(golden[key]).max()
     for other in outputs[1:]:
@@ -71,25 +81,23 @@ def test_networks_from_caffe_files_compute_what_opencv_computed(stem, builder, d
         ("torch_whole_model.pth", r"its pickle asks for '__main__\.Small'"),
     ],
 )
-def test_a_file_that_does_not_fit_changes_nothing(name, message):
-    model = coco()
-    before = model.get_weights()
+def test_a_file_that_does_not_fit_changes_nothing(coco, name, message):
+    before = coco.get_weights()
     with pytest.raises(ValueError, match=message) as caught:
-        load(model, GOLDEN / name)
+        load(coco, GOLDEN / name)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"{GOLDEN / name}: ")
-    check_unchanged(model, before)
+    check_unchanged(coco, before)
 
 
-def test_a_single_nan_in_a_file_is_found(tmp_path):
+def test_a_single_nan_in_a_file_is_found(coco, tmp_path):
     tensors = {name: array.copy() for name, array in read(COCO).items()}
     tensors["Mconv7_stage6_L2.weight"][3, 1] = np.nan
     np.savez(tmp_path / "x.npz", **tensors)
-    model = coco()
-    before = model.get_weights()
+    before = coco.get_weights()
     with pytest.raises(ValueError, match=r"x\.npz: Mconv7_stage6_L2\.weight: 1 of 76 values are NaN or infinite"):
-        load(model, tmp_path / "x.npz")
-    check_unchanged(model, before)
+        load(coco, tmp_path / "x.npz")
+    check_unchanged(coco, before)
 
 
 @pytest.mark.parametrize(
@@ -150,46 +158,49 @@ def test_published_files_are_known_by_their_checksum(monkeypatch):
     assert describe(COCO).known == "a known file"
 
 
-def test_the_log_names_the_file_and_what_was_loaded(monkeypatch, caplog):
+def test_the_log_names_the_file_and_what_was_loaded(coco, monkeypatch, caplog):
     monkeypatch.setitem(KNOWN, hashlib.md5(COCO.read_bytes()).hexdigest(), "a known file")
     with caplog.at_level(logging.INFO, "kreid"):
-        load(coco(), COCO)
+        load(coco, COCO)
     assert caplog.messages == [
         f"{COCO}: a known file",
         f"{COCO}: 184 tensors loaded, 0 missing, 0 unused, 0 misshapen",
     ]
 
 
-def test_a_known_file_of_another_network_is_named(monkeypatch):
+def test_a_known_file_of_another_network_is_named(coco, monkeypatch):
     monkeypatch.setitem(KNOWN, hashlib.md5(BODY_25.read_bytes()).hexdigest(), "OpenPose BODY_25")
     with pytest.raises(ValueError, match=r"v2\.caffemodel \(OpenPose BODY_25\): model openpose_coco: 152 of 184"):
-        load(coco(), BODY_25)
+        load(coco, BODY_25)
 
 
-def test_a_description_lists_every_tensor():
+def test_a_description_lists_every_tensor(coco):
     summary = describe(COCO)
     assert summary.format == "Caffe"
     assert summary.rows[0] == ("conv1_1.weight", (4, 3, 3, 3), "float32")
     assert len(summary.rows) == 184
-    assert summary.parameters == coco().count_params()
+    assert summary.parameters == coco.count_params()
     lines = str(summary).splitlines()
     assert lines[0].split(maxsplit=2) == ["conv1_1.weight", "float32", "(4, 3, 3, 3)"]
     assert lines[-2] == f"{COCO}: Caffe, 184 tensors, {summary.parameters:,} values"
     assert lines[-1] == "not one of the known files"
 
 
-def test_a_converted_file_loads_the_same(tmp_path):
-    model, by_keras, by_name = coco(), coco(), coco()
+def test_a_converted_file_loads_the_same(network, coco, tmp_path):
+    _, initial = network
     out = tmp_path / "coco.weights.h5"
-    assert len(convert(COCO, model, out).loaded) == 184
-    by_keras.load_weights(out)
-    check_unchanged(by_keras, model.get_weights())
-    assert assign(by_name, read(out)).missing == ()
-    check_unchanged(by_name, model.get_weights())
+    assert len(convert(COCO, coco, out).loaded) == 184
+    converted = coco.get_weights()
+    coco.set_weights(initial)
+    coco.load_weights(out)
+    check_unchanged(coco, converted)
+    coco.set_weights(initial)
+    assert assign(coco, read(out)).missing == ()
+    check_unchanged(coco, converted)
 
 
-def test_fewer_stages_take_a_converted_file_too(tmp_path):
-    convert(COCO, coco(), tmp_path / "coco.weights.h5")
+def test_fewer_stages_take_a_converted_file_too(coco, tmp_path):
+    convert(COCO, coco, tmp_path / "coco.weights.h5")
     part = openpose.coco((None, None, 3), stages=1, width_divisor=32)
     report = assign(part, read(tmp_path / "coco.weights.h5"))
     assert (report.missing, len(report.loaded)) == ((), len(part.weights))
@@ -200,9 +211,9 @@ def test_fewer_stages_take_a_converted_file_too(tmp_path):
     ("x.npz", COCO, r"out: expected a name ending in \.weights\.h5, received .*x\.npz"),
     ("x.weights.h5", BODY_25, "perhaps it is another network"),
 ])  # fmt: skip
-def test_a_conversion_that_fails_writes_nothing(tmp_path, out, source, message):
+def test_a_conversion_that_fails_writes_nothing(coco, tmp_path, out, source, message):
     with pytest.raises(ValueError, match=message):
-        convert(source, coco(), tmp_path / out)
+        convert(source, coco, tmp_path / out)
     assert list(tmp_path.iterdir()) == []
 
 
