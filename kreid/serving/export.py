@@ -151,9 +151,9 @@ def _archive(model: keras.Model, max_pixels: int) -> keras.export.ExportArchive:
         ok = {"query_ok": queries["ok"], "gallery_ok": others["ok"]}
         return {"distance": tf.where(both, distance, _FAR), **ok}
 
-    # ExportArchive, because a SavedModel of the model itself or of a tf.Module does not load in TensorFlow Serving.
+    # ExportArchive, because a SavedModel of the model itself or of a tf.Module does not load in TensorFlow Serving. The
+    # variables come with the endpoints; where the network is tracked too, Keras traces all its parts to look for more.
     archive = keras.export.ExportArchive()
-    archive.track(single)
     archive.add_endpoint("encoded", encoded, [_FILES])
     archive.add_endpoint("checked", checked, [_FILES])
     archive.add_endpoint("pixels", pixels, [tf.TensorSpec((None, None, None, 3), tf.float32, name="image")])
