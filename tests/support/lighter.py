@@ -8,6 +8,7 @@ import functools
 import inspect
 import types
 import typing
+import unittest.mock
 import weakref
 
 import numpy as np
@@ -29,6 +30,7 @@ def lighten() -> None:
 
         _name_no_variables()
         _note_one_place_for_all_operations()
+        _look_for_no_tables()
     _start_from_numpy(tensor_of)
 
 
@@ -105,6 +107,26 @@ def _note_one_place_for_all_operations() -> None:
 
     here = tf_stack.extract_stack()
     tf_stack.extract_stack = lambda stacklevel=1: here
+
+
+def _look_for_no_tables() -> None:
+    """An export traces each model in a model for itself, on the way to lookup tables of text, of which there are none."""
+    from keras.src.export import saved_model_export_archive as module
+
+    class View:
+        def __init__(self, root):
+            pass
+
+        def descendants(self):
+            return []
+
+    by_keras = module.SavedModelExportArchive._filter_and_track_resources
+
+    def track(self):
+        with unittest.mock.patch.object(module.tf.train, "TrackableView", View):
+            by_keras(self)
+
+    module.SavedModelExportArchive._filter_and_track_resources = track
 
 
 def _start_from_numpy(tensor_of: typing.Callable) -> None:
