@@ -1,5 +1,7 @@
 """Gradients on whichever backend Keras runs on."""
 
+import json
+
 import keras
 import numpy as np
 
@@ -19,3 +21,21 @@ def gradient(function, *inputs):
         tape.watch(tensors)
         value = function(*tensors)
     return float(value), [np.asarray(tf.convert_to_tensor(g)) for g in tape.gradient(value, tensors)]
+
+
+_COMPILED = {}  # what JAX has compiled, by class and configuration of the loss
+
+
+def gradient_of_loss(loss, labels, features):
+    """Value and gradient of a loss in the features, as NumPy; JAX compiles but once for equal losses and shapes."""
+    if keras.backend.backend() != "jax":
+        value, (found,) = gradient(lambda x: loss(labels, x), features)
+        return value, found
+    import jax
+
+    config = {key: value for key, value in loss.get_config().items() if key != "name"}
+    key = type(loss), json.dumps(config, sort_keys=True)
+    if key not in _COMPILED:
+        _COMPILED[key] = jax.jit(jax.value_and_grad(lambda x, labels: loss(labels, x)))
+    value, found = _COMPILED[key](np.float32(features), np.int32(labels))
+    return float(value), np.asarray(found)
