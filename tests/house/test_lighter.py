@@ -131,3 +131,21 @@ def test_a_generator_of_seeds_goes_on():
 
 def test_a_scalar_is_drawn_too():
     assert abs(lighter.truncated_normal(np.random.default_rng(0), (), 0.0, 1.0)) <= 2
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX alone")
+def test_what_jax_writes_in_one_context_is_what_it_writes_in_its_own(monkeypatch):
+    import jax
+    from jax._src.interpreters import mlir
+
+    def written():
+        functions = (lambda x: x @ x + 1.0, lambda x: x @ x + 2.0)
+        return [jax.jit(function).lower(np.ones((2, 2), "float32")).as_text() for function in functions]
+
+    assert mlir.make_ir_context() is mlir.make_ir_context()
+    in_one = written()
+    assert in_one == written()
+    assert in_one[0] != in_one[1]
+    monkeypatch.setattr(mlir, "make_ir_context", mlir.make_ir_context.__wrapped__)
+    assert in_one == written()

@@ -25,6 +25,8 @@ def lighten() -> None:
     _remember_what_is_not_saved()
     if keras.backend.backend() == "jax":
         from jax import device_put as tensor_of
+
+        _lower_in_one_context()
     else:
         from tensorflow import constant as tensor_of
 
@@ -110,8 +112,9 @@ def _note_one_place_for_all_operations() -> None:
 
 
 def _look_for_no_tables() -> None:
-    """An export traces each model in a model for itself, on the way to lookup tables of text, of which there are none."""
-    from keras.src.export import saved_model_export_archive as module
+    """An export traces each model in a model for itself on the way to lookup tables of text, of which there are none."""
+    from keras.src.export.saved_model_export_archive import SavedModelExportArchive as Archive
+    from tensorflow import train
 
     class View:
         def __init__(self, root):
@@ -120,13 +123,20 @@ def _look_for_no_tables() -> None:
         def descendants(self):
             return []
 
-    by_keras = module.SavedModelExportArchive._filter_and_track_resources
+    track = Archive._filter_and_track_resources
 
-    def track(self):
-        with unittest.mock.patch.object(module.tf.train, "TrackableView", View):
-            by_keras(self)
+    def track_none(self):
+        with unittest.mock.patch.object(train, "TrackableView", View):
+            track(self)
 
-    module.SavedModelExportArchive._filter_and_track_resources = track
+    Archive._filter_and_track_resources = track_none
+
+
+def _lower_in_one_context() -> None:
+    """What JAX compiles is written in a context of MLIR, which it makes anew for each: registering a dozen dialects."""
+    from jax._src.interpreters import mlir
+
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 
 def _start_from_numpy(tensor_of: typing.Callable) -> None:
