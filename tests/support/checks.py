@@ -35,23 +35,23 @@ def check_layer(make: Callable[..., keras.Layer], *inputs: np.ndarray, roundings
     """
     layer = make()
     model = _functional(layer, inputs)
-    exact = _call(_compiled(model), inputs)
-    _check_shapes(layer, _call(_compiled(layer), inputs), lambda batch: [(batch, *x.shape[1:]) for x in inputs])
-    _check_batches(model, inputs, exact)
     _check_config(layer)
     again = type(layer).from_config(layer.get_config())
     copy = _functional(again, inputs)
     again.set_weights(layer.get_weights())
-    _same(_call(_compiled(copy), inputs), exact, "from_config(get_config())")
+    exact, alone, copied = (_named(found) for found in _at_once(model, layer, copy)(_one_or_list(inputs)))
+    _check_shapes(layer, alone, lambda batch: [(batch, *x.shape[1:]) for x in inputs])
+    _check_batches(model, inputs, exact)
+    _same(copied, exact, "from_config(get_config())")
     _check_saving(model, inputs, exact)
     for policy, rounding in ROUNDING.items():
         half = make(dtype=policy)
         mixed = _functional(half, inputs)
         half.set_weights(layer.get_weights())
-        found = half(_one_or_list(inputs))
+        found, outputs = _at_once(half, mixed)(_one_or_list(inputs))
         assert keras.backend.standardize_dtype(found.dtype) == half.compute_dtype, f"{policy}: returns {found.dtype}"
         assert mixed.output.dtype == half.compute_dtype, f"{policy}: declares {mixed.output.dtype}"
-        for name, value in _call(_compiled(mixed), inputs).items():
+        for name, value in _named(outputs).items():
             off = np.abs(value - exact[name]).max() / np.abs(exact[name]).max()
             assert off <= roundings * rounding, f"{policy}: {name} is off by {off / rounding:.1f} roundings"
     eagerly = keras.backend.backend() == "tensorflow"  # JAX compiles each operation by itself otherwise
@@ -69,23 +69,24 @@ def check_loss(make: Callable[..., keras.losses.Loss], labels: np.ndarray, predi
         predictions: float array (N, D).
     """
     loss = make()
+    each = make(reduction="none")
     for batch in (1, 2, len(labels)):
-        values = _compiled(make(reduction="none"))(labels[:batch], predictions[:batch])
+        values = compiled(each)(labels[:batch], predictions[:batch])
         assert tuple(values.shape) == (batch,), f"of {batch} images: expected ({batch},), returned {values.shape}"
         assert np.isfinite(_numpy(values)).all(), f"of {batch} images: {values}"
-    each = _numpy(values)
-    value = float(loss(labels, predictions))
-    assert value > 0, f"expected a batch whose loss is not zero, returned {value}"
-    np.testing.assert_allclose(value, each.mean(), rtol=1e-6, err_msg="the mean of what reduction=none returns")
     _check_config(loss)
     again = keras.losses.deserialize(keras.losses.serialize(loss))
-    copied = float(again(labels, predictions))
+    value, copied = map(float, _at_once(loss, again)(labels, predictions))
+    assert value > 0, f"expected a batch whose loss is not zero, returned {value}"
+    mean = _numpy(values).mean()
+    np.testing.assert_allclose(value, mean, rtol=1e-6, err_msg="the mean of what reduction=none returns")
     np.testing.assert_allclose(copied, value, rtol=SAME, err_msg="after serialize and deserialize")
     for policy in ROUNDING:
         rounded = ops.cast(predictions, policy.removeprefix("mixed_"))
-        full = loss(labels, ops.cast(rounded, "float32"))
         with _policy(policy):
-            half = make()(labels, rounded)
+            made_in_half = make()
+        both = _at_once(lambda y, x: loss(y, ops.cast(x, "float32")), _under(policy, made_in_half))
+        full, half = both(labels, rounded)
         assert keras.backend.standardize_dtype(half.dtype) == "float32", f"{policy}: returns {half.dtype}"
         np.testing.assert_allclose(float(half), float(full), rtol=1e-6, err_msg=f"{policy}: not computed in float32")
     if keras.backend.backend() == "tensorflow":  # JAX compiles anew for each, and losses compute in float32 under all
@@ -163,7 +164,8 @@ def check_outputs(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarra
 def infer(model: keras.Model, *inputs: np.ndarray) -> dict[str, np.ndarray]:
     """What a network puts out, as at inference, by name, in float32."""
     # Compiled on JAX, which eagerly compiles each operation by itself, for seconds.
-    return _call(model.predict_on_batch if keras.backend.backend() == "jax" else model, inputs)
+    call = model.predict_on_batch if keras.backend.backend() == "jax" else model
+    return _named(call(_one_or_list(inputs)))
 
 
 def classes_of(base: type) -> set[type]:
@@ -186,9 +188,8 @@ def _numpy(value: object) -> np.ndarray:
     return ops.convert_to_numpy(ops.cast(value, "float32"))
 
 
-def _call(layer: Callable, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Outputs by name, as at inference, in float32."""
-    found = layer(_one_or_list(inputs))
+def _named(found: object) -> dict[str, np.ndarray]:
+    """What a layer or a network returned, by name, in float32."""
     return {name: _numpy(value) for name, value in (found if isinstance(found, dict) else {"output": found}).items()}
 
 
@@ -200,7 +201,7 @@ def _same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], what: s
         np.testing.assert_allclose(found[name] / scale, value / scale, atol=SAME, rtol=0, err_msg=f"{what}: {name}")
 
 
-def _compiled(function: Callable) -> Callable:
+def compiled(function: Callable) -> Callable:
     """The function; on JAX compiled, since each operation by itself takes longer to compile there, for each shape."""
     if keras.backend.backend() != "jax":
         return function
@@ -209,9 +210,24 @@ def _compiled(function: Callable) -> Callable:
     return jax.jit(function)
 
 
+def _at_once(*functions: Callable) -> Callable:
+    """What several functions return of the same arguments; on JAX from one compilation."""
+    return compiled(lambda *given: [function(*given) for function in functions])
+
+
 def _functional(layer: keras.Layer, inputs: Sequence[np.ndarray]) -> keras.Model:
     tensors = [keras.Input(x.shape[1:], name=f"input_{number}") for number, x in enumerate(inputs)]
     return keras.Model(_one_or_list(tensors), layer(_one_or_list(tensors)))
+
+
+def _under(policy: str, function: Callable) -> Callable:
+    """The function, called under another precision."""
+
+    def call(*given):
+        with _policy(policy):
+            return function(*given)
+
+    return call
 
 
 @contextmanager
@@ -360,9 +376,9 @@ def _check_loss_trains(
 
 
 def _check_loss_is_saved(model: keras.Model, loss: Callable, labels: np.ndarray, predictions: np.ndarray) -> None:
-    """Compiled, and loaded with the model that was compiled with it, the loss is what it is eagerly."""
+    """Compiled, and loaded with the model that was compiled with it, the loss is what it is by itself."""
     loaded = _saved_and_loaded(model)
-    value = float(loss(labels, model(predictions)))
+    value = float(compiled(lambda y, x: loss(y, model(x)))(labels, predictions))
     for name, one in (("compiled", model), ("loaded", loaded)):
         found = one.test_on_batch(predictions, labels)
         np.testing.assert_allclose(found, value, rtol=1e-5, err_msg=name)
