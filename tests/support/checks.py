@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -166,6 +167,19 @@ def infer(model: keras.Model, *inputs: np.ndarray) -> dict[str, np.ndarray]:
     # Compiled on JAX, which eagerly compiles each operation by itself, for seconds.
     call = model.predict_on_batch if keras.backend.backend() == "jax" else model
     return _named(call(_one_or_list(inputs)))
+
+
+def in_training(model: keras.Model, images: np.ndarray) -> dict[str, object]:
+    """What a network puts out while it learns, which moves its statistics."""
+    if keras.backend.backend() != "jax":
+        return model(images, training=True)
+    learnt, others = (
+        [variable.value for variable in group] for group in (model.trainable_variables, model.non_trainable_variables)
+    )
+    found, others = compiled(partial(model.stateless_call, training=True))(learnt, others, images)
+    for variable, value in zip(model.non_trainable_variables, others, strict=True):
+        variable.assign(value)
+    return found
 
 
 def classes_of(base: type) -> set[type]:
