@@ -112,7 +112,7 @@ def _note_one_place_for_all_operations() -> None:
 
 
 def _look_for_no_tables() -> None:
-    """An export traces each model in a model for itself on the way to lookup tables of text, of which there are none."""
+    """An export traces each model in a model for itself on the way to tables of text, of which there are none."""
     from keras.src.export.saved_model_export_archive import SavedModelExportArchive as Archive
     from tensorflow import train
 
