@@ -24,21 +24,35 @@ def values(variables):
     return [np.asarray(variable) for variable in variables]
 
 
-def random_gradients(model, seed):
+def random_gradients(seed):
     rng = np.random.default_rng(seed)
-    return [np.float32(rng.normal(size=variable.shape)) for variable in model.trainable_variables]
+    return [np.float32(rng.normal(size=shape)) for shape in ((3, 4), (4,), (4, 2), (2,))]
 
 
-def updated(batches, rate=0.1, model=None, **settings):
-    """Weights before and after the gradients of these batches, and the updater."""
+def states(batches, rate=0.1, model=None, traced=False, **settings):
+    """Weights before, and after the gradients of each of these batches, and the updater.
+
+    Traced as training does, where what is counted from batch to batch decides; elsewhere that takes thrice as long.
+    """
     model = model or network()
     updater = Updater(Train(learning_rate=rate, **settings), model)
     updater.set_learning_rate(rate)
-    before = values(model.trainable_variables)
-    step = tf.function(lambda gradients: updater.apply(gradients, model.trainable_variables))
+    found = [values(model.trainable_variables)]
+
+    def step(gradients):
+        updater.apply(gradients, model.trainable_variables)
+
+    step = tf.function(step, autograph=False) if traced else step
     for gradients in batches:
         step([tf.constant(gradient) for gradient in gradients])
-    return before, values(model.trainable_variables), updater
+        found.append(values(model.trainable_variables))
+    return found, updater
+
+
+def updated(batches, **settings):
+    """Weights before and after all of these batches, and the updater."""
+    found, updater = states(batches, **settings)
+    return found[0], found[-1], updater
 
 
 def assert_all_close(ours, theirs, **tolerance):
@@ -50,7 +64,7 @@ def assert_all_close(ours, theirs, **tolerance):
 
 
 def test_sgd_with_nesterov_momentum_by_hand():
-    one, two = (random_gradients(network(), seed) for seed in (1, 2))
+    one, two = (random_gradients(seed) for seed in (1, 2))
     before, after, _ = updated([one, two], optimizer="sgd")
     expected = []
     for start, first, second in zip(before, one, two, strict=True):
@@ -62,7 +76,7 @@ def test_sgd_with_nesterov_momentum_by_hand():
 
 
 def test_adam_moves_each_weight_by_the_rate_at_first():
-    gradients = random_gradients(network(), 1)
+    gradients = random_gradients(1)
     before, after, _ = updated([gradients], optimizer="adam")
     epsilon = 1e-7 / np.sqrt(1 - 0.999)
     expected = [v - 0.1 * g / (np.abs(g) + epsilon) for v, g in zip(before, gradients, strict=True)]
@@ -71,7 +85,7 @@ def test_adam_moves_each_weight_by_the_rate_at_first():
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_decay_is_apart_from_the_gradient_and_spares_biases(optimizer):
-    gradients = random_gradients(network(), 1)
+    gradients = random_gradients(1)
     before, plain, _ = updated([gradients], optimizer=optimizer)
     _, decayed, _ = updated([gradients], optimizer=optimizer, weight_decay=0.2)
     shrinks = [v.ndim > 1 for v in before]
@@ -98,20 +112,18 @@ def test_what_decays(optimizer, name, shape):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "muon"])
 def test_accumulation_equals_the_update_of_the_mean_gradient(optimizer):
-    model = network()
-    batches = [random_gradients(model, seed) for seed in range(4)]
+    batches = [random_gradients(seed) for seed in range(4)]
     means = [[(a + b) / 2 for a, b in zip(batches[i], batches[i + 1], strict=True)] for i in (0, 2)]
     _, expected, _ = updated(means, optimizer=optimizer)
-    before, after, updater = updated(batches, optimizer=optimizer, accumulate=2)
+    (before, half_way, *_, after), updater = states(batches, traced=True, optimizer=optimizer, accumulate=2)
     assert_all_close(after, expected)
     assert int(updater.batches) == 4
-    _, half_way, _ = updated(batches[:1], optimizer=optimizer, accumulate=2)
     assert_all_close(half_way, before, atol=0)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_the_norm_of_the_mean_gradient_is_clipped(accumulate):
-    gradients = random_gradients(network(), 1)
+    gradients = random_gradients(1)
     norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
     before, after, _ = updated([gradients] * accumulate, optimizer="sgd", clip_norm=0.5, accumulate=accumulate)
     expected = [v - 1.9 * 0.1 * g * 0.5 / norm for v, g in zip(before, gradients, strict=True)]
@@ -125,7 +137,7 @@ def test_the_norm_of_the_mean_gradient_is_clipped(accumulate):
 def test_a_rate_scales_the_whole_update_of_its_layers(optimizer):
     """Also under Adam, which undoes a factor on the gradient."""
     decay = {} if optimizer == "adam" else {"weight_decay": 0.1}
-    batches = [random_gradients(network(), seed) for seed in range(2)]
+    batches = [random_gradients(seed) for seed in range(2)]
     _, slow, _ = updated(batches, rate=0.01, optimizer=optimizer, **decay)
     _, fast, _ = updated(batches, rate=0.1, optimizer=optimizer, **decay)
     _, mixed, _ = updated(batches, rate=0.1, optimizer=optimizer, rates={"first": 0.1}, **decay)
@@ -133,32 +145,32 @@ def test_a_rate_scales_the_whole_update_of_its_layers(optimizer):
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing():
-    bad = random_gradients(network(), 1)
+    bad = random_gradients(1)
     bad[0][0, 0] = np.nan
-    good = random_gradients(network(), 2)
+    good = random_gradients(2)
     before, after, updater = updated([bad], optimizer="adam", ema=0.5)
     assert_all_close(after, before, atol=0)
     assert_all_close(values(updater.averages), before, atol=0)
-    _, then, _ = updated([bad, good], optimizer="adam")
-    _, expected, _ = updated([good], optimizer="adam")
+    _, then, _ = updated([bad, good], traced=True, optimizer="adam")
+    _, expected, _ = updated([good], traced=True, optimizer="adam")
     assert_all_close(then, expected, atol=0)
-    _, skipped, _ = updated([good, bad, good, good], optimizer="sgd", accumulate=2)
+    _, skipped, _ = updated([good, bad, good, good], traced=True, optimizer="sgd", accumulate=2)
     _, expected, _ = updated([good, good], optimizer="sgd", accumulate=2)
     assert_all_close(skipped, expected, atol=0)  # the sum with the bad one is given up
 
 
 def test_loss_scale_is_taken_out_again_halves_and_doubles(monkeypatch):
     monkeypatch.setattr(updates, "_GROWTH", 2)
-    gradients = random_gradients(network(), 1)
+    gradients = random_gradients(1)
     _, expected, _ = updated([gradients], optimizer="sgd")
     scaled = [gradient * 2.0**15 for gradient in gradients]
     _, after, updater = updated([scaled], optimizer="sgd", precision="mixed_float16")
     assert_all_close(after, expected)
     assert float(updater.scale_loss(tf.constant(3.0))) == 3.0 * 2.0**15
     overflow = [np.full_like(gradient, np.inf) for gradient in gradients]
-    _, _, updater = updated([scaled, overflow, scaled], optimizer="sgd", precision="mixed_float16")
+    _, _, updater = updated([scaled, overflow, scaled], traced=True, optimizer="sgd", precision="mixed_float16")
     assert float(updater.scale) == 2.0**14
-    _, _, updater = updated([scaled, scaled, scaled], optimizer="sgd", precision="mixed_float16")
+    _, _, updater = updated([scaled, scaled, scaled], traced=True, optimizer="sgd", precision="mixed_float16")
     assert float(updater.scale) == 2.0**16
     assert updated([gradients])[2].scale is None
 
@@ -167,17 +179,17 @@ def test_loss_scale_is_taken_out_again_halves_and_doubles(monkeypatch):
 
 
 def test_average_follows_the_weights_once_an_update():
-    batches = [random_gradients(network(), seed) for seed in range(4)]
+    batches = [random_gradients(seed) for seed in range(4)]
     average, _, _ = updated([], optimizer="sgd")
     for count in (2, 4):
         _, after, _ = updated(batches[:count], optimizer="sgd", accumulate=2)
         average = [0.75 * old + 0.25 * new for old, new in zip(average, after, strict=True)]
-    _, _, updater = updated(batches, optimizer="sgd", accumulate=2, ema=0.75)
+    _, _, updater = updated(batches, traced=True, optimizer="sgd", accumulate=2, ema=0.75)
     assert_all_close(values(updater.averages), average)
 
 
 def test_the_average_takes_the_place_of_the_weights_for_a_while():
-    gradients = random_gradients(network(), 1)
+    gradients = random_gradients(1)
     model = network()
     before, after, updater = updated([gradients], model=model, optimizer="sgd", ema=0.5)
     middle = [(old + new) / 2 for old, new in zip(before, after, strict=True)]
@@ -193,7 +205,7 @@ def test_the_average_takes_the_place_of_the_weights_for_a_while():
 
 def test_variables_hold_everything_that_a_resumed_run_needs():
     settings = {"optimizer": "adam", "accumulate": 2, "ema": 0.5, "rates": {"last": 0.5}, "precision": "mixed_float16"}
-    batches = [random_gradients(network(), seed) for seed in range(5)]
+    batches = [random_gradients(seed) for seed in range(5)]
     _, expected, whole = updated(batches, **settings)
     model = network()
     _, _, first = updated(batches[:3], model=model, **settings)
@@ -201,8 +213,7 @@ def test_variables_hold_everything_that_a_resumed_run_needs():
     second = Updater(Train(learning_rate=0.1, **settings), again)
     for kept, new in zip([*model.variables, *first.variables], [*again.variables, *second.variables], strict=True):
         new.assign(np.asarray(kept))
-    step = tf.function(lambda gradients: second.apply(gradients, again.trainable_variables))
     for gradients in batches[3:]:
-        step([tf.constant(gradient) for gradient in gradients])
+        second.apply([tf.constant(gradient) for gradient in gradients], again.trainable_variables)
     assert_all_close(values(again.trainable_variables), expected, atol=0)
     assert_all_close(values(second.averages), values(whole.averages), atol=0)
