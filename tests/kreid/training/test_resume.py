@@ -176,32 +176,33 @@ def test_damaged_images_are_named_and_leave_no_run_folder(records, tiny_one, tmp
 
 @pytest.mark.usefixtures("eagerly")
 def test_an_epoch_outlives_a_validation_that_fails(records, tiny_one, tmp_path):
-    copy = damaged(records, tmp_path, "valid")
+    copy, config = damaged(records, tmp_path, "valid"), changed(tiny_one, train={"steps_per_epoch": 1})
     with pytest.raises(ValueError, match=r"valid.*tfrecord: action \d+ bbox \d+: the record is damaged"):
-        train(tiny_one, copy, tmp_path / "run", quiet=True)
+        train(config, copy, tmp_path / "run", quiet=True)
     run = tmp_path / "run"
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["state-00001-0000000.npz"]
     assert not (run / "log.csv").exists()
     shutil.rmtree(copy)
     shutil.copytree(records, copy)
-    train(tiny_one, copy, run, resume=True, quiet=True)
+    train(config, copy, run, resume=True, quiet=True)
     assert all(row["valid_mAP"] for row in log_of(run)), "it is validated after all"
     assert len(log_of(run)) == 2
 
 
 @pytest.mark.usefixtures("eagerly")
 def test_resume_passes_over_a_damaged_state(records, tiny_one, tmp_path, caplog):
-    run = train(changed(tiny_one, train={"validate_every": 0}), records, tmp_path / "run", quiet=True)
+    config = changed(tiny_one, train={"steps_per_epoch": 1, "validate_every": 0})
+    run = train(config, records, tmp_path / "run", quiet=True)
     newest = max((run / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-2000])
-    train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
+    train(config, records, run, resume=True, quiet=True)
     assert f"{newest}: damaged" in caplog.text
     assert caplog.text.count("appearance stream: random weights") == 1, "nothing random in the second session"
     assert len(list((run / "checkpoints").iterdir())) == 2
     for path in (run / "checkpoints").iterdir():
         path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="none of its 2 states can be read"):
-        train(changed(tiny_one, train={"validate_every": 0}), records, run, resume=True, quiet=True)
+        train(config, records, run, resume=True, quiet=True)
 
 
 @pytest.mark.usefixtures("eagerly")
@@ -219,7 +220,7 @@ def test_a_run_without_a_state_is_kept(records, tiny_one, tmp_path):
 @pytest.mark.usefixtures("eagerly")
 def test_a_signal_to_stop_waits_for_a_state(records, tiny_one, tmp_path, caplog, number, raised):
     """The step is finished and a state written before the signal does what it does."""
-    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 4, "validate_every": 0})
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 3, "validate_every": 0})
     trainer = Trainer(config, TrainingSet(records, config.data, 1), make_strategy(), tmp_path / "run")
     trainer.write_config()
     count, kept = trainer._count, signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -243,7 +244,7 @@ def test_a_signal_to_stop_waits_for_a_state(records, tiny_one, tmp_path, caplog,
     trainer.restore()
     trainer.run(None, quiet=True)
     assert trainer.state.step == 0
-    assert trainer.state.images == 4 * trainer.training_set.sampler.batch_size
+    assert trainer.state.images == 3 * trainer.training_set.sampler.batch_size
 
 
 def test_a_second_signal_acts_at_once():
@@ -268,10 +269,11 @@ def test_a_run_folder_is_not_written_over(records, tiny_one, tmp_path):
     with pytest.raises(ValueError, match="exists already"):
         train(tiny_one, records, tmp_path / "run", quiet=True)
     runs_config = tmp_path / "run" / "config.yaml"
-    train(tiny_one, records, tmp_path / "other", quiet=True)
+    config = changed(tiny_one, train={"epochs": 1, "steps_per_epoch": 1, "validate_every": 0})
+    train(config, records, tmp_path / "other", quiet=True)
     runs_config.write_text((tmp_path / "other" / "config.yaml").read_text())
     with pytest.raises(ConfigError, match=r"another configuration \(data.flip: 0.5 -> 0.1\)"):
-        train(changed(tiny_one, data={"flip": 0.1}), records, tmp_path / "run", resume=True, quiet=True)
+        train(changed(config, data={"flip": 0.1}), records, tmp_path / "run", resume=True, quiet=True)
 
 
 def test_what_a_resumed_run_may_have_otherwise(records, tiny_one, tmp_path):
