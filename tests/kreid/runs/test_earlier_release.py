@@ -62,6 +62,7 @@ def test_a_state_goes_back_into_network_and_optimiser(run):
     check_outputs(outputs(step.model), read_arrays(run / "outputs.npz"))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_keras_file_gives_the_same_vectors_and_losses(run):
     """Its classes are found by their registered names, though their modules are others now."""
     model = keras.models.load_model(run / "model.keras")
