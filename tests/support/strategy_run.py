@@ -1,4 +1,4 @@
-"""Processes that train on several devices or workers, or only start: `Rounds`.
+"""Processes that train on several devices or workers, only start, or are killed: `Rounds`.
 
 Each is a process of its own, because TensorFlow fixes its devices when it first computes; all are forks of one that has
 imported TensorFlow and computed nothing, because the import takes longer than what a tiny run computes.
@@ -9,14 +9,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import lighter
 import tensorflow as tf
 from tiny_runs import SHORT_STAGES
 
+from kreid.cli.train import main
 from kreid.config.loading import load_config
 from kreid.models import resnet
+from kreid.runs import checkpoints
 from kreid.training.run import train
 from kreid.training.step import make_strategy
 from kreid.training.workers import read_cluster
@@ -36,7 +40,7 @@ class Rounds:
         self._said = None
 
     def wait(self):
-        """Wait for the end of the last round; every job must have succeeded."""
+        """Wait for the end of the last round; every job must have ended as it should."""
         if self._said is None:
             self._said = self._process.communicate(timeout=500)[1]
         assert self._process.returncode == 0, self._said[-3000:]
@@ -57,12 +61,28 @@ def train_run(config, records, out, replicas, resume=False):
     train(load_config(config), records, out, resume=resume, quiet=True)
 
 
+def train_killed(config, records, out, state):
+    """`kreid-train`, killed once it has written this state or a later one, in the middle of whatever it does then."""
+
+    def kill():
+        while not (newest := checkpoints.newest(Path(out) / "checkpoints")) or newest.stem < state:
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    sys.argv = ["kreid-train", config, "--data", records, "--out", out, "--quiet"]
+    main()
+
+
 def start(said):
     """Start TensorFlow with the workers of TF_CONFIG within three seconds, and write down why it does not."""
     try:
         make_strategy(0.05)
     except ValueError as error:
         Path(said).write_text(str(error), encoding="utf-8")
+
+
+_JOBS = {job.__name__: job for job in (train_run, train_killed, start)}
 
 
 def _fork(name, arguments, cluster):
@@ -73,7 +93,7 @@ def _fork(name, arguments, cluster):
     try:
         if cluster:
             os.environ["TF_CONFIG"] = json.dumps(cluster)
-        {"train_run": train_run, "start": start}[name](*arguments)
+        _JOBS[name](*arguments)
         code = 0
     except BaseException:
         sys.excepthook(*sys.exc_info())
@@ -86,11 +106,11 @@ if __name__ == "__main__":
     resnet.STAGES = SHORT_STAGES  # as the caller's, under the fixture `short_resnet`
     lighter.lighten()
     for jobs in json.loads(sys.argv[1]):
-        running = {_fork(*job) for job in jobs}
+        running = {_fork(*job): job[0] for job in jobs}
         while running:
             number, status = os.wait()
-            running.remove(number)
-            if status:
+            name, code = running.pop(number), os.waitstatus_to_exitcode(status)
+            if code != (-signal.SIGKILL if name == "train_killed" else 0):
                 for other in running:
                     os.kill(other, signal.SIGKILL)
-                sys.exit(f"process {number} ended with {os.waitstatus_to_exitcode(status)}")
+                sys.exit(f"process {number}, {name}, ended with {code}")

@@ -1,4 +1,7 @@
-"""What ends a run, and how it goes on: killed, out of disk, with records or weights that do not fit."""
+"""What ends a run, and how it goes on: stopped, out of disk, with records or weights that do not fit.
+
+Killed: test_strategies.py, which has the processes.
+"""
 
 import errno
 import os
@@ -6,16 +9,12 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from configurations import changed
-from paths import ROOT
-from run_files import log_of, weights_of
-from tiny_runs import SHORT_STAGES
+from run_files import log_of
 
 from kreid import runs
 from kreid.config.loading import dump
@@ -30,52 +29,6 @@ from tfrecords_tools import synthetic, writer
 from tfrecords_tools.arrays import read_arrays, write_arrays
 
 pytestmark = pytest.mark.usefixtures("short_resnet")
-
-# As here, since random weights depend on what draws them and on what else is built.
-SHORT_TRAIN = f"""
-import sys
-
-from kreid.cli.train import main
-from kreid.models import resnet
-
-sys.path.append({str(ROOT / "tests" / "support")!r})
-from lighter import lighten
-
-lighten()
-resnet.STAGES = {SHORT_STAGES}
-main()
-"""
-
-
-def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, tmp_path):
-    """A process of `kreid-train`, killed in the middle of an epoch and of an accumulated gradient."""
-    settings = {"optimizer": "adamw", "weight_decay": 0.1, "accumulate": 2, "ema": 0.9, "freeze": ["appearance.conv1"]}
-    settings |= {"freeze_epochs": 1, "steps_per_epoch": 5, "validate_every": 0, "checkpoint_minutes": 1e-9}
-    run, file = tmp_path / "run", tmp_path / "tiny.yaml"
-    file.write_text(dump(changed(tiny_one, train={**settings, "epochs": 10**6})), encoding="utf-8")
-    line = [sys.executable, "-c", SHORT_TRAIN, file, "--data", records, "--out", run, "--quiet"]
-    with subprocess.Popen(line, stderr=subprocess.PIPE) as process:
-        for _ in range(3000):
-            newest = checkpoints.newest(run / "checkpoints")
-            if process.poll() is not None or (newest and newest.stem >= "state-00001-0000003"):
-                break
-            time.sleep(0.1)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, process.stderr.read().decode()
-    (run / "checkpoints" / ".partial-1-state-00001-0000004.npz").write_bytes(b"half")
-    (run / ".partial-1-model.weights.h5").write_bytes(b"half")
-    (run / ".partial-1-report_test.html").write_bytes(b"another command's")
-    epoch, step = map(int, checkpoints.newest(run / "checkpoints").stem.split("-")[1:])
-    assert (epoch, step) >= (1, 3)
-
-    config = changed(tiny_one, train={**settings, "epochs": epoch + 1})
-    unbroken = train(changed(config, train={"checkpoint_minutes": 0}), records, tmp_path / "unbroken", quiet=True)
-    train(config, records, run, resume=True, quiet=True)
-    expected = weights_of(unbroken)
-    for path, value in weights_of(run).items():
-        np.testing.assert_array_equal(value, expected[path], err_msg=path)
-    assert (run / "log.csv").read_text() == (unbroken / "log.csv").read_text()
-    assert [path.name for path in run.rglob(".partial*")] == [".partial-1-report_test.html"]
 
 
 def full_disk(model, run):

@@ -1,10 +1,12 @@
-"""One device, two replicas and two machines train the same network, all seeing the whole batch; and who does not start.
+"""One device, two replicas and two machines train the same network, all seeing the whole batch; who does not start; and
+a run that is killed and goes on.
 
 The processes work while the tests of one device do, and wait for each other's ends together.
 """
 
 import contextlib
 import json
+import shutil
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,7 @@ from strategy_run import Rounds
 
 from kreid.config.loading import dump
 from kreid.evaluation.baselines import untrained
+from kreid.runs import checkpoints
 from kreid.training.run import train
 from kreid.training.step import check_devices
 
@@ -66,6 +69,10 @@ def workers_config(tiny_one, epochs):
     return changed(tiny_one, train=settings, loss={"identity_weight": 0.2, "mining": "all"})
 
 
+KILLED = {"optimizer": "adamw", "weight_decay": 0.1, "accumulate": 2, "ema": 0.9, "freeze": ["appearance.conv1"]}
+KILLED |= {"freeze_epochs": 1, "steps_per_epoch": 5, "validate_every": 0, "checkpoint_minutes": 1e-9}
+
+
 class Others(NamedTuple):
     """What other processes do: runs in `folder`, named below, and what those say that do not start."""
 
@@ -76,10 +83,11 @@ class Others(NamedTuple):
 
 @pytest.fixture(scope="module")
 def others(records, tiny_one, tmp_path_factory):
-    """A run on two replicas, a run of two workers that goes on, and three clusters that do not start."""
+    """A run on two replicas, one of two workers that goes on, one that is killed, three clusters that do not start."""
     folder = tmp_path_factory.mktemp("others")
     configs = {f"workers_{epochs}": workers_config(tiny_one, epochs) for epochs in (1, 2)}
     configs["replicas"] = replicas_config(tiny_one)
+    configs["killed"] = changed(tiny_one, train={**KILLED, "epochs": 10**6})
     files = {name: written(config, folder / f"{name}.yaml") for name, config in configs.items()}
 
     def job(config, out, *resume):
@@ -101,6 +109,8 @@ def others(records, tiny_one, tmp_path_factory):
             (*job("workers_1", out), task({"worker": two}, "worker", index))
             for index, out in enumerate(("two", "nothing"))
         ]
+        killed = [files["killed"], str(records), str(folder / "killed"), "state-00001-0000003"]
+        jobs.append(("train_killed", killed, None))
         more = [(*job("workers_2", "two", True), task({"worker": again}, "worker", index)) for index in (0, 1)]
         rounds = Rounds(jobs, more)
         stack.callback(rounds.stop)
@@ -119,6 +129,35 @@ def test_two_workers_equal_one_device_and_resume(records, tiny_one, others, tmp_
     assert not (others.folder / "nothing").exists(), "only the chief writes"
     assert_alike(others.folder / "two", alone)
     assert json.loads((others.folder / "two" / "summary.json").read_text())["devices"] == 2
+
+
+def newest_of(run):
+    """Epochs and steps that the newest state has done."""
+    return tuple(map(int, checkpoints.newest(run / "checkpoints").stem.split("-")[1:]))
+
+
+def test_a_killed_run_resumes_to_the_same_bits(records, tiny_one, others, tmp_path):
+    """A process of `kreid-train`, killed in the middle of an epoch and of an accumulated gradient."""
+    others.rounds.wait()
+    run = shutil.copytree(others.folder / "killed", tmp_path / "run")
+    (run / "checkpoints" / ".partial-1-state-00001-0000004.npz").write_bytes(b"half")
+    (run / ".partial-1-model.weights.h5").write_bytes(b"half")
+    (run / ".partial-1-report_test.html").write_bytes(b"another command's")
+    if sum(done := newest_of(run)) % 2 == 0:  # of five steps an epoch, two an update: none is half done
+        checkpoints.newest(run / "checkpoints").unlink()
+        done = newest_of(run)
+    assert done >= (1, 2)
+    assert sum(done) % 2 == 1
+    epoch = done[0]
+
+    config = changed(tiny_one, train={**KILLED, "epochs": epoch + 1})
+    unbroken = train(changed(config, train={"checkpoint_minutes": 0}), records, tmp_path / "unbroken", quiet=True)
+    train(config, records, run, resume=True, quiet=True)
+    expected = weights_of(unbroken)
+    for path, value in weights_of(run).items():
+        np.testing.assert_array_equal(value, expected[path], err_msg=path)
+    assert (run / "log.csv").read_text() == (unbroken / "log.csv").read_text()
+    assert [path.name for path in run.rglob(".partial*")] == [".partial-1-report_test.html"]
 
 
 def test_a_worker_that_does_not_start_is_named(others):
