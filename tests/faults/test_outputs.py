@@ -11,7 +11,7 @@ from tiny_runs import invoke
 
 from kreid.config.loading import dump
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 LONG = "x" * 300
 # Command -> its arguments; {out} is what cannot be written.

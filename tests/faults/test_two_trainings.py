@@ -14,7 +14,7 @@ from kreid.training import run as module
 from kreid.training.run import train
 from tfrecords_tools.locks import LOCK_NAME
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 AT_WORK = rf"run: another kreid-train \(process {os.getpid()} on .*\) is at work in this folder"
 

@@ -17,7 +17,7 @@ from kreid.models.embedders import build_model
 from kreid.ranking.truth import read_groundtruth
 from tfrecords_tools.writer import convert
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 def unit(vectors):

@@ -13,7 +13,7 @@ from kreid.ranking.ordering import rank
 from kreid.ranking.scores import evaluate
 from kreid.runs.weights import WEIGHTS, weights_digest, write_weights
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 def test_every_actions_figures_by_hand():

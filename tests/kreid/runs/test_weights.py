@@ -13,7 +13,7 @@ from kreid import runs
 from kreid.files import atomic
 from kreid.runs.weights import read_weights, write_weights
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 NAMES = ["model.weights.h5", "model.weights.sha256"]
 

@@ -11,7 +11,7 @@ from kreid.training.batches import Batches
 from kreid.training.failures import Failures
 from kreid.training.state import State
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 @pytest.fixture(scope="module")

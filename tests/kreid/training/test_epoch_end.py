@@ -14,7 +14,7 @@ from kreid.training.epoch_end import EpochEnd
 from kreid.training.state import State
 from kreid.training.updater import Updater
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 SHOWN = np.zeros((2, 2, 3), np.uint8)
 

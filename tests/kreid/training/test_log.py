@@ -11,7 +11,7 @@ import tensorflow as tf
 from kreid.training.log import RunLog, append_row, versions
 from kreid.training.state import State
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 
 def test_rows_widen_the_file_and_are_written_again(tmp_path):

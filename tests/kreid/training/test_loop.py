@@ -15,7 +15,7 @@ from kreid.training.loop import Trainer
 from kreid.training.optimizers import learning_rate
 from kreid.training.state import State
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 RUN = {"epochs": 2, "steps_per_epoch": 2, "schedule": "cosine", "learning_rate": 1.0, "checkpoint_minutes": 0}
 ALONE = {"loss": 1.0, "finite": 1.0, "stop": 0.0}

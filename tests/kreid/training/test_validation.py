@@ -15,7 +15,7 @@ from kreid.training import validation
 from kreid.training.validation import check_scorable, first_views, validate
 from tfrecords_tools.index import read_index
 
-pytestmark = pytest.mark.usefixtures("short_resnet")
+pytestmark = pytest.mark.usefixtures("resnet_stem")
 
 GREEN, RED, GREY = (46, 158, 68), (208, 58, 47), (64, 64, 64)
 
