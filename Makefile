@@ -34,7 +34,7 @@ demo: $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest --max-worker-restart 0
 HALF_THE_CORES = $$($(BIN)/python -c "import os; half = (os.cpu_count() or 1) // 2; print(half if half > 1 else 0)")
 HALVES = failed=0; jax=$$(mktemp); trap 'rm -f "$$jax"' EXIT; \
-  KERAS_BACKEND=jax nice -n 7 $(PYTEST) -n $(HALF_THE_CORES) --dist worksteal -m backend $(2) >"$$jax" 2>&1 & \
+  KERAS_BACKEND=jax nice -n 10 $(PYTEST) -n $(HALF_THE_CORES) --dist worksteal -m backend $(2) >"$$jax" 2>&1 & \
   $(PYTEST) -n auto $(1) || failed=1; \
   wait $$! || failed=1; \
   cat "$$jax"; exit $$failed

@@ -270,7 +270,7 @@ def test_tests_of_what_runs_on_any_backend_run_on_jax_too():
             assert marked, f"{path}: no test is marked backend"
             checked += 1
     assert checked > 8
-    assert re.search(r"KERAS_BACKEND=jax nice -n 7 \$\(PYTEST\) .*-m backend", (ROOT / "Makefile").read_text())
+    assert re.search(r"KERAS_BACKEND=jax nice -n 10 \$\(PYTEST\) .*-m backend", (ROOT / "Makefile").read_text())
 
 
 def test_a_face_tells_type_checkers_the_names_that_it_loads():
