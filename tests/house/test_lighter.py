@@ -30,6 +30,18 @@ class Scaled(keras.layers.Layer):
         return self.steps[0](self.dense(inputs)) * self.scale * self.factor
 
 
+@pytest.mark.backend
+def test_all_have_their_place_in_the_versions_of_the_lock():
+    assert lighter.LEFT_OUT == []
+
+
+def test_what_another_version_has_no_place_for_is_left_out(monkeypatch):
+    monkeypatch.setattr(lighter, "LEFT_OUT", left_out := [])
+    monkeypatch.delattr(saving_lib, "get_attr_skipset")
+    lighter._try(lighter._remember_what_is_not_saved)
+    assert [name.partition(":")[0] for name in left_out] == ["_remember_what_is_not_saved"]
+
+
 def test_variables_and_layers_are_tracked_and_constants_are_set():
     layer = Scaled(3.0)
     layer.build((None, 4))

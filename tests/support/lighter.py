@@ -16,31 +16,38 @@ import numpy as np
 _CONSTANTS = (bool, int, float, str, types.NoneType, types.FunctionType, inspect.Signature)
 
 
+LEFT_OUT: list[str] = []  # those that the installed version of what they shorten has no place for
+
+
 def lighten() -> None:
     """Apply them to this process, which has imported Keras."""
     import keras
 
-    _set_constants_at_once(keras.Layer)
-    _remember_signatures()
-    _remember_what_is_not_saved()
     if keras.backend.backend() == "jax":
         from jax import device_put as tensor_of
 
-        _lower_in_one_context()
+        own = [_lower_in_one_context]
     else:
         from tensorflow import constant as tensor_of
 
-        _name_no_variables()
-        _note_one_place_for_all_operations()
-        _look_for_no_tables()
-    _start_from_numpy(tensor_of)
+        own = [_name_no_variables, _note_one_place_for_all_operations, _look_for_no_tables]
+    for shorten in (_set_constants_at_once, _remember_signatures, _remember_what_is_not_saved, *own):
+        _try(shorten)
+    _try(_start_from_numpy, tensor_of)
 
 
-def _set_constants_at_once(layer: type) -> None:
+def _try(shorten: typing.Callable, *arguments: typing.Callable) -> None:
+    try:
+        shorten(*arguments)
+    except (ImportError, AttributeError) as error:
+        LEFT_OUT.append(f"{shorten.__name__}: {error}")
+
+
+def _set_constants_at_once() -> None:
     """Numbers and words are nothing to track: a layer sets some 50 attributes, each through six functions."""
     import keras
 
-    set_tracked = layer.__setattr__
+    set_tracked = keras.Layer.__setattr__
     initializers = (one for one in vars(keras.initializers).values() if isinstance(one, type))
     constants = frozenset((*_CONSTANTS, keras.DTypePolicy, keras.InputSpec, *initializers))
 
@@ -51,7 +58,7 @@ def _set_constants_at_once(layer: type) -> None:
         else:
             set_tracked(self, name, value)
 
-    layer.__setattr__ = set_attribute
+    keras.Layer.__setattr__ = set_attribute
 
 
 def _remember_signatures() -> None:
