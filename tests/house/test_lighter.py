@@ -94,8 +94,11 @@ def test_arguments_are_those_of_inspect_even_when_a_function_is_changed():
 
 def test_of_a_layer_the_same_is_saved():
     kinds = ("Layer", "Functional", "Sequential", "Metric", "Optimizer", "Loss")
-    answered = {kind: saving_lib.get_attr_skipset(kind) for kind in kinds}
-    assert answered == {kind: saving_lib.get_attr_skipset.__wrapped__(kind) for kind in kinds}
+    for kind in kinds:
+        answered = (saving_lib.get_attr_skipset(kind), saving_lib.get_attr_skipset.__wrapped__(kind))
+        # Those of Python's own, which Keras leaves out anyway, come and go.
+        known, asked = ({name for name in names if not name.startswith("__")} for names in answered)
+        assert known == asked
 
 
 def test_traced_operations_still_tell_what_is_wrong():
