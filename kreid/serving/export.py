@@ -154,6 +154,8 @@ def _archive(model: keras.Model, max_pixels: int) -> keras.export.ExportArchive:
     # ExportArchive, because a SavedModel of the model itself or of a tf.Module does not load in TensorFlow Serving. The
     # variables come with the endpoints; where the network is tracked too, Keras traces all its parts to look for more.
     archive = keras.export.ExportArchive()
+    archive.add_variable_collection("variables", single.variables)
+    archive.add_variable_collection("trainable_variables", single.trainable_variables)
     archive.add_endpoint("encoded", encoded, [_FILES])
     archive.add_endpoint("checked", checked, [_FILES])
     archive.add_endpoint("pixels", pixels, [tf.TensorSpec((None, None, None, 3), tf.float32, name="image")])

@@ -77,6 +77,8 @@ def test_signatures_equal_the_model(model, exported):
     _, pixels = png(64, 32, 2)
     served = loaded.signatures["pixels"](image=tf.constant(pixels[None], tf.float32))["embedding"]
     np.testing.assert_allclose(served, expected[2:], atol=1e-6)
+    # Of two convolutions, and two hashes and their signs.
+    assert (len(loaded.variables), len(loaded.trainable_variables)) == (8, 4)
 
 
 @pytest.mark.usefixtures("traced")
