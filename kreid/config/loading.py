@@ -179,7 +179,7 @@ def _parse(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: lists or sections too deep to be read; a configuration has four levels") from None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _tree_of(text: str) -> Any:
     """What a text says: the steps of a command read the same configuration up to five times."""
     return yaml.load(text, Loader=_Loader)
