@@ -146,19 +146,17 @@ def test_torchvisions_file_for_kerass_resnet_says_which_key_to_set(config, strea
         build_model(changed(config, model={"appearance": appearance}).model)
 
 
-@pytest.fixture(scope="module")
-def fc8(tmp_path_factory):
-    """A ResNet50 with 8 units behind it, tensors for it as torchreid saves them, and how to load a file of them."""
-    appearance = {"backbone": "resnet50", "variant": "torchvision", "weights": None, "layer": "conv3"}
-    appearance["width_divisor"] = 16
+FC8 = {"backbone": "resnet50", "variant": "torchvision", "weights": None, "layer": "conv3", "width_divisor": 16}
+
+
+def as_torchreid(appearance, file):
+    """Tensors for a stream with 8 units behind it, as torchreid saves them, and how to load a file of them."""
     section = {"embedder": "one_stream", "image_size": [32, 32], "appearance": appearance, "fc": [8]}
     saved = build_model(check({"model": section}).model, pretrained=False)
     matrix = saved.get_layer("fc.0").get_weights()[0].T + 1
     tensors = {**upstream(saved.get_layer("appearance")), "fc.0.weight": matrix, "fc.0.bias": np.ones(8)}
     tensors |= {f"fc.1.{kind}": np.full(8, 0.5) for kind in ("weight", "bias", "running_mean", "running_var")}
     tensors["classifier.weight"] = np.zeros((10, 8))
-
-    file = tmp_path_factory.mktemp("fc8") / "x.npz"
 
     def load(tensors):
         np.savez(file, **tensors)
@@ -168,8 +166,15 @@ def fc8(tmp_path_factory):
     return tensors, load
 
 
-def test_torchreids_files_bring_their_fully_connected_layers(fc8, caplog):
-    tensors, load = fc8
+@pytest.fixture(scope="module")
+def fc8(tmp_path_factory):
+    """`as_torchreid` of a ResNet50."""
+    return as_torchreid(FC8, tmp_path_factory.mktemp("fc8") / "x.npz")
+
+
+@pytest.mark.parametrize("appearance", [FC8, {"backbone": "osnet_x0_25", "weights": None, "width_divisor": 4}])
+def test_torchreids_files_bring_their_fully_connected_layers(appearance, tmp_path, caplog):
+    tensors, load = as_torchreid(appearance, tmp_path / "x.npz")
     with caplog.at_level("INFO", "kreid"):
         model = load(tensors)
     matrix, bias = model.get_layer("fc.0").get_weights()
