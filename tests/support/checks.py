@@ -104,6 +104,7 @@ def check_model(
     labels: np.ndarray,
     resting: Sequence[str] = (),
     saved: bool = True,
+    halved: bool = True,
 ) -> None:
     """Check a model of named outputs: shapes, batches, names, saving, precision and a training step.
 
@@ -121,7 +122,8 @@ def check_model(
             tested elsewhere.
         labels: (N, ...), the same for every loss.
         resting: names of layers which a training step may leave as they are.
-        saved: save and load it, and compute it in half precision; False where another one of the same layers is.
+        saved: save and load it; False where another one of the same layers is.
+        halved: compute it in half precision; False where the same model is, for another configuration.
     """
     model = make()
     exact = check_outputs(model, images)
@@ -130,10 +132,11 @@ def check_model(
         _check_batches(model, [images], exact)
     else:
         _check_places(model, images, exact)
-    if saved and not eagerly:
-        _check_copy(model, _saved_and_loaded(model))
-    elif saved:
+    if saved and eagerly:
         _check_saving(model, [images], exact)
+    elif saved:
+        _check_copy(model, _saved_and_loaded(model))
+    if halved and eagerly:
         with _policy("mixed_float16"):
             mixed = make()
         mixed.set_weights(model.get_weights())
