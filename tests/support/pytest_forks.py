@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest  # noqa: F401
 import tensorflow  # noqa: F401
+from forks import fork
 
 
 def _run(folder, arguments, said):
@@ -24,17 +25,8 @@ def _run(folder, arguments, said):
     try:
         runpy.run_module("pytest", run_name="__main__", alter_sys=True)
     except SystemExit as left:
-        return left.code or 0
+        return int(left.code or 0)
 
 
 for job in json.loads(sys.argv[1]):
-    if not (number := os.fork()):
-        code = 1
-        try:
-            code = int(_run(*job))
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            sys.stdout.flush(), sys.stderr.flush()
-            os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(fork(_run, *job), 0)[1]), flush=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import lighter
 import tensorflow as tf
+from forks import fork
 from tiny_runs import SHORT_STAGES
 
 from kreid.cli.train import main
@@ -85,28 +86,18 @@ def start(said):
 _JOBS = {job.__name__: job for job in (train_run, train_killed, start)}
 
 
-def _fork(name, arguments, cluster):
-    """A process that does one job and ends; returns its number."""
-    if number := os.fork():
-        return number
-    code = 1
-    try:
-        if cluster:
-            os.environ["TF_CONFIG"] = json.dumps(cluster)
-        _JOBS[name](*arguments)
-        code = 0
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+def _do(name, arguments, cluster):
+    """Do a job where TensorFlow reads TF_CONFIG, if there is one."""
+    if cluster:
+        os.environ["TF_CONFIG"] = json.dumps(cluster)
+    _JOBS[name](*arguments)
 
 
 if __name__ == "__main__":
     resnet.STAGES = SHORT_STAGES  # as the caller's, under the fixture `short_resnet`
     lighter.lighten()
     for jobs in json.loads(sys.argv[1]):
-        running = {_fork(*job): job[0] for job in jobs}
+        running = {fork(_do, *job): job[0] for job in jobs}
         while running:
             number, status = os.wait()
             name, code = running.pop(number), os.waitstatus_to_exitcode(status)
