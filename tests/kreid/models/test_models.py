@@ -9,24 +9,14 @@ import numpy as np
 import paths
 import pytest
 from configurations import changed
-from tiny_runs import SHORT_STAGES
 from unfilled import unfilled
 
 from kreid.config.loading import check, load_config
 from kreid.layers.bilinear import BilinearPooling
 from kreid.losses.objective import build_losses
 from kreid.losses.table import CLASSIFIERS
-from kreid.models import BACKBONES, build_backbone, osnet, resnet
+from kreid.models import BACKBONES, build_backbone, osnet
 from kreid.models.embedders import build_model
-
-pytestmark = pytest.mark.usefixtures("two_alike")
-
-
-@pytest.fixture
-def one_alike(two_alike, monkeypatch):
-    """ResNets of a block in conv2 and one in conv3, for what is not about them."""
-    monkeypatch.setattr(resnet, "STAGES", SHORT_STAGES)
-
 
 CONFIGS = sorted(paths.CONFIGS.glob("*.yaml"))
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 32, 3)).astype("float32")
@@ -75,6 +65,7 @@ HALVED_ELSEWHERE = ("osnet_strong",)
 TRAINED_ON_JAX = ("demo",)
 
 
+@pytest.mark.usefixtures("two_alike")
 @pytest.mark.backend
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_passes_the_shared_check(path):
@@ -109,6 +100,7 @@ CONFIGURED = {function_of(name) for path in CONFIGS for name in backbones_of(pat
 
 # Within a configuration a backbone is saved, halved and trained, and runs on the other backend, as far as its maps are
 # used there; here all its maps come out. The others go through everything here.
+@pytest.mark.usefixtures("two_alike")
 @pytest.mark.parametrize("name", SWEPT)
 def test_every_backbone_passes_the_shared_check(name):
     side = side_of(name)
@@ -126,7 +118,7 @@ def build(tiny, **model):
     return build_model(changed(tiny, model=model).model, pretrained=False)
 
 
-@pytest.mark.usefixtures("one_alike")
+@pytest.mark.usefixtures("short_resnet")
 def test_outputs_are_unit_vectors_under_the_names_of_their_layers(tiny):
     heads = {"layers": ["conv2", "conv3"], "hidden": [16, 12], "dim": 8}
     outputs = build(tiny, heads=heads, num_classes=5)(IMAGES)
@@ -136,20 +128,20 @@ def test_outputs_are_unit_vectors_under_the_names_of_their_layers(tiny):
         np.testing.assert_allclose(np.linalg.norm(outputs[name], axis=1), 1.0, atol=1e-5)
 
 
-@pytest.mark.usefixtures("one_alike")
+@pytest.mark.usefixtures("short_resnet")
 def test_concatenated_heads_are_ranked_and_the_final_vector_is_trained(tiny):
     outputs = build(tiny, heads={"layers": ["conv2"], "hidden": [], "dim": 8}, embedding="concat")(IMAGES)
     joined = np.concatenate([outputs["final"], outputs["conv2"]], axis=1)
     np.testing.assert_allclose(outputs["embedding"], joined / np.sqrt(2), atol=1e-5)
 
 
-@pytest.mark.usefixtures("one_alike")
+@pytest.mark.usefixtures("short_resnet")
 def test_a_neck_separates_what_is_trained_from_what_is_ranked(tiny):
     outputs = build(tiny, neck=True, num_classes=3)(IMAGES)
     assert set(outputs) == {"final", "embedding", "logits"}
 
 
-@pytest.mark.usefixtures("one_alike")
+@pytest.mark.usefixtures("short_resnet")
 def test_full_fusion_is_the_outer_product(tiny):
     model = build(tiny, bilinear={"mode": "full"})
     assert type(model.get_layer("fusion")) is BilinearPooling
@@ -157,7 +149,7 @@ def test_full_fusion_is_the_outer_product(tiny):
     assert model.output["embedding"].shape == (None, appearance * part)
 
 
-@pytest.mark.usefixtures("one_alike")
+@pytest.mark.usefixtures("short_resnet")
 @pytest.mark.parametrize(
     ("features", "channels"), [("confidence", 26), ("confidence+paf", 78), ("concat", 52 + 26 + 4)]
 )
@@ -166,6 +158,7 @@ def test_part_features(tiny, features, channels):
     assert build(tiny, part=part).get_layer("fusion").input[1].shape[-1] == channels
 
 
+@pytest.mark.usefixtures("two_alike")
 def test_streams_are_trimmed_to_what_is_used(tiny):
     model = build(tiny)
     names = [layer.name for layer in model.get_layer("appearance").layers]
@@ -175,7 +168,7 @@ def test_streams_are_trimmed_to_what_is_used(tiny):
     assert set(model.get_layer("part").output) == {"feature", "paf_1", "confidence_1"}
 
 
-@pytest.mark.usefixtures("one_alike")
+@pytest.mark.usefixtures("short_resnet")
 def test_equal_seeds_build_equal_models(tiny):
     outputs = []
     for _ in range(2):
@@ -184,6 +177,7 @@ def test_equal_seeds_build_equal_models(tiny):
     np.testing.assert_array_equal(*outputs)
 
 
+@pytest.mark.usefixtures("two_alike")
 @pytest.mark.parametrize(
     ("model", "message"),
     [
